@@ -1,0 +1,1 @@
+//! Media rooms: SDP, SRTP and RTP relay sessions.

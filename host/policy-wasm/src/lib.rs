@@ -1,0 +1,1 @@
+//! Policies as WebAssembly components: engine, instances, host functions, hot swap.

@@ -1,0 +1,1 @@
+//! Facts, outcomes, the pipeline as a fold, and the Permit.

@@ -1,0 +1,1 @@
+//! SIP bytes to message and back: framing, header index, typed values, edits.

@@ -1,0 +1,3 @@
+//! Sipward: a SIP policy proxy.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What must outlast a call: counters, key-value, nonces and credentials.

@@ -1,0 +1,1 @@
+//! Write SIP policies for Sipward in Rust.

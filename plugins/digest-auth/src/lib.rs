@@ -1,0 +1,1 @@
+//! Sipward policy: digest-auth.

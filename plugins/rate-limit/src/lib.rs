@@ -1,0 +1,1 @@
+//! Sipward policy: rate-limit.

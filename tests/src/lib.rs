@@ -1,0 +1,1 @@
+//! Whole-program tests: conformance, simulation, interop, abuse, fuzz.
