@@ -1,0 +1,162 @@
+//! What a policy is told: the message, who sent it, and what earlier plugins
+//! of the same pipeline found out.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use sip_message::{Anomalies, Message};
+use sip_transaction::Transport;
+
+/// Names one question to the policy and the answer to it. Never reused while
+/// the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConsultId(u64);
+
+impl ConsultId {
+    /// Wraps a number that the asker has not used before.
+    pub const fn new(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for ConsultId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.0)
+    }
+}
+
+/// Which side of the proxy a peer is on, decided by the operator's config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// A PBX or another trusted-network peer.
+    Inside,
+    /// A trunk, or the Internet.
+    Outside,
+}
+
+impl Zone {
+    /// The name used in the config: `inside` or `outside`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Inside => "inside",
+            Self::Outside => "outside",
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// What is proved about a TLS peer's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// DNS names and URIs of subjectAltName, and the common name if there are
+    /// none.
+    pub names: Vec<String>,
+    /// SHA-256 of the certificate, 64 hexadecimal digits.
+    pub fingerprint: String,
+}
+
+/// Who sent a message.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Source address of the datagram or connection.
+    pub address: IpAddr,
+    /// Source port.
+    pub port: u16,
+    /// The transport it came by.
+    pub transport: Transport,
+    /// The side of the proxy that the peer is on.
+    pub zone: Zone,
+    /// Name of the `[[pbx]]` or `[[trunk]]` that the source matched.
+    pub name: Option<Arc<str>>,
+    /// Verified client certificate.
+    pub certificate: Option<Arc<Certificate>>,
+}
+
+/// Where the request stands in a dialog: RFC 3261 section 12.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum DialogState {
+    /// Outside any dialog that the host knows.
+    #[default]
+    None,
+    /// In a dialog that has had a provisional response only.
+    Early,
+    /// In a confirmed dialog of a call that was admitted.
+    Confirmed,
+}
+
+/// One media stream of an SDP offer: RFC 8866 section 5.14.
+///
+/// The texts are usually slices of the message they were read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MediaStream {
+    /// `audio`, `video`, `image`, ...
+    pub kind: Bytes,
+    /// `RTP/AVP`, `RTP/SAVP`, `UDP/TLS/RTP/SAVP`, ...
+    pub protocol: Bytes,
+    /// Keys are offered (a=crypto) or a DTLS fingerprint is.
+    pub encrypted: bool,
+    /// Connection address as written.
+    pub address: Bytes,
+    /// Port; 0 means rejected.
+    pub port: u16,
+}
+
+/// Everything the host knows about a request, parsed and bounded.
+#[derive(Clone, Debug)]
+pub struct RequestFacts {
+    /// The request.
+    pub message: Arc<Message>,
+    /// Who sent it.
+    pub peer: Peer,
+    /// The dialog, if one is known.
+    pub dialog: DialogState,
+    /// Streams of the SDP offer; empty without one.
+    pub offer: Vec<MediaStream>,
+    /// What was odd about the message, and about how it came.
+    pub anomalies: Anomalies,
+    /// Identity that an earlier plugin of this pipeline established.
+    pub identity: Option<String>,
+    /// Points that earlier plugins of this pipeline added.
+    pub score: i32,
+    /// What earlier plugins of this pipeline annotated, in order.
+    pub annotations: Vec<(String, String)>,
+}
+
+impl RequestFacts {
+    /// Facts about a request on which no plugin has spoken: no dialog, no
+    /// offer, the message's own anomalies.
+    pub fn new(message: Arc<Message>, peer: Peer) -> Self {
+        let anomalies = message.anomalies();
+        Self {
+            message,
+            peer,
+            dialog: DialogState::None,
+            offer: Vec::new(),
+            anomalies,
+            identity: None,
+            score: 0,
+            annotations: Vec::new(),
+        }
+    }
+}
+
+/// What the host knows about a response.
+#[derive(Clone, Debug)]
+pub struct ResponseFacts {
+    /// The response.
+    pub message: Arc<Message>,
+    /// Who answered.
+    pub peer: Peer,
+}

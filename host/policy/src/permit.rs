@@ -1,0 +1,210 @@
+//! The Permit: proof that a pipeline admitted a request. It is made in this file
+//! and nowhere else, at the end of [`Run::conclude`].
+
+use std::sync::Arc;
+
+use crate::decision::{ChallengeSpec, Conclusion, Decision, Redirection, Refusal, Silence};
+use crate::facts::ConsultId;
+use crate::failure::PolicyFailure;
+use crate::outcome::{HeaderEdit, Verdict};
+use crate::run::{End, Run, one_line};
+
+/// Leave to forward one request, bound to the consult that earned it.
+///
+/// It has no public constructor, is not `Clone` and not `Default`; forwarding
+/// consumes it.
+#[derive(Debug)]
+pub struct Permit {
+    consult: ConsultId,
+    pipeline: Arc<str>,
+    generation: u64,
+    header_edits: Vec<HeaderEdit>,
+    identity: Option<String>,
+    annotations: Vec<(String, String)>,
+    limit_duration: Option<u32>,
+    route: Option<String>,
+    strip_credentials_realm: Option<String>,
+}
+
+impl Permit {
+    /// The consult that earned it.
+    pub fn consult(&self) -> ConsultId {
+        self.consult
+    }
+
+    /// The pipeline that gave it.
+    pub fn pipeline(&self) -> &Arc<str> {
+        &self.pipeline
+    }
+
+    /// The generation of the pipeline that gave it.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Changes to the headers, in the order in which plugins asked for them.
+    pub fn header_edits(&self) -> &[HeaderEdit] {
+        &self.header_edits
+    }
+
+    /// Who the caller is, if a plugin said so.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// Seconds after which the call shall be ended; the shortest asked for.
+    pub fn limit_duration(&self) -> Option<u32> {
+        self.limit_duration
+    }
+
+    /// Name of the peer to route to; the last one asked for.
+    pub fn route(&self) -> Option<&str> {
+        self.route.as_deref()
+    }
+
+    /// Notes of all plugins in order.
+    pub fn annotations(&self) -> &[(String, String)] {
+        &self.annotations
+    }
+
+    /// Credentials for this realm were verified here and need not be sent on:
+    /// RFC 3261 section 22.3.
+    pub fn strip_credentials_realm(&self) -> Option<&str> {
+        self.strip_credentials_realm.as_deref()
+    }
+
+    /// The pass for the rest of the call that this request begins.
+    pub fn call_pass(&self) -> CallPass {
+        CallPass {
+            consult: self.consult,
+            pipeline: Arc::clone(&self.pipeline),
+            generation: self.generation,
+        }
+    }
+}
+
+/// Lives with an admitted call and lets its ACK, CANCEL, BYE and responses
+/// through, so that calls can end whatever becomes of the policies.
+#[derive(Clone, Debug)]
+pub struct CallPass {
+    consult: ConsultId,
+    pipeline: Arc<str>,
+    generation: u64,
+}
+
+impl CallPass {
+    /// The consult that admitted the call.
+    pub fn consult(&self) -> ConsultId {
+        self.consult
+    }
+
+    /// The pipeline that admitted the call; its response hooks see the answers.
+    pub fn pipeline(&self) -> &Arc<str> {
+        &self.pipeline
+    }
+
+    /// The generation of that pipeline.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+}
+
+impl Run<'_> {
+    /// Ends the run. It admits only if at least one plugin judged the request,
+    /// every plugin that wanted to see it was asked, and none objected.
+    pub fn conclude(mut self) -> Conclusion {
+        let unfinished = self.next_stage().map(|stage| Arc::clone(&stage.name));
+        let end = self.end.take();
+        let decision = match (end, unfinished) {
+            (Some(End::Verdict(plugin, verdict, reason)), _) => {
+                match refusal_of(plugin, verdict, reason) {
+                    Some(decision) => decision,
+                    // `next` never ends a run; refuse rather than trust that.
+                    None => self.refuse_all("the pipeline ended without a decision"),
+                }
+            }
+            (Some(End::Failure(plugin, failure)), _) => failed(plugin, &failure),
+            (None, Some(plugin)) => failed(plugin, &PolicyFailure::Late),
+            (None, None) if self.pipeline.stages.is_empty() => {
+                self.refuse_all("the pipeline has no plugins; an empty pipeline refuses")
+            }
+            (None, None) if !self.judged => self.refuse_all("no plugin handles this method"),
+            (None, None) => Decision::Admit(self.admit()),
+        };
+        Conclusion {
+            consult: self.consult,
+            pipeline: Arc::clone(&self.pipeline.name),
+            generation: self.pipeline.generation,
+            decision,
+            alerts: self.alerts,
+            score: self.facts.score,
+            trace: self.trace,
+        }
+    }
+
+    fn admit(&mut self) -> Permit {
+        let gathered = std::mem::take(&mut self.gathered);
+        Permit {
+            consult: self.consult,
+            pipeline: Arc::clone(&self.pipeline.name),
+            generation: self.pipeline.generation,
+            header_edits: gathered.header_edits,
+            identity: self.facts.identity.take(),
+            annotations: std::mem::take(&mut self.facts.annotations),
+            limit_duration: gathered.limit_duration,
+            route: gathered.route,
+            strip_credentials_realm: gathered.verified_realm,
+        }
+    }
+
+    fn refuse_all(&self, reason: &str) -> Decision {
+        Decision::Refuse(Refusal {
+            status: 403,
+            phrase: String::new(),
+            headers: Vec::new(),
+            retry_after: None,
+            plugin: Arc::clone(&self.pipeline.name),
+            reason: reason.to_owned(),
+        })
+    }
+}
+
+fn refusal_of(plugin: Arc<str>, verdict: Verdict, reason: String) -> Option<Decision> {
+    Some(match verdict {
+        Verdict::Next => return None,
+        Verdict::Reject(rejection) => Decision::Refuse(Refusal {
+            status: rejection.status,
+            phrase: rejection.phrase,
+            headers: Vec::new(),
+            retry_after: (rejection.retry_after > 0).then_some(rejection.retry_after),
+            plugin,
+            reason,
+        }),
+        Verdict::Challenge(challenge) => Decision::Challenge(ChallengeSpec {
+            realm: challenge.realm,
+            algorithms: challenge.algorithms,
+            as_registrar: challenge.as_registrar,
+            stale: challenge.stale,
+            plugin,
+            reason,
+        }),
+        Verdict::Redirect(contacts) => Decision::Redirect(Redirection {
+            contacts,
+            plugin,
+            reason,
+        }),
+        Verdict::Drop => Decision::Drop(Silence { plugin, reason }),
+    })
+}
+
+/// A failure is ours to the peer: 500, without a word about why.
+fn failed(plugin: Arc<str>, failure: &PolicyFailure) -> Decision {
+    Decision::Refuse(Refusal {
+        status: 500,
+        phrase: String::new(),
+        headers: Vec::new(),
+        retry_after: None,
+        plugin,
+        reason: one_line(failure.to_string()),
+    })
+}

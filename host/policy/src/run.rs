@@ -1,0 +1,274 @@
+//! The fold: one request, the stages in order, and what they pile up.
+//!
+//! ```text
+//! let mut run = pipeline.begin(consult, facts);
+//! while let Some(stage) = run.next_stage() {
+//!     run.apply(ask(stage, run.facts()), elapsed_us);
+//! }
+//! let conclusion = run.conclude();
+//! ```
+
+use std::sync::Arc;
+
+use crate::check::check_outcome;
+use crate::decision::{RaisedAlert, StageReport};
+use crate::facts::{ConsultId, RequestFacts};
+use crate::failure::PolicyFailure;
+use crate::limits::{
+    PIPELINE_ALERTS, PIPELINE_ANNOTATION_BYTES, PIPELINE_ANNOTATIONS, PIPELINE_HEADER_BYTES,
+    PIPELINE_HEADER_EDITS,
+};
+use crate::outcome::{Effect, HeaderEdit, Outcome, Verdict};
+use crate::pipeline::{OnFailure, Pipeline, Stage};
+
+/// A request on its way through a pipeline.
+#[derive(Debug)]
+pub struct Run<'p> {
+    pub(crate) pipeline: &'p Pipeline,
+    pub(crate) consult: ConsultId,
+    pub(crate) facts: RequestFacts,
+    /// The stage that is being asked; its answer is awaited while `asking`.
+    stage: usize,
+    asking: bool,
+    /// Where to look for the next stage.
+    next: usize,
+    pub(crate) judged: bool,
+    pub(crate) end: Option<End>,
+    pub(crate) gathered: Gathered,
+    pub(crate) alerts: Vec<RaisedAlert>,
+    pub(crate) trace: Vec<StageReport>,
+}
+
+/// Why a run ended before its last stage.
+#[derive(Debug)]
+pub(crate) enum End {
+    Verdict(Arc<str>, Verdict, String),
+    Failure(Arc<str>, PolicyFailure),
+}
+
+/// Effects that an admission would carry.
+#[derive(Debug, Default)]
+pub(crate) struct Gathered {
+    pub(crate) header_edits: Vec<HeaderEdit>,
+    pub(crate) header_bytes: usize,
+    pub(crate) annotation_bytes: usize,
+    pub(crate) limit_duration: Option<u32>,
+    pub(crate) route: Option<String>,
+    pub(crate) verified_realm: Option<String>,
+}
+
+impl<'p> Run<'p> {
+    pub(crate) fn new(pipeline: &'p Pipeline, consult: ConsultId, facts: RequestFacts) -> Self {
+        let annotation_bytes = annotations_bytes(&facts.annotations);
+        Self {
+            pipeline,
+            consult,
+            facts,
+            stage: 0,
+            asking: false,
+            next: 0,
+            judged: false,
+            end: None,
+            gathered: Gathered {
+                annotation_bytes,
+                ..Gathered::default()
+            },
+            alerts: Vec::new(),
+            trace: Vec::with_capacity(pipeline.stages.len()),
+        }
+    }
+
+    /// The facts as the next stage shall see them.
+    pub fn facts(&self) -> &RequestFacts {
+        &self.facts
+    }
+
+    /// The question that is being answered.
+    pub fn consult(&self) -> ConsultId {
+        self.consult
+    }
+
+    /// The next stage to ask, or none when the run has ended. Until
+    /// [`Run::apply`] has its answer, it is the same stage again.
+    pub fn next_stage(&mut self) -> Option<&'p Stage> {
+        if self.end.is_some() {
+            return None;
+        }
+        if !self.asking {
+            let method = self.facts.message.method();
+            let remaining = self.pipeline.stages.get(self.next..)?;
+            let skipped = remaining
+                .iter()
+                .position(|stage| stage.methods.contains(method))?;
+            self.stage = self.next + skipped;
+            self.next = self.stage + 1;
+            self.asking = true;
+        }
+        self.pipeline.stages.get(self.stage)
+    }
+
+    /// Place of the stage that [`Run::next_stage`] returned, counted from 0.
+    pub fn stage_index(&self) -> usize {
+        self.stage
+    }
+
+    /// Notes that the host verified credentials for this realm during the
+    /// current stage, so that they need not travel further: RFC 3261 section
+    /// 22.3. Counts only if the request is admitted.
+    pub fn verified_realm(&mut self, realm: String) {
+        self.gathered.verified_realm = Some(realm);
+    }
+
+    /// Takes the current stage's answer and how long it took in microseconds.
+    /// Without a stage that was asked, nothing happens.
+    pub fn apply(&mut self, answer: Result<Outcome, PolicyFailure>, elapsed_us: u64) {
+        if !self.asking {
+            return;
+        }
+        self.asking = false;
+        let pipeline = self.pipeline;
+        let Some(stage) = pipeline.stages.get(self.stage) else {
+            return;
+        };
+        let answer = answer.and_then(|outcome| {
+            check_outcome(&outcome, stage.grants, &stage.limits)?;
+            self.check_totals(&outcome.effects)?;
+            Ok(outcome)
+        });
+        match answer {
+            Ok(outcome) => self.accept(stage, outcome, elapsed_us),
+            Err(failure) => self.fail(stage, failure, elapsed_us),
+        }
+    }
+
+    fn accept(&mut self, stage: &Stage, outcome: Outcome, micros: u64) {
+        self.judged = true;
+        let reason = one_line(outcome.reason);
+        for effect in outcome.effects {
+            self.gather(stage, effect);
+        }
+        let ends = !matches!(outcome.verdict, Verdict::Next);
+        self.trace.push(StageReport {
+            plugin: Arc::clone(&stage.name),
+            verdict: outcome.verdict.name(),
+            reason: if ends { reason.clone() } else { String::new() },
+            micros,
+            failure: None,
+        });
+        if ends {
+            self.end = Some(End::Verdict(
+                Arc::clone(&stage.name),
+                outcome.verdict,
+                reason,
+            ));
+        } else if let Some(report) = self.trace.last_mut() {
+            report.reason = reason;
+        }
+    }
+
+    fn fail(&mut self, stage: &Stage, failure: PolicyFailure, micros: u64) {
+        self.trace.push(StageReport {
+            plugin: Arc::clone(&stage.name),
+            verdict: "failed",
+            reason: String::new(),
+            micros,
+            failure: Some(one_line(failure.to_string())),
+        });
+        match stage.on_failure {
+            OnFailure::Deny => self.end = Some(End::Failure(Arc::clone(&stage.name), failure)),
+            // The operator wrote that this plugin's silence is consent.
+            OnFailure::Next => self.judged = true,
+        }
+    }
+
+    fn gather(&mut self, stage: &Stage, effect: Effect) {
+        match effect {
+            Effect::Header(edit) => {
+                self.gathered.header_bytes += edit_bytes(&edit);
+                self.gathered.header_edits.push(edit);
+            }
+            Effect::Annotate { key, value } => {
+                self.gathered.annotation_bytes += key.len() + value.len();
+                self.facts.annotations.push((key, value));
+            }
+            Effect::Score { amount, .. } => {
+                self.facts.score = self.facts.score.saturating_add(amount);
+            }
+            Effect::Identify(identity) => self.facts.identity = Some(identity),
+            Effect::LimitDuration(seconds) => {
+                let shortest = self
+                    .gathered
+                    .limit_duration
+                    .map_or(seconds, |s| s.min(seconds));
+                self.gathered.limit_duration = Some(shortest);
+            }
+            Effect::Route(peer) => self.gathered.route = Some(peer),
+            Effect::Alert(mut alert) => {
+                alert.text = one_line(alert.text);
+                self.alerts.push(RaisedAlert {
+                    plugin: Arc::clone(&stage.name),
+                    alert,
+                });
+            }
+            // Refused by `check_outcome`.
+            Effect::Other { .. } => {}
+        }
+    }
+
+    /// What one outcome may add to what the pipeline has gathered.
+    fn check_totals(&self, effects: &[Effect]) -> Result<(), PolicyFailure> {
+        let mut edits = self.gathered.header_edits.len();
+        let mut edit_size = self.gathered.header_bytes;
+        let mut annotations = self.facts.annotations.len();
+        let mut annotation_size = self.gathered.annotation_bytes;
+        let mut alerts = self.alerts.len();
+        for effect in effects {
+            match effect {
+                Effect::Header(edit) => {
+                    edits += 1;
+                    edit_size += edit_bytes(edit);
+                }
+                Effect::Annotate { key, value } => {
+                    annotations += 1;
+                    annotation_size += key.len() + value.len();
+                }
+                Effect::Alert(_) => alerts += 1,
+                _ => {}
+            }
+        }
+        let totals = [
+            ("pipeline's header edits", edits, PIPELINE_HEADER_EDITS),
+            ("pipeline's header bytes", edit_size, PIPELINE_HEADER_BYTES),
+            ("pipeline's annotations", annotations, PIPELINE_ANNOTATIONS),
+            (
+                "pipeline's annotation bytes",
+                annotation_size,
+                PIPELINE_ANNOTATION_BYTES,
+            ),
+            ("pipeline's alerts", alerts, PIPELINE_ALERTS),
+        ];
+        match totals.into_iter().find(|(_, size, limit)| size > limit) {
+            None => Ok(()),
+            Some((what, _, limit)) => Err(PolicyFailure::OutcomeTooLarge { what, limit }),
+        }
+    }
+}
+
+fn edit_bytes(edit: &HeaderEdit) -> usize {
+    edit.name().len() + edit.value().map_or(0, <[u8]>::len)
+}
+
+fn annotations_bytes(annotations: &[(String, String)]) -> usize {
+    annotations
+        .iter()
+        .map(|(key, value)| key.len() + value.len())
+        .sum()
+}
+
+/// Text for a log line: a plugin cannot forge a second one.
+pub(crate) fn one_line(text: String) -> String {
+    if text.chars().any(char::is_control) {
+        return text.replace(char::is_control, " ");
+    }
+    text
+}
