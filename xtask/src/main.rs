@@ -1,3 +1,64 @@
-//! Every developer command of Sipward.
+//! Every developer command of Sipward: `cargo xtask COMMAND`.
 
-fn main() {}
+mod bench;
+mod ci;
+mod demo;
+mod plugins;
+mod process;
+mod setup;
+mod simulate;
+mod test;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+use crate::setup::Purpose;
+
+/// Every developer command of Sipward.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find what a command needs, install what is missing, and say what was done.
+    Setup {
+        /// The command to prepare for.
+        #[arg(value_enum, long = "for", default_value = "test")]
+        purpose: Purpose,
+    },
+    /// Watch real SIP calls go through the four policies, with live swaps.
+    Demo(demo::Options),
+    /// Run every test of the workspace.
+    Test,
+    /// Measure, and print a table. Never fails because of a time.
+    Bench(bench::Options),
+    /// Everything that a change must pass.
+    Ci,
+    /// Check the rules of the house that no compiler knows.
+    Tidy,
+    /// Replay one simulated network.
+    Sim(simulate::Options),
+    /// Build every guest into `target/plugins/NAME.wasm`.
+    Plugins,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Setup { purpose } => setup::run(purpose).map(|_| ()),
+        Command::Demo(options) => demo::run(&options),
+        Command::Test => test::run(),
+        Command::Bench(options) => bench::run(&options),
+        Command::Ci => ci::run(),
+        Command::Tidy => tidy::run(),
+        Command::Sim(options) => simulate::run(&options),
+        Command::Plugins => {
+            let toolchain = setup::guest_toolchain()?;
+            plugins::build(&toolchain).map(|_| ())
+        }
+    }
+}

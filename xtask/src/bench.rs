@@ -1,0 +1,94 @@
+//! `cargo xtask bench`: release builds of `tests/bench`, one program a bench.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::setup::{self, Purpose};
+use crate::{plugins, process, workspace};
+
+/// What to measure and how to print it.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Which bench; all of them by default.
+    #[arg(value_enum)]
+    bench: Option<Bench>,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Handed to the bench as they are.
+    #[arg(last = true)]
+    arguments: Vec<String>,
+}
+
+/// A bench of `tests/bench`.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Bench {
+    /// Nanoseconds and allocations for each SIP message.
+    Parse,
+    /// Nanoseconds for each plugin call and pipeline.
+    Policy,
+    /// Whole calls beside Kamailio: CPU, memory, latency.
+    Signalling,
+}
+
+impl Bench {
+    const ALL: [Self; 3] = [Self::Parse, Self::Policy, Self::Signalling];
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Parse => "bench-parse",
+            Self::Policy => "bench-policy",
+            Self::Signalling => "bench-signalling",
+        }
+    }
+}
+
+/// Build and run the benches that were asked for.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen = match &options.bench {
+        Some(one) => std::slice::from_ref(one),
+        None => &Bench::ALL,
+    };
+    if chosen != [Bench::Parse] {
+        let purpose = if chosen.contains(&Bench::Signalling) {
+            Purpose::Bench
+        } else {
+            Purpose::Plugins
+        };
+        let toolchain = setup::run(purpose)?;
+        plugins::build(&toolchain)?;
+    }
+    let mut build = process::cargo();
+    build.args([
+        "build",
+        "--release",
+        "--locked",
+        "--package",
+        "sipward-bench",
+    ]);
+    for bench in chosen {
+        build.args(["--bin", bench.program()]);
+    }
+    if chosen.contains(&Bench::Signalling) {
+        build.args(["--package", "sipward", "--bin", "sipward"]);
+    }
+    process::run(&mut build)?;
+    for bench in chosen {
+        let mut command = Command::new(workspace::release_program(bench.program()));
+        command
+            .current_dir(workspace::root())
+            .env("SIPWARD_BENCH_PLUGINS", workspace::plugin_folder())
+            .env(
+                "SIPWARD_BENCH_PROGRAM",
+                workspace::release_program("sipward"),
+            );
+        if options.json {
+            command.arg("--json");
+        }
+        command.args(&options.arguments);
+        process::run(&mut command)?;
+    }
+    Ok(())
+}

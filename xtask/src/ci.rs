@@ -1,0 +1,140 @@
+//! `cargo xtask ci`: what a change must pass. Every step runs even when an earlier
+//! one failed, so that one run shows all that is wrong.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::setup::{GuestToolchain, Purpose};
+use crate::test::{self, Tally};
+use crate::tidy::imports::PURE;
+use crate::{process, setup, tidy, workspace};
+
+/// One step's name, its outcome and how long it took.
+struct Step {
+    name: &'static str,
+    outcome: Result<()>,
+    took: Duration,
+}
+
+/// Run every step, then say which failed.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Vec::new();
+    let mut tally = Tally::default();
+    step(&mut steps, "test", || {
+        let (counted, outcome) = test::tests(Purpose::Ci);
+        tally = counted;
+        outcome
+    });
+    step(&mut steps, "format", || {
+        process::run(process::cargo().args(["fmt", "--all", "--", "--check"]))
+    });
+    step(&mut steps, "tidy", tidy::run);
+    step(&mut steps, "clippy", || {
+        process::run(process::cargo().args([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    });
+    step(&mut steps, "purity", purity);
+    step(&mut steps, "deny", deny);
+    step(&mut steps, "docs", documentation);
+    close(&steps, tally)
+}
+
+fn step(steps: &mut Vec<Step>, name: &'static str, work: impl FnOnce() -> Result<()>) {
+    eprintln!("\n=== {name}");
+    let started = Instant::now();
+    let outcome = work();
+    if let Err(error) = &outcome {
+        eprintln!("{name}: {error:#}");
+    }
+    steps.push(Step {
+        name,
+        outcome,
+        took: started.elapsed(),
+    });
+}
+
+fn close(steps: &[Step], tally: Tally) -> Result<()> {
+    eprintln!();
+    let mut failed = Vec::new();
+    for step in steps {
+        let word = if step.outcome.is_ok() { "ok" } else { "FAILED" };
+        eprintln!(
+            "    {:<8} {word:<7} {:>6.1} s",
+            step.name,
+            step.took.as_secs_f64()
+        );
+        if step.outcome.is_err() {
+            failed.push(step.name);
+        }
+    }
+    println!("{tally}");
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+/// Pure crates have no socket, clock or thread: this target has none of them.
+fn purity() -> Result<()> {
+    let toolchain: GuestToolchain = setup::guest_toolchain()?;
+    let mut command = toolchain.cargo("build");
+    for name in PURE {
+        command.args(["--package", name]);
+    }
+    process::run(command.args(["--lib"]))
+}
+
+/// Licences, bans and sources need no network; advisories need their database.
+fn deny() -> Result<()> {
+    let check = |what: &[&str]| {
+        let mut command = process::cargo();
+        command
+            .args([
+                "deny",
+                "--locked",
+                "--all-features",
+                "check",
+                "--hide-inclusion-graph",
+            ])
+            .args(what);
+        command
+    };
+    process::run(&mut check(&["licenses", "bans", "sources"]))?;
+    if process::succeeds(process::cargo().args(["deny", "--locked", "fetch", "db"])) {
+        process::run(&mut check(&["advisories"]))
+    } else {
+        eprintln!("    advisories: not checked, their database cannot be fetched from here");
+        Ok(())
+    }
+}
+
+/// The book builds, and the documentation of our crates has no broken link.
+fn documentation() -> Result<()> {
+    let book = workspace::target().join("book");
+    let mut mdbook = std::process::Command::new("mdbook");
+    mdbook
+        .current_dir(workspace::root())
+        .args(["build", "docs", "--dest-dir"])
+        .arg(book);
+    process::run(&mut mdbook).context("the book does not build")?;
+    process::run(
+        process::cargo()
+            .args([
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--locked",
+                "--document-private-items",
+            ])
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
+    .context("the crates' documentation does not build")
+}

@@ -1,0 +1,51 @@
+//! `cargo xtask setup`: finds what a command needs, installs what is missing, and
+//! says what it did. Anything that cannot be had is an error, never a skip.
+
+mod guest_toolchain;
+mod packages;
+mod rust_tools;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+pub(crate) use guest_toolchain::GuestToolchain;
+
+/// The command to prepare for.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    /// A compiler for guests only.
+    Plugins,
+    /// Guests and sipp.
+    Demo,
+    /// Guests and sipp.
+    Test,
+    /// Guests, sipp and Kamailio.
+    Bench,
+    /// What `test` needs, cargo-deny and mdbook.
+    Ci,
+}
+
+/// Find or install everything, and hand back the compiler for guests.
+pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
+    eprintln!("==> setup");
+    let needs: &[packages::Need] = match purpose {
+        Purpose::Plugins => &[],
+        Purpose::Demo | Purpose::Test | Purpose::Ci => &[packages::SIPP],
+        Purpose::Bench => &[packages::SIPP, packages::KAMAILIO],
+    };
+    packages::ensure(needs)?;
+    if purpose == Purpose::Ci {
+        rust_tools::ensure()?;
+    }
+    guest_toolchain()
+}
+
+/// A compiler for guests, installed if there is none.
+pub(crate) fn guest_toolchain() -> Result<GuestToolchain> {
+    GuestToolchain::find_or_install()
+}
+
+/// One line of the report.
+fn say(what: &str, how: &str) {
+    eprintln!("    {what:<24} {how}");
+}

@@ -1,0 +1,205 @@
+//! Programs that come from the system: found, installed by apt-get where that is
+//! possible, and otherwise named in one command for this system.
+
+use std::fs;
+use std::io::{IsTerminal, stdin};
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use super::say;
+use crate::process;
+
+/// A program of the system and the packages that hold it.
+pub(crate) struct Need {
+    /// What it is called in reports.
+    name: &'static str,
+    /// Whether it is there.
+    found: fn() -> bool,
+    /// Debian's packages.
+    debian: &'static [&'static str],
+    /// The packages of Fedora, Arch, Alpine and Homebrew; empty where there is none.
+    elsewhere: [&'static str; 4],
+}
+
+/// sipp, which plays trunk and PBX.
+pub(crate) const SIPP: Need = Need {
+    name: "sipp",
+    found: || process::find("sipp").is_some(),
+    debian: &["sip-tester"],
+    elsewhere: ["sipp", "sipp", "sipp", "sipp"],
+};
+
+/// Kamailio with its Lua interpreter, the yardstick of `bench signalling`.
+pub(crate) const KAMAILIO: Need = Need {
+    name: "kamailio",
+    found: || process::find("kamailio").is_some() && kamailio_module("app_lua.so"),
+    debian: &["kamailio", "kamailio-lua-modules", "kamailio-extra-modules"],
+    elsewhere: [
+        "kamailio kamailio-lua",
+        "kamailio",
+        "kamailio kamailio-lua",
+        "kamailio",
+    ],
+};
+
+/// Find every need, install the missing ones in one go, or say how to.
+pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().filter(|need| !(need.found)()).collect();
+    for need in needs.iter().filter(|need| (need.found)()) {
+        say(need.name, "found");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
+    if !has_apt() {
+        bail!(
+            "{} is missing; install it with\n\n    {}\n\nand start again",
+            names.join(", "),
+            elsewhere(&missing)
+        );
+    }
+    let packages: Vec<&str> = missing
+        .iter()
+        .flat_map(|need| need.debian.iter().copied())
+        .collect();
+    install(&packages)?;
+    for need in missing {
+        if !(need.found)() {
+            bail!(
+                "{} is still missing after installing {}",
+                need.name,
+                need.debian.join(", ")
+            );
+        }
+        say(
+            need.name,
+            &format!("installed Debian's {}", need.debian.join(", ")),
+        );
+    }
+    Ok(())
+}
+
+/// Whether this system has Debian's package tools.
+pub(crate) fn has_apt() -> bool {
+    process::find("apt-get").is_some()
+}
+
+/// Install Debian packages as root or by sudo.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let root = process::capture(Command::new("id").arg("-u")).is_ok_and(|it| it.trim() == "0");
+    let sudo = process::find("sudo").is_some()
+        && (process::succeeds(Command::new("sudo").args(["-n", "true"])) || stdin().is_terminal());
+    if !root && !sudo {
+        bail!(
+            "cannot install packages as this user; run\n\n    sudo apt-get install -y {}\n\nand start again",
+            packages.join(" ")
+        );
+    }
+    let apt = |arguments: &[&str]| {
+        let mut command = Command::new(if root { "apt-get" } else { "sudo" });
+        if !root {
+            command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        }
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .arg("-qq")
+            .args(arguments);
+        eprintln!("    $ {}", process::line(&command));
+        command
+            // sudo may ask for a password; apt-get has nothing to ask.
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    // Lists that failed to refresh may still know the packages.
+    let _refreshed = apt(&["update"]);
+    if !apt(&arguments) {
+        bail!("apt-get could not install {}", packages.join(", "));
+    }
+    Ok(())
+}
+
+fn kamailio_module(name: &str) -> bool {
+    let folders = [
+        "/usr/lib",
+        "/usr/lib64",
+        "/usr/local/lib",
+        "/usr/local/lib64",
+    ];
+    let mut candidates: Vec<_> = folders
+        .iter()
+        .map(|it| format!("{it}/kamailio/modules/{name}"))
+        .collect();
+    if let Ok(entries) = fs::read_dir("/usr/lib") {
+        candidates.extend(
+            entries
+                .flatten()
+                .map(|it| format!("{}/kamailio/modules/{name}", it.path().display())),
+        );
+    }
+    candidates.iter().any(|it| fs::metadata(it).is_ok())
+}
+
+/// The one command for a system without apt-get.
+fn elsewhere(missing: &[&Need]) -> String {
+    let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let (index, verb) = manager(&system);
+    let words: Vec<&str> = missing
+        .iter()
+        .filter_map(|need| need.elsewhere.get(index).copied())
+        .collect();
+    format!("{verb} {}", words.join(" "))
+}
+
+/// Which column of `Need::elsewhere` a system reads, and its install command.
+fn manager(os_release: &str) -> (usize, &'static str) {
+    let like = |name: &str| {
+        os_release.lines().any(|line| {
+            line.split_once('=').is_some_and(|(key, value)| {
+                (key == "ID" || key == "ID_LIKE")
+                    && value.trim_matches('"').split(' ').any(|it| it == name)
+            })
+        })
+    };
+    if like("fedora") || like("rhel") || like("centos") {
+        (0, "sudo dnf install -y")
+    } else if like("arch") {
+        (1, "sudo pacman -S --noconfirm")
+    } else if like("alpine") {
+        (2, "sudo apk add")
+    } else {
+        (3, "brew install")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_system_gets_its_own_command() {
+        assert_eq!(manager("ID=fedora\n").1, "sudo dnf install -y");
+        assert_eq!(
+            manager("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n").1,
+            "sudo dnf install -y"
+        );
+        assert_eq!(manager("ID=arch\n").1, "sudo pacman -S --noconfirm");
+        assert_eq!(manager("ID=alpine\n").1, "sudo apk add");
+        assert_eq!(manager("").1, "brew install");
+    }
+
+    #[test]
+    fn every_need_names_its_packages() {
+        for need in [SIPP, KAMAILIO] {
+            assert!(
+                !need.debian.is_empty(),
+                "{} has no Debian package",
+                need.name
+            );
+            assert!(need.elsewhere.iter().all(|it| !it.is_empty()));
+        }
+    }
+}

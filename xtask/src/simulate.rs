@@ -1,0 +1,31 @@
+//! `cargo xtask sim`: one simulated network, replayed from its seed.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::process;
+
+/// Which simulated network to replay.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The seed that a failing test printed.
+    #[arg(long)]
+    seed: u64,
+}
+
+/// Run the simulator of the tests with one seed and show its trace.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let seed = options.seed.to_string();
+    process::run(process::cargo().args([
+        "run",
+        "--locked",
+        "--quiet",
+        "--package",
+        "sipward-tests",
+        "--bin",
+        "sim",
+        "--",
+        "--seed",
+        &seed,
+    ]))
+}
