@@ -1,0 +1,68 @@
+//! Rust types and glue that wit-bindgen makes of `wit/policy.wit`.
+//!
+//! The types and imports are generated once, in `host`; each plugin world only
+//! adds its exports, so that a component has the hooks its author wrote.
+
+/// Types and host functions: the world `host`.
+mod host {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "host",
+        additional_derives: [PartialEq],
+        generate_unused_types: true,
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub(crate) use host::sipward::policy::{clock, log, random};
+pub(crate) use host::sipward::policy::{counters, credentials, keyvalue};
+pub(crate) use host::sipward::policy::{messages, outcomes, types};
+
+/// Generates the exports of one interface over the types of `host`.
+///
+/// The macros that wit-bindgen exports are named after interfaces, so each
+/// interface may be generated once only and the worlds of `wit/policy.wit`
+/// cannot be used as they stand. A plugin invokes the macro of `lifecycle` and
+/// those of its hooks; the encoder unites their sections to exactly one of the
+/// worlds `request-plugin`, `response-plugin` and `full-plugin`.
+macro_rules! exported_interface {
+    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal) => {
+        $(#[$doc])*
+        pub mod $module {
+            wit_bindgen::generate!({
+                path: "../wit",
+                inline: $world,
+                pub_export_macro: true,
+                export_macro_name: $export,
+                with: {
+                    "sipward:policy/types@0.1.0": crate::bindings::host::sipward::policy::types,
+                    "sipward:policy/messages@0.1.0": crate::bindings::host::sipward::policy::messages,
+                    "sipward:policy/outcomes@0.1.0": crate::bindings::host::sipward::policy::outcomes,
+                },
+            });
+        }
+    };
+}
+
+/// `describe` and `configure`, which every plugin has.
+pub mod lifecycle {
+    wit_bindgen::generate!({
+        path: "../wit",
+        inline: "package sipward:lifecycle; world lifecycle { export sipward:policy/lifecycle@0.1.0; }",
+        pub_export_macro: true,
+        export_macro_name: "export_lifecycle",
+    });
+}
+
+exported_interface!(
+    /// `on-request`.
+    request_policy,
+    "package sipward:request; world request { export sipward:policy/request-policy@0.1.0; }",
+    "export_request_policy"
+);
+exported_interface!(
+    /// `on-response`.
+    response_policy,
+    "package sipward:response; world response { export sipward:policy/response-policy@0.1.0; }",
+    "export_response_policy"
+);

@@ -1,0 +1,223 @@
+//! What an author implements, and how settings become a policy.
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::{Outcome, Request, Response};
+
+/// A SIP policy. Implement it under [`macro@crate::policy`].
+///
+/// One instance answers many calls, from several transactions in turn. State
+/// that must last belongs into [`crate::counters`] or [`crate::keyvalue`]: the
+/// host recycles instances whenever it likes.
+pub trait Policy: Sized + 'static {
+    /// The settings, as the operator writes them. Derive `Deserialize` with
+    /// `deny_unknown_fields`, and `JsonSchema`: doc comments on fields become
+    /// the descriptions that operators see.
+    type Settings: DeserializeOwned + JsonSchema;
+
+    /// Name for logs. The crate's name unless stated.
+    const NAME: &'static str;
+
+    /// Version, SemVer. The crate's version unless stated.
+    const VERSION: &'static str;
+
+    /// One line on what it does. The crate's description unless stated.
+    const DESCRIPTION: &'static str;
+
+    /// Methods the policy wants to see, upper case; empty for all.
+    const METHODS: &'static [&'static str] = &[];
+
+    /// What it asks the host for. A call of a host interface that is not named
+    /// here fails in the test harness, and in the host the component does not load.
+    const CAPABILITIES: &'static [Capability] = &[];
+
+    /// Checks the settings and makes the policy. Called once for each instance:
+    /// parse, sort and index here, so that the hooks need not.
+    ///
+    /// # Errors
+    ///
+    /// Says which key is wrong and what would be right.
+    fn configure(settings: Self::Settings) -> Result<Self, SettingsError>;
+
+    /// Decides on a request. Called once for each transaction.
+    fn on_request(&self, request: &Request<'_>) -> Outcome {
+        let _ = request;
+        Outcome::next()
+    }
+
+    /// Looks at a response before it is forwarded. Only [`Outcome::next`] with
+    /// effects and [`Outcome::reject`] (which replaces a final response) mean
+    /// anything here.
+    fn on_response(&self, response: &Response<'_>) -> Outcome {
+        let _ = response;
+        Outcome::next()
+    }
+}
+
+/// Something that an operator has to grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// The interface [`crate::counters`].
+    Counters,
+    /// The interface [`crate::keyvalue`].
+    KeyValue,
+    /// The interface [`crate::credentials`].
+    Credentials,
+    /// The effects that set, add and remove headers.
+    EditHeaders,
+    /// The effect that chooses a trunk or PBX.
+    Route,
+}
+
+impl Capability {
+    /// The name by which manifest and config call it.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Capability;
+    /// assert_eq!(Capability::EditHeaders.name(), "edit-headers");
+    /// ```
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Counters => "counters",
+            Self::KeyValue => "keyvalue",
+            Self::Credentials => "credentials",
+            Self::EditHeaders => "edit-headers",
+            Self::Route => "route",
+        }
+    }
+}
+
+/// What is wrong with the settings.
+///
+/// ```
+/// use sipward_plugin_sdk::SettingsError;
+/// let error = SettingsError::new("limits.burst", "is 0; at least 1 is needed");
+/// assert_eq!(error.to_string(), "limits.burst: is 0; at least 1 is needed");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingsError {
+    key: String,
+    message: String,
+}
+
+impl SettingsError {
+    /// `key` is the dotted path of the wrong key, as in `rules[2].rate`; empty
+    /// for the settings as a whole. `message` says what is wrong and what would
+    /// be right.
+    pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            key: key.into(),
+            message: message.into(),
+        }
+    }
+
+    /// The dotted path of the wrong key.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What is wrong and what would be right.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Key and message, for the glue.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_parts(self) -> (String, String) {
+        (self.key, self.message)
+    }
+}
+
+impl std::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.key.is_empty() {
+            true => f.write_str(&self.message),
+            false => write!(f, "{}: {}", self.key, self.message),
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// Parses settings so that an error names its key, as the operator wrote it.
+pub(crate) fn parse_settings<T: DeserializeOwned>(json: &str) -> Result<T, SettingsError> {
+    let mut parser = serde_json::Deserializer::from_str(json);
+    let settings = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let path = error.path().to_string();
+        let message = error.into_inner().to_string();
+        // Operators write TOML: a line of our JSON would mislead them.
+        let message = message
+            .rsplit_once(" at line ")
+            .map_or(message.as_str(), |(head, _)| head);
+        let key = match (path.as_str(), unknown_field(message)) {
+            (".", Some(field)) => field.to_owned(),
+            (".", None) => String::new(),
+            // Depending on the format the unknown key is in the path or not.
+            (path, Some(field)) if path != field && !path.ends_with(&format!(".{field}")) => {
+                format!("{path}.{field}")
+            }
+            (path, _) => path.to_owned(),
+        };
+        SettingsError::new(key, message)
+    })?;
+    parser
+        .end()
+        .map_err(|_| SettingsError::new("", "more than one JSON value"))?;
+    Ok(settings)
+}
+
+/// The field in serde's "unknown field `x`, expected ...".
+fn unknown_field(message: &str) -> Option<&str> {
+    message.strip_prefix("unknown field `")?.split('`').next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Outer {
+        #[serde(rename = "list")]
+        _list: Vec<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Inner {
+        #[serde(rename = "size")]
+        _size: u8,
+    }
+
+    fn error(json: &str) -> SettingsError {
+        parse_settings::<Outer>(json).unwrap_err()
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        assert!(parse_settings::<Outer>(r#"{"list":[{"size":255}]}"#).is_ok());
+        let wrong = error(r#"{"list":[{"size":1},{"size":256}]}"#);
+        assert_eq!(wrong.key(), "list[1].size");
+        assert!(wrong.message().contains("256") && !wrong.message().contains("line"));
+        assert_eq!(
+            error(r#"{"list":[{"size":1,"sise":2}]}"#).key(),
+            "list[0].sise"
+        );
+        assert_eq!(error(r#"{"lst":[]}"#).key(), "lst");
+        let missing = error("{}");
+        assert_eq!(
+            (missing.key(), missing.message()),
+            ("", "missing field `list`")
+        );
+        assert_eq!(
+            error(r#"{"list":[]} {}"#).message(),
+            "more than one JSON value"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! Who sent a message.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use crate::bindings::types;
+use crate::request::Text;
+use crate::{Transport, Zone};
+
+/// The sender of a message.
+#[derive(Clone, Copy)]
+pub struct Peer<'a> {
+    raw: &'a types::Peer,
+    text: Text<'a>,
+}
+
+impl<'a> Peer<'a> {
+    pub(crate) const fn new(raw: &'a types::Peer, text: Text<'a>) -> Self {
+        Self { raw, text }
+    }
+
+    /// Source address of the datagram or connection. Never an IPv4-mapped one.
+    /// Over UDP it is unproved: see [`Peer::address_is_proved`].
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        match self.raw.address {
+            types::IpAddress::Ipv4((a, b, c, d)) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            types::IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h))
+            }
+        }
+    }
+
+    /// Source port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.raw.port
+    }
+
+    /// The transport it came by.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.raw.transport
+    }
+
+    /// True unless the transport is UDP, whose source address can be forged.
+    #[must_use]
+    pub fn address_is_proved(&self) -> bool {
+        self.raw.transport != Transport::Udp
+    }
+
+    /// True over TLS and secure WebSocket.
+    #[must_use]
+    pub const fn is_encrypted(&self) -> bool {
+        matches!(self.raw.transport, Transport::Tls | Transport::Wss)
+    }
+
+    /// The side of the proxy that the peer is on.
+    #[must_use]
+    pub const fn zone(&self) -> Zone {
+        self.raw.zone
+    }
+
+    /// Name of the `[[pbx]]` or `[[trunk]]` that the source matched.
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
+        self.raw.name.map(|span| self.text.utf8(span))
+    }
+
+    /// The verified client certificate.
+    #[must_use]
+    pub fn certificate(&self) -> Option<Certificate<'a>> {
+        let certificate = self.raw.certificate.as_ref()?;
+        Some(Certificate {
+            names: self.text.utf8(certificate.names),
+            fingerprint: self.text.utf8(certificate.fingerprint),
+        })
+    }
+}
+
+/// What is proved about a TLS peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificate<'a> {
+    names: &'a str,
+    fingerprint: &'a str,
+}
+
+impl<'a> Certificate<'a> {
+    /// DNS names and URIs of subjectAltName, and the common name if there are none.
+    pub fn names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.names
+            .split(',')
+            .map(str::trim)
+            .filter(|name| !name.is_empty())
+    }
+
+    /// SHA-256 of the certificate, 64 hexadecimal digits.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &'a str {
+        self.fingerprint
+    }
+}

@@ -1,0 +1,99 @@
+//! Turns texts into the facts that a host would hand over.
+
+use std::net::IpAddr;
+
+use crate::bindings::types::{self, Span};
+use crate::{Method, Transport, Uri, Zone};
+
+/// The buffer that spans point into, while it grows.
+#[derive(Default)]
+pub(super) struct Arena(pub(super) Vec<u8>);
+
+impl Arena {
+    pub(super) fn put(&mut self, text: &[u8]) -> Span {
+        let offset = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let start = offset(self.0.len());
+        self.0.extend_from_slice(text);
+        Span {
+            start,
+            len: offset(text.len()),
+        }
+    }
+
+    pub(super) fn uri(&mut self, text: &str) -> types::Uri {
+        let Some(uri) = Uri::parse(text.as_bytes()) else {
+            panic!("`{text}` is no URI: a host would have refused the message");
+        };
+        types::Uri {
+            scheme: uri.scheme(),
+            whole: self.put(uri.whole()),
+            user: uri.user().map(|user| self.put(user)),
+            host: self.put(uri.host()),
+            port: uri.port(),
+            params: self.put(uri.params()),
+        }
+    }
+
+    pub(super) fn peer(&mut self, sender: &Sender) -> types::Peer {
+        let address = match sender.address.to_canonical() {
+            IpAddr::V4(address) => types::IpAddress::Ipv4(address.octets().into()),
+            IpAddr::V6(address) => types::IpAddress::Ipv6(address.segments().into()),
+        };
+        types::Peer {
+            address,
+            port: sender.port,
+            transport: sender.transport,
+            zone: sender.zone,
+            name: sender.name.as_ref().map(|name| self.put(name.as_bytes())),
+            certificate: sender.certificate.as_ref().map(|names| types::Certificate {
+                names: self.put(names.as_bytes()),
+                fingerprint: self.put("00".repeat(32).as_bytes()),
+            }),
+        }
+    }
+}
+
+/// Who sends.
+#[derive(Clone, Debug)]
+pub(super) struct Sender {
+    pub(super) address: IpAddr,
+    pub(super) port: u16,
+    pub(super) transport: Transport,
+    pub(super) zone: Zone,
+    pub(super) name: Option<String>,
+    pub(super) certificate: Option<String>,
+}
+
+impl Default for Sender {
+    fn default() -> Self {
+        Self {
+            address: IpAddr::from([192, 0, 2, 1]),
+            port: 5060,
+            transport: Transport::Udp,
+            zone: Zone::Outside,
+            name: None,
+            certificate: None,
+        }
+    }
+}
+
+/// Methods are case-sensitive: RFC 3261 section 7.1.
+pub(super) fn method(name: &str) -> Method {
+    match name {
+        "INVITE" => Method::Invite,
+        "ACK" => Method::Ack,
+        "BYE" => Method::Bye,
+        "CANCEL" => Method::Cancel,
+        "REGISTER" => Method::Register,
+        "OPTIONS" => Method::Options,
+        "PRACK" => Method::Prack,
+        "SUBSCRIBE" => Method::Subscribe,
+        "NOTIFY" => Method::Notify,
+        "PUBLISH" => Method::Publish,
+        "INFO" => Method::Info,
+        "REFER" => Method::Refer,
+        "MESSAGE" => Method::Message,
+        "UPDATE" => Method::Update,
+        _ => Method::Other,
+    }
+}

@@ -1,0 +1,73 @@
+//! Responses for tests.
+
+use crate::bindings::types;
+use crate::testing::Message;
+use crate::testing::facts::{self, Arena, Sender};
+
+/// A response to an INVITE for [`crate::testing::Harness::answer`].
+///
+/// ```
+/// use sipward_plugin_sdk::testing::Response;
+/// let busy = Response::new(486, "Busy Here").header("Server", "pbx");
+/// ```
+#[derive(Clone, Debug)]
+pub struct Response {
+    status: u16,
+    phrase: String,
+    method: String,
+    sender: Sender,
+    message: Message,
+}
+
+impl Response {
+    /// A response with a status and a reason phrase.
+    #[must_use]
+    pub fn new(status: u16, phrase: &str) -> Self {
+        Self {
+            status,
+            phrase: phrase.to_owned(),
+            method: "INVITE".to_owned(),
+            sender: Sender::default(),
+            message: Message {
+                start_line: format!("SIP/2.0 {status} {phrase}"),
+                ..Message::default()
+            },
+        }
+    }
+
+    /// Sets the method of the request that it answers.
+    #[must_use]
+    pub fn to_method(mut self, method: &str) -> Self {
+        method.clone_into(&mut self.method);
+        self
+    }
+
+    /// Adds a header line.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.message
+            .lines
+            .push((name.to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.message.body = body.into();
+        self
+    }
+
+    pub(super) fn build(&self) -> (types::ResponseFacts, Message) {
+        let mut arena = Arena::default();
+        let facts = types::ResponseFacts {
+            status: self.status,
+            phrase: arena.put(self.phrase.as_bytes()),
+            method: facts::method(&self.method),
+            call_id: arena.put(b"1@192.0.2.1"),
+            peer: arena.peer(&self.sender),
+            text: arena.0,
+        };
+        (facts, self.message.clone())
+    }
+}
