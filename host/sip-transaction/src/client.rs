@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sip_message::{Message, Method, build};
+use sip_message::{Message, Method};
 
 use crate::key::{self, Index, KeyHasher};
 use crate::layer::Context;
@@ -219,7 +219,7 @@ impl ClientTransaction {
             }
             (Action::Acknowledge, Some((response, _))) => {
                 if let Some(invite) = self.invite.take() {
-                    let ack = build::ack_for(&invite, response);
+                    let ack = crate::interim::ack_for(&invite, response);
                     self.last = Some(ack.clone());
                     outbox.transmit(&self.to, ack, id);
                 }

@@ -274,7 +274,7 @@ impl TransactionLayer {
         };
         if method != Method::Cancel && self.is_merged(&message) {
             self.outbox.figures.merged += 1;
-            self.refuse(&message, flow, Refusal::LoopDetected);
+            self.refuse(&message, flow, Refusal::Merged);
             return;
         }
         let may_use_reserve = target.is_some() || method == Method::Bye;
@@ -369,6 +369,18 @@ impl TransactionLayer {
             let schedule = if id.is_client() { clients.schedule(id) } else { servers.schedule(id) };
             schedule.is_some_and(|schedule| schedule.owns(at))
         });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn queue_len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Entries by key and by merge key of servers, and by key of clients.
+    #[cfg(test)]
+    pub(crate) fn index_sizes(&self) -> (usize, usize, usize) {
+        let (keys, merge_keys) = self.servers.indexed();
+        (keys, merge_keys, self.clients.indexed())
     }
 
     fn next_serial(&mut self) -> u64 {

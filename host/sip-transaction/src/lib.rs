@@ -21,6 +21,7 @@ mod client;
 pub mod client_invite;
 pub mod client_non_invite;
 mod event;
+mod interim;
 mod key;
 mod layer;
 pub mod machine;
@@ -32,6 +33,8 @@ pub mod server_invite;
 pub mod server_non_invite;
 mod slab;
 mod stateless;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use address::{ConnectionId, Destination, Flow, ListenerId, Transmit, Transport};
