@@ -83,7 +83,10 @@ impl Anomalies {
 
     /// The names of the cases in this set, as `wit/policy.wit` spells them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        Self::ALL.iter().filter(move |(case, _)| self.contains(*case)).map(|(_, name)| *name)
+        Self::ALL
+            .iter()
+            .filter(move |(case, _)| self.contains(*case))
+            .map(|(_, name)| *name)
     }
 }
 

@@ -114,7 +114,10 @@ pub struct ParseError {
 impl ParseError {
     /// Looks once more at `received` for what an answer needs.
     pub(crate) fn new(kind: ParseErrorKind, received: &[u8]) -> Self {
-        let salvage = kind.status().and_then(|_| Salvage::read(received)).map(Box::new);
+        let salvage = kind
+            .status()
+            .and_then(|_| Salvage::read(received))
+            .map(Box::new);
         Self { kind, salvage }
     }
 
@@ -132,7 +135,9 @@ impl ParseError {
     /// The answer, if there is a status. `to_tag` (a token) is added to a To without tag.
     pub fn response(&self, to_tag: &[u8]) -> Option<Bytes> {
         let status = self.kind.status()?;
-        self.salvage.as_ref().map(|salvage| salvage.response(status, to_tag))
+        self.salvage
+            .as_ref()
+            .map(|salvage| salvage.response(status, to_tag))
     }
 
     /// The topmost Via of a request that can be answered: where RFC 3261 section 18.2.2 and

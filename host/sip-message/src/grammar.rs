@@ -11,7 +11,10 @@ pub(crate) struct Span {
 impl Span {
     /// The span from `start` to `end`; empty when the bounds make no sense.
     pub(crate) fn new(start: usize, end: usize) -> Self {
-        match (u16::try_from(start), u16::try_from(end.saturating_sub(start))) {
+        match (
+            u16::try_from(start),
+            u16::try_from(end.saturating_sub(start)),
+        ) {
             (Ok(start), Ok(len)) => Self { start, len },
             _ => Self::default(),
         }
@@ -25,7 +28,10 @@ impl Span {
 
     /// This span moved by `offset`.
     pub(crate) fn shifted(self, offset: usize) -> Self {
-        Self::new(usize::from(self.start) + offset, usize::from(self.start) + usize::from(self.len) + offset)
+        Self::new(
+            usize::from(self.start) + offset,
+            usize::from(self.start) + usize::from(self.len) + offset,
+        )
     }
 }
 
@@ -61,7 +67,10 @@ const fn mark(table: &mut [u8; 256], characters: &[u8], bits: u8) {
     }
 }
 
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, indices are below 256")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated by the compiler, indices are below 256"
+)]
 const fn classes() -> [u8; 256] {
     let mut table = [0u8; 256];
     let mut byte = 0;
@@ -77,7 +86,11 @@ const fn classes() -> [u8; 256] {
         byte += 1;
     }
     mark(&mut table, b"-.!%*_+`'~", TOKEN | WORD | PARAM_VALUE);
-    mark(&mut table, b"-_.!~*'()", UNRESERVED | USER | URI_PARAM | URI_HEADER);
+    mark(
+        &mut table,
+        b"-_.!~*'()",
+        UNRESERVED | USER | URI_PARAM | URI_HEADER,
+    );
     mark(&mut table, b"&=+$,;?/#", USER);
     mark(&mut table, b"[]/:&+$", URI_PARAM);
     mark(&mut table, b"[]/?:+$", URI_HEADER);
@@ -89,7 +102,9 @@ const fn classes() -> [u8; 256] {
 
 /// True when `byte` is in `class`.
 pub(crate) fn is(byte: u8, class: u8) -> bool {
-    CLASS.get(usize::from(byte)).is_some_and(|bits| bits & class != 0)
+    CLASS
+        .get(usize::from(byte))
+        .is_some_and(|bits| bits & class != 0)
 }
 
 /// True when `text` is not empty and all of it is in `class`.
@@ -103,7 +118,11 @@ pub(crate) fn all_or_escaped(text: &[u8], class: u8) -> bool {
     loop {
         match rest {
             [] => return true,
-            [b'%', high, low, after @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => rest = after,
+            [b'%', high, low, after @ ..]
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
+                rest = after
+            }
             [b'%', ..] => return false,
             [byte, after @ ..] if is(*byte, class) => rest = after,
             _ => return false,
@@ -143,7 +162,12 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 
 /// Moves `at` back over white space, not below `floor`.
 pub(crate) fn skip_space_back(text: &[u8], floor: usize, mut at: usize) -> usize {
-    while at > floor && at.checked_sub(1).and_then(|before| text.get(before)).is_some_and(|byte| is_space(*byte)) {
+    while at > floor
+        && at
+            .checked_sub(1)
+            .and_then(|before| text.get(before))
+            .is_some_and(|byte| is_space(*byte))
+    {
         at -= 1;
     }
     at
@@ -179,7 +203,9 @@ pub(crate) fn decimal(text: &[u8], maximum: u64) -> Option<u64> {
         if !byte.is_ascii_digit() {
             return None;
         }
-        number = number.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
+        number = number
+            .checked_mul(10)?
+            .checked_add(u64::from(byte - b'0'))?;
         if number > maximum {
             return None;
         }
@@ -260,7 +286,11 @@ pub(crate) fn next_param(text: &[u8], at: usize) -> Option<Param> {
     let name = Span::new(start, end);
     let after = skip_space(text, end);
     if text.get(after) != Some(&b'=') {
-        return at_delimiter(text, after).then_some(Param { name, value: None, next: after });
+        return at_delimiter(text, after).then_some(Param {
+            name,
+            value: None,
+            next: after,
+        });
     }
     let value_start = skip_space(text, after + 1);
     let value_end = match text.get(value_start) {

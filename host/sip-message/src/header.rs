@@ -137,7 +137,10 @@ static BY_LETTER: [u8; 26] = by_letter();
 const VACANT: u8 = u8::MAX;
 
 const fn hash(len: usize, first: u8, middle: u8, last: u8) -> usize {
-    let mixed = len * 131 + (first | 32) as usize * 31 + (middle | 32) as usize * 57 + (last | 32) as usize * 7;
+    let mixed = len * 131
+        + (first | 32) as usize * 31
+        + (middle | 32) as usize * 57
+        + (last | 32) as usize * 7;
     mixed % SLOTS
 }
 
@@ -147,7 +150,12 @@ const fn by_hash() -> [u8; SLOTS] {
     let mut at = 0;
     while at < KINDS.len() {
         let name = KINDS[at].name.as_bytes();
-        let mut slot = hash(name.len(), name[0], name[name.len() / 2], name[name.len() - 1]);
+        let mut slot = hash(
+            name.len(),
+            name[0],
+            name[name.len() / 2],
+            name[name.len() - 1],
+        );
         while table[slot] != VACANT {
             slot = (slot + 1) % SLOTS;
         }
@@ -175,9 +183,14 @@ impl HeaderKind {
     pub fn from_name(name: &[u8]) -> Self {
         if let [letter] = name {
             let at = usize::from(letter.to_ascii_lowercase().wrapping_sub(b'a'));
-            return BY_LETTER.get(at).and_then(|at| KINDS.get(usize::from(*at))).map_or(Self::Other, |entry| entry.kind);
+            return BY_LETTER
+                .get(at)
+                .and_then(|at| KINDS.get(usize::from(*at)))
+                .map_or(Self::Other, |entry| entry.kind);
         }
-        let (Some(first), Some(middle), Some(last)) = (name.first(), name.get(name.len() / 2), name.last()) else {
+        let (Some(first), Some(middle), Some(last)) =
+            (name.first(), name.get(name.len() / 2), name.last())
+        else {
             return Self::Other;
         };
         let mut slot = hash(name.len(), *first, *middle, *last);
@@ -219,7 +232,8 @@ impl HeaderKind {
 
     /// True when a second line with another value is refused.
     pub(crate) fn is_single(self) -> bool {
-        self.entry().is_some_and(|entry| matches!(entry.rule, Rule::Once | Rule::Single))
+        self.entry()
+            .is_some_and(|entry| matches!(entry.rule, Rule::Once | Rule::Single))
     }
 
     /// A bit of its own, for sets of kinds.
@@ -247,20 +261,38 @@ mod tests {
     fn every_name_is_found_in_any_case_and_in_its_compact_form() {
         for entry in KINDS {
             assert_eq!(HeaderKind::from_name(entry.name.as_bytes()), entry.kind);
-            assert_eq!(HeaderKind::from_name(entry.name.to_uppercase().as_bytes()), entry.kind);
+            assert_eq!(
+                HeaderKind::from_name(entry.name.to_uppercase().as_bytes()),
+                entry.kind
+            );
             assert_eq!(entry.kind.name(), Some(entry.name));
             if let Some(letter) = entry.compact {
-                assert_eq!(HeaderKind::from_name(&[letter.to_ascii_uppercase()]), entry.kind);
+                assert_eq!(
+                    HeaderKind::from_name(&[letter.to_ascii_uppercase()]),
+                    entry.kind
+                );
             }
         }
     }
 
     #[test]
     fn names_that_are_none_of_ours_are_other() {
-        for name in [&b""[..], b"z", b"@", b"Call-IDs", b"Vio", b"X-Custom", b"C%6Fntact", &[0xff; 40]] {
+        for name in [
+            &b""[..],
+            b"z",
+            b"@",
+            b"Call-IDs",
+            b"Vio",
+            b"X-Custom",
+            b"C%6Fntact",
+            &[0xff; 40],
+        ] {
             assert_eq!(HeaderKind::from_name(name), HeaderKind::Other);
         }
         assert_eq!(HeaderKind::Other.name(), None);
-        assert!(KINDS.len() < 127, "a kind must have a bit of its own and leave one for Other");
+        assert!(
+            KINDS.len() < 127,
+            "a kind must have a bit of its own and leave one for Other"
+        );
     }
 }

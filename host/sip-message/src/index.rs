@@ -86,8 +86,16 @@ pub(crate) fn physical(bytes: &[u8], start: usize) -> Option<Physical> {
     let feed = start + memchr::memchr(b'\n', bytes.get(start..)?)?;
     let before = feed.checked_sub(1).filter(|before| *before >= start);
     match before.and_then(|before| bytes.get(before)) {
-        Some(b'\r') => Some(Physical { end: feed - 1, next: feed + 1, bare: false }),
-        _ => Some(Physical { end: feed, next: feed + 1, bare: true }),
+        Some(b'\r') => Some(Physical {
+            end: feed - 1,
+            next: feed + 1,
+            bare: false,
+        }),
+        _ => Some(Physical {
+            end: feed,
+            next: feed + 1,
+            bare: true,
+        }),
     }
 }
 
@@ -96,7 +104,10 @@ impl Index {
         if bytes.len() > limits.message_bytes {
             return Err(ParseErrorKind::MessageTooLarge);
         }
-        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).ok_or(ParseErrorKind::Empty)?;
+        let start = bytes
+            .iter()
+            .position(|byte| !matches!(byte, b'\r' | b'\n'))
+            .ok_or(ParseErrorKind::Empty)?;
         let first = physical(bytes, start).ok_or(ParseErrorKind::Truncated)?;
         let mut index = Self {
             lines: SmallVec::new(),
@@ -176,7 +187,12 @@ impl Index {
         }
     }
 
-    fn note_line(&mut self, bytes: &[u8], line: &mut Line, seen: &mut u128) -> Result<(), ParseErrorKind> {
+    fn note_line(
+        &mut self,
+        bytes: &[u8],
+        line: &mut Line,
+        seen: &mut u128,
+    ) -> Result<(), ParseErrorKind> {
         if bytes.get(line.start() + usize::from(line.name_len)) != Some(&b':') {
             self.anomalies |= Anomalies::SPACE_BEFORE_COLON;
             line.odd = true;
@@ -211,7 +227,8 @@ impl Index {
         for chunk in head.chunks(64) {
             let mut count = 0u8;
             for byte in chunk {
-                let control = (*byte < 0x20) & (*byte != b'\t') & (*byte != b'\n') & (*byte != b'\r');
+                let control =
+                    (*byte < 0x20) & (*byte != b'\t') & (*byte != b'\n') & (*byte != b'\r');
                 found |= u8::from(control | (*byte == 0x7f)) | (*byte & 0x80);
                 count += u8::from(*byte == b'\r');
             }
@@ -232,7 +249,7 @@ impl Index {
 }
 
 /// Splits one logical line that ends at `end` (line end at `next`).
-pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize, next: usize) -> Option<Line> {
+fn header_line(bytes: &[u8], start: usize, end: usize, next: usize) -> Option<Line> {
     let name_end = grammar::skip_class(bytes, start, TOKEN);
     let colon = grammar::skip_space(bytes, name_end);
     if name_end == start || bytes.get(colon) != Some(&b':') {
@@ -244,7 +261,12 @@ pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize, next: usize) -
         value_start += 1;
     }
     let mut value_end = end;
-    while value_end > value_start && value_end.checked_sub(1).and_then(|last| bytes.get(last)).is_some_and(blank) {
+    while value_end > value_start
+        && value_end
+            .checked_sub(1)
+            .and_then(|last| bytes.get(last))
+            .is_some_and(blank)
+    {
         value_end -= 1;
     }
     let name = grammar::piece(bytes, start, name_end);
@@ -258,4 +280,58 @@ pub(crate) fn header_line(bytes: &[u8], start: usize, end: usize, next: usize) -
         len: u16::try_from(next - start).ok()?,
         start: u32::try_from(start).ok()?,
     })
+}
+
+/// The header lines of a head, folds joined, until the empty line: for readers that go on where
+/// the index would refuse.
+pub(crate) struct LogicalLines<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+/// One of them: where it starts, where its content ends, where the next one starts.
+pub(crate) struct LogicalLine {
+    start: usize,
+    end: usize,
+    next: usize,
+}
+
+impl LogicalLine {
+    /// Name and value, if it is a header.
+    pub(crate) fn header(&self, bytes: &[u8]) -> Option<Line> {
+        header_line(bytes, self.start, self.end, self.next)
+    }
+}
+
+impl<'a> LogicalLines<'a> {
+    /// Lines from `at`, the byte after the start-line, on.
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+}
+
+impl Iterator for LogicalLines<'_> {
+    type Item = LogicalLine;
+
+    fn next(&mut self) -> Option<LogicalLine> {
+        let start = self.at;
+        let Physical {
+            mut end, mut next, ..
+        } = physical(self.bytes, start)?;
+        if end == start {
+            return None;
+        }
+        while self
+            .bytes
+            .get(next)
+            .is_some_and(|byte| grammar::is_space(*byte))
+        {
+            let Some(fold) = physical(self.bytes, next) else {
+                break;
+            };
+            (end, next) = (fold.end, fold.next);
+        }
+        self.at = next;
+        Some(LogicalLine { start, end, next })
+    }
 }

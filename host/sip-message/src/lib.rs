@@ -39,7 +39,10 @@
 //! | unreadable Expires | kept; [`Message::expires`] is `None` | `OTHER` |
 
 mod anomaly;
+pub mod build;
+mod edits;
 mod error;
+mod framer;
 mod grammar;
 mod header;
 mod index;
@@ -50,17 +53,21 @@ mod name_addr;
 mod normalise;
 mod parse;
 mod salvage;
+mod splice;
 mod status;
 mod uri;
 mod via;
 
 pub use anomaly::Anomalies;
+pub use edits::Edits;
 pub use error::{ParseError, ParseErrorKind};
+pub use framer::{Frame, FrameError, StreamFramer};
 pub use header::{Header, HeaderKind};
 pub use limits::Limits;
 pub use message::{CSeq, Message};
 pub use method::Method;
 pub use name_addr::{NameAddr, NameAddrError};
+pub use splice::EditError;
 pub use status::{REGISTERED, reason_phrase};
 pub use uri::{Host, Scheme, Uri, UriError};
 pub use via::{MAGIC_COOKIE, Via, ViaError};

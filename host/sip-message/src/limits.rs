@@ -15,9 +15,6 @@ pub struct Limits {
     pub via_count: usize,
     /// Bytes of one URI. Default 2,048: beyond this RFC 3261 section 21.4.12 has 414.
     pub uri_bytes: usize,
-    /// Bytes of keep-alive CRLFs a stream may send between two messages before the framer
-    /// calls it abuse. Default 1,024: RFC 5626 pings are four bytes.
-    pub keep_alive_bytes: usize,
 }
 
 impl Default for Limits {
@@ -28,7 +25,6 @@ impl Default for Limits {
             header_bytes: 8_192,
             via_count: 70,
             uri_bytes: 2_048,
-            keep_alive_bytes: 1_024,
         }
     }
 }

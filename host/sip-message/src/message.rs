@@ -21,8 +21,15 @@ pub(crate) const NO_LINE: u16 = u16::MAX;
 /// The parsed start-line; offsets are from the first byte of the message.
 #[derive(Debug, Clone)]
 pub(crate) enum StartLine {
-    Request { method: Method, method_end: usize, uri: UriParts },
-    Response { status: u16, end: usize },
+    Request {
+        method: Method,
+        method_end: usize,
+        uri: UriParts,
+    },
+    Response {
+        status: u16,
+        end: usize,
+    },
 }
 
 /// Checked core fields, each relative to the value of its line.
@@ -105,7 +112,9 @@ impl Message {
     /// The Request-URI. A response has none and gives an empty URI of scheme `Other`.
     pub fn request_uri(&self) -> Uri<'_> {
         match &self.start {
-            StartLine::Request { method_end, uri, .. } => uri.view(self.bytes.get(method_end + 1..).unwrap_or_default()),
+            StartLine::Request {
+                method_end, uri, ..
+            } => uri.view(self.bytes.get(method_end + 1..).unwrap_or_default()),
             StartLine::Response { .. } => Uri::ABSENT,
         }
     }
@@ -113,12 +122,22 @@ impl Message {
     /// Where the Request-URI stands within [`Message::bytes`]; empty for a response.
     pub(crate) fn request_uri_range(&self) -> std::ops::Range<usize> {
         match &self.start {
-            StartLine::Request { method_end, uri, .. } => {
+            StartLine::Request {
+                method_end, uri, ..
+            } => {
                 let start = method_end + 1;
                 let rest = self.bytes.get(start..).unwrap_or_default();
                 start..start + uri.view(rest).raw.len()
             }
             StartLine::Response { .. } => 0..0,
+        }
+    }
+
+    /// Where the start-line ends, without its line end.
+    pub(crate) fn start_line_end(&self) -> usize {
+        match self.start {
+            StartLine::Request { .. } => self.request_uri_range().end + b" SIP/2.0".len(),
+            StartLine::Response { end, .. } => end,
         }
     }
 
@@ -146,7 +165,8 @@ impl Message {
     /// All Vias from the top, comma-joined ones apart.
     pub fn vias(&self) -> impl Iterator<Item = Via<'_>> {
         // Every one was checked when the message was parsed.
-        self.values(HeaderKind::Via).filter_map(|value| Via::parse(value).ok())
+        self.values(HeaderKind::Via)
+            .filter_map(|value| Via::parse(value).ok())
     }
 
     /// From.
@@ -211,23 +231,32 @@ impl Message {
 
     /// Value of the first line of this kind.
     pub fn header(&self, kind: HeaderKind) -> Option<&[u8]> {
-        self.lines.iter().find(|line| line.kind == kind && kind != HeaderKind::Other).map(|line| line.value(&self.bytes))
+        self.lines
+            .iter()
+            .find(|line| line.kind == kind && kind != HeaderKind::Other)
+            .map(|line| line.value(&self.bytes))
     }
 
     /// Value of the first line of this name, without regard to case; compact and long form are
     /// the same.
     pub fn header_named(&self, name: &[u8]) -> Option<&[u8]> {
-        self.lines_named(name).next().map(|line| line.value(&self.bytes))
+        self.lines_named(name)
+            .next()
+            .map(|line| line.value(&self.bytes))
     }
 
     /// All values of this kind in order, comma-joined ones apart where the grammar joins them.
     pub fn values(&self, kind: HeaderKind) -> impl Iterator<Item = &[u8]> {
-        self.lines.iter().filter(move |line| line.kind == kind && kind != HeaderKind::Other).flat_map(move |line| self.split(line))
+        self.lines
+            .iter()
+            .filter(move |line| line.kind == kind && kind != HeaderKind::Other)
+            .flat_map(move |line| self.split(line))
     }
 
     /// All values of this name in order. Values of unknown headers are not split.
     pub fn values_named(&self, name: &[u8]) -> impl Iterator<Item = &[u8]> {
-        self.lines_named(name).flat_map(move |line| self.split(line))
+        self.lines_named(name)
+            .flat_map(move |line| self.split(line))
     }
 
     /// Routes in order. Those of an accepted message are all well formed.
@@ -242,7 +271,9 @@ impl Message {
 
     /// Contacts in order; `*` (RFC 3261 section 10.2.2) is left out.
     pub fn contacts(&self) -> impl Iterator<Item = Result<NameAddr<'_>, NameAddrError>> {
-        self.values(HeaderKind::Contact).filter(|value| *value != b"*").map(NameAddr::parse)
+        self.values(HeaderKind::Contact)
+            .filter(|value| *value != b"*")
+            .map(NameAddr::parse)
     }
 
     /// The body.
@@ -256,13 +287,17 @@ impl Message {
     }
 
     fn value_of(&self, line: u16) -> &[u8] {
-        self.lines.get(usize::from(line)).map(|line| line.value(&self.bytes)).unwrap_or_default()
+        self.lines
+            .get(usize::from(line))
+            .map(|line| line.value(&self.bytes))
+            .unwrap_or_default()
     }
 
     fn lines_named(&self, name: &[u8]) -> impl Iterator<Item = &Line> {
         let kind = HeaderKind::from_name(name);
         self.lines.iter().filter(move |line| {
-            line.kind == kind && (kind != HeaderKind::Other || line.name(&self.bytes).eq_ignore_ascii_case(name))
+            line.kind == kind
+                && (kind != HeaderKind::Other || line.name(&self.bytes).eq_ignore_ascii_case(name))
         })
     }
 

@@ -124,17 +124,27 @@ impl NameAddrParts {
             return Err(NameAddrError::Brackets);
         }
         // A user may hold semicolons, but then only brackets say so.
-        if memchr::memchr(b'@', grammar::piece(text, semicolon, text.len())).is_some() && memchr::memchr(b'@', addr_spec).is_none() && is_sip(addr_spec) {
+        if memchr::memchr(b'@', grammar::piece(text, semicolon, text.len())).is_some()
+            && memchr::memchr(b'@', addr_spec).is_none()
+            && is_sip(addr_spec)
+        {
             return Err(NameAddrError::Brackets);
         }
         let uri = UriParts::parse(addr_spec)?.shifted(start);
         let (end, tag) = header_params(text, semicolon)?;
-        Ok(Self { display: None, uri, params: Span::new(semicolon, end), tag })
+        Ok(Self {
+            display: None,
+            uri,
+            params: Span::new(semicolon, end),
+            tag,
+        })
     }
 }
 
 fn is_sip(addr_spec: &[u8]) -> bool {
-    addr_spec.get(..3).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sip"))
+    addr_spec
+        .get(..3)
+        .is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"sip"))
 }
 
 /// Checks the parameters from `at` on; returns where they end (white space trimmed) and the tag.

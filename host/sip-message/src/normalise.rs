@@ -6,9 +6,17 @@ use crate::grammar::{self, is_space};
 use crate::index::{Index, Line};
 
 /// Writes the message anew. `body` is what Content-Length announced, or all there is.
-pub(crate) fn rewrite(bytes: &[u8], index: &Index, body: &[u8], add_length: bool) -> Result<Vec<u8>, ParseErrorKind> {
+pub(crate) fn rewrite(
+    bytes: &[u8],
+    index: &Index,
+    body: &[u8],
+    add_length: bool,
+) -> Result<Vec<u8>, ParseErrorKind> {
     let mut out = Vec::with_capacity(bytes.len() + 64);
-    write_start_line(&mut out, grammar::piece(bytes, index.start, index.start_line_end))?;
+    write_start_line(
+        &mut out,
+        grammar::piece(bytes, index.start, index.start_line_end),
+    )?;
     for line in index.lines.iter().filter(|line| !line.dropped) {
         let written = out.len();
         write_line(&mut out, bytes, line);

@@ -20,10 +20,21 @@ const CSEQ_MAXIMUM: u64 = (1 << 31) - 1;
 
 pub(crate) fn parse(received: Bytes, limits: &Limits) -> Result<Message, ParseError> {
     match read(&received, limits) {
-        Ok(Reading { bytes: None, end, index, start, core, anomalies }) => {
+        Ok(Reading {
+            bytes: None,
+            end,
+            index,
+            start,
+            core,
+            anomalies,
+        }) => {
             let trailing = end < received.len();
             Ok(Message {
-                bytes: if trailing { received.slice(..end) } else { received.clone() },
+                bytes: if trailing {
+                    received.slice(..end)
+                } else {
+                    received.clone()
+                },
                 received: trailing.then_some(received),
                 lines: index.lines,
                 anomalies,
@@ -31,9 +42,21 @@ pub(crate) fn parse(received: Bytes, limits: &Limits) -> Result<Message, ParseEr
                 core,
             })
         }
-        Ok(Reading { bytes: Some(bytes), index, start, core, anomalies, .. }) => {
-            Ok(Message { bytes: bytes.into(), received: Some(received), lines: index.lines, anomalies, start, core })
-        }
+        Ok(Reading {
+            bytes: Some(bytes),
+            index,
+            start,
+            core,
+            anomalies,
+            ..
+        }) => Ok(Message {
+            bytes: bytes.into(),
+            received: Some(received),
+            lines: index.lines,
+            anomalies,
+            start,
+            core,
+        }),
         Err(kind) => Err(ParseError::new(kind, &received)),
     }
 }
@@ -58,7 +81,10 @@ fn read(received: &[u8], limits: &Limits) -> Result<Reading, ParseErrorKind> {
     let length = announced.unwrap_or(there);
     if length > there {
         // The start-line first: what is not SIP gets no answer about its length.
-        start_line(grammar::piece(received, index.start, index.start_line_end), limits)?;
+        start_line(
+            grammar::piece(received, index.start, index.start_line_end),
+            limits,
+        )?;
         return Err(ParseErrorKind::BodyTruncated);
     }
     let end = index.body + length;
@@ -74,29 +100,59 @@ fn read(received: &[u8], limits: &Limits) -> Result<Reading, ParseErrorKind> {
     }
     if !(index.rewrite || odd_start || announced.is_none() || index.start > 0) {
         let (start, core) = check(received, &index, limits, &mut anomalies)?;
-        return Ok(Reading { bytes: None, end, index, start, core, anomalies });
+        return Ok(Reading {
+            bytes: None,
+            end,
+            index,
+            start,
+            core,
+            anomalies,
+        });
     }
     let body = grammar::piece(received, index.body, end);
     let bytes = normalise::rewrite(received, &index, body, announced.is_none())?;
     // The copy may be longer by a few line ends and a Content-Length; its limits were checked.
-    let relaxed = Limits { message_bytes: usize::MAX, header_count: limits.header_count + 1, header_bytes: usize::MAX, ..*limits };
+    let relaxed = Limits {
+        message_bytes: usize::MAX,
+        header_count: limits.header_count + 1,
+        header_bytes: usize::MAX,
+        ..*limits
+    };
     let index = Index::read(&bytes, &relaxed)?;
     if index.rewrite {
         return Err(ParseErrorKind::HeaderLine);
     }
     let (start, core) = check(&bytes, &index, limits, &mut anomalies)?;
-    Ok(Reading { bytes: Some(bytes), end, index, start, core, anomalies })
+    Ok(Reading {
+        bytes: Some(bytes),
+        end,
+        index,
+        start,
+        core,
+        anomalies,
+    })
 }
 
 fn content_length(bytes: &[u8], lines: &[Line]) -> Result<Option<usize>, ParseErrorKind> {
-    let Some(line) = lines.iter().find(|line| line.kind == HeaderKind::ContentLength) else { return Ok(None) };
-    let number = grammar::decimal(line.value(bytes), u64::from(u32::MAX)).and_then(|number| usize::try_from(number).ok());
-    number.map(Some).ok_or(ParseErrorKind::Value(HeaderKind::ContentLength))
+    let Some(line) = lines
+        .iter()
+        .find(|line| line.kind == HeaderKind::ContentLength)
+    else {
+        return Ok(None);
+    };
+    let number = grammar::decimal(line.value(bytes), u64::from(u32::MAX))
+        .and_then(|number| usize::try_from(number).ok());
+    number
+        .map(Some)
+        .ok_or(ParseErrorKind::Value(HeaderKind::ContentLength))
 }
 
 /// True for what [`normalise::rewrite`] corrects in a start-line.
 fn start_line_is_odd(line: &[u8]) -> bool {
-    if line.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0")) {
+    if line
+        .get(..7)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/2.0"))
+    {
         return line.len() == 11 || !line.starts_with(b"SIP/2.0");
     }
     let tail = line.get(line.len().saturating_sub(7)..).unwrap_or_default();
@@ -104,7 +160,10 @@ fn start_line_is_odd(line: &[u8]) -> bool {
 }
 
 fn start_line(line: &[u8], limits: &Limits) -> Result<StartLine, ParseErrorKind> {
-    if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
+    if line
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+    {
         status_line(line)
     } else {
         request_line(line, limits)
@@ -113,16 +172,26 @@ fn start_line(line: &[u8], limits: &Limits) -> Result<StartLine, ParseErrorKind>
 
 fn status_line(line: &[u8]) -> Result<StartLine, ParseErrorKind> {
     let rest = line.get(7..).unwrap_or_default();
-    if !line.get(..7).is_some_and(|version| version.eq_ignore_ascii_case(b"SIP/2.0")) {
+    if !line
+        .get(..7)
+        .is_some_and(|version| version.eq_ignore_ascii_case(b"SIP/2.0"))
+    {
         return Err(ParseErrorKind::Version);
     }
-    let (Some(b' '), Some(b' ') | None) = (rest.first(), rest.get(4)) else { return Err(ParseErrorKind::StartLine) };
+    let (Some(b' '), Some(b' ') | None) = (rest.first(), rest.get(4)) else {
+        return Err(ParseErrorKind::StartLine);
+    };
     let status = grammar::decimal(grammar::piece(rest, 1, 4), 699).filter(|status| *status >= 100);
-    let status = status.and_then(|status| u16::try_from(status).ok()).ok_or(ParseErrorKind::StartLine)?;
+    let status = status
+        .and_then(|status| u16::try_from(status).ok())
+        .ok_or(ParseErrorKind::StartLine)?;
     if line.contains(&b'\t') {
         return Err(ParseErrorKind::StartLine);
     }
-    Ok(StartLine::Response { status, end: line.len() })
+    Ok(StartLine::Response {
+        status,
+        end: line.len(),
+    })
 }
 
 fn request_line(line: &[u8], limits: &Limits) -> Result<StartLine, ParseErrorKind> {
@@ -134,8 +203,14 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<StartLine, ParseErrorKin
         return Err(other_version(line, version));
     }
     let uri_start = method_end + 1;
-    let uri = line.get(uri_start..version_start.saturating_sub(1)).unwrap_or_default();
-    if method.is_empty() || line.get(method_end) != Some(&b' ') || uri.is_empty() || uri.iter().any(|byte| grammar::is_space(*byte)) {
+    let uri = line
+        .get(uri_start..version_start.saturating_sub(1))
+        .unwrap_or_default();
+    if method.is_empty()
+        || line.get(method_end) != Some(&b' ')
+        || uri.is_empty()
+        || uri.iter().any(|byte| grammar::is_space(*byte))
+    {
         return Err(ParseErrorKind::StartLine);
     }
     if uri.len() > limits.uri_bytes {
@@ -146,13 +221,23 @@ fn request_line(line: &[u8], limits: &Limits) -> Result<StartLine, ParseErrorKin
     if !parts.view(uri).headers.is_empty() {
         return Err(ParseErrorKind::RequestUri(UriError::Headers));
     }
-    Ok(StartLine::Request { method: Method::from_name(method), method_end, uri: parts })
+    Ok(StartLine::Request {
+        method: Method::from_name(method),
+        method_end,
+        uri: parts,
+    })
 }
 
 fn other_version(line: &[u8], version: &[u8]) -> ParseErrorKind {
     let digits = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    let numbered = version.get(4..).is_some_and(|number| number.split(|byte| *byte == b'.').all(digits));
-    if version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) && numbered {
+    let numbered = version
+        .get(4..)
+        .is_some_and(|number| number.split(|byte| *byte == b'.').all(digits));
+    if version
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"))
+        && numbered
+    {
         ParseErrorKind::Version
     } else if memchr::memmem::find(line, b" SIP/2.0").is_some() {
         ParseErrorKind::StartLine
@@ -162,16 +247,44 @@ fn other_version(line: &[u8], version: &[u8]) -> ParseErrorKind {
 }
 
 /// Checks what accessors promise.
-fn check(bytes: &[u8], index: &Index, limits: &Limits, anomalies: &mut Anomalies) -> Result<(StartLine, Core), ParseErrorKind> {
-    let start = start_line(grammar::piece(bytes, index.start, index.start_line_end), limits)?;
+fn check(
+    bytes: &[u8],
+    index: &Index,
+    limits: &Limits,
+    anomalies: &mut Anomalies,
+) -> Result<(StartLine, Core), ParseErrorKind> {
+    let start = start_line(
+        grammar::piece(bytes, index.start, index.start_line_end),
+        limits,
+    )?;
     let mut fields = Fields::default();
     for (at, line) in index.lines.iter().enumerate() {
-        fields.read(bytes, u16::try_from(at).unwrap_or(NO_LINE), line, limits, anomalies)?;
+        fields.read(
+            bytes,
+            u16::try_from(at).unwrap_or(NO_LINE),
+            line,
+            limits,
+            anomalies,
+        )?;
     }
     let core = fields.complete(index.body)?;
-    if let StartLine::Request { method, method_end, uri } = &start {
-        let cseq_method = index.lines.get(usize::from(core.cseq_line)).map(|line| line.value(bytes)).unwrap_or_default();
-        let same = if *method == Method::Other { cseq_method.ends_with(grammar::piece(bytes, 0, *method_end)) && core.cseq_method_len == *method_end } else { core.cseq_method == *method };
+    if let StartLine::Request {
+        method,
+        method_end,
+        uri,
+    } = &start
+    {
+        let cseq_method = index
+            .lines
+            .get(usize::from(core.cseq_line))
+            .map(|line| line.value(bytes))
+            .unwrap_or_default();
+        let same = if *method == Method::Other {
+            cseq_method.ends_with(grammar::piece(bytes, 0, *method_end))
+                && core.cseq_method_len == *method_end
+        } else {
+            core.cseq_method == *method
+        };
         if !same {
             return Err(ParseErrorKind::MethodMismatch);
         }
@@ -183,7 +296,11 @@ fn check(bytes: &[u8], index: &Index, limits: &Limits, anomalies: &mut Anomalies
             *anomalies |= Anomalies::NEEDLESS_ESCAPE;
         }
     }
-    let via = index.lines.get(usize::from(core.via_line)).map(|line| line.value(bytes)).unwrap_or_default();
+    let via = index
+        .lines
+        .get(usize::from(core.via_line))
+        .map(|line| line.value(bytes))
+        .unwrap_or_default();
     if !core.via.branch_is_rfc3261(via) {
         *anomalies |= Anomalies::RFC2543_BRANCH;
     }
@@ -194,7 +311,10 @@ fn needless_escape(user: &[u8]) -> bool {
     let mut rest = user;
     while let Some(at) = memchr::memchr(b'%', rest) {
         let code = std::str::from_utf8(grammar::piece(rest, at + 1, at + 3)).ok();
-        if code.and_then(|code| u8::from_str_radix(code, 16).ok()).is_some_and(|byte| grammar::is(byte, grammar::UNRESERVED)) {
+        if code
+            .and_then(|code| u8::from_str_radix(code, 16).ok())
+            .is_some_and(|byte| grammar::is(byte, grammar::UNRESERVED))
+        {
             return true;
         }
         rest = rest.get(at + 1..).unwrap_or_default();
@@ -240,11 +360,13 @@ impl Fields {
                 self.cseq = Some((at, number, method, len));
             }
             HeaderKind::MaxForwards => {
-                let number = grammar::decimal(value, 255).and_then(|number| u8::try_from(number).ok());
+                let number =
+                    grammar::decimal(value, 255).and_then(|number| u8::try_from(number).ok());
                 self.max_forwards = Some(number.ok_or(ParseErrorKind::Value(line.kind))?);
             }
             HeaderKind::Expires => {
-                self.expires = grammar::decimal(value, u64::from(u32::MAX)).and_then(|number| u32::try_from(number).ok());
+                self.expires = grammar::decimal(value, u64::from(u32::MAX))
+                    .and_then(|number| u32::try_from(number).ok());
                 if self.expires.is_none() {
                     *anomalies |= Anomalies::OTHER;
                 }
@@ -286,7 +408,8 @@ impl Fields {
         let (from_line, from) = self.from.ok_or(missing(HeaderKind::From))?;
         let (to_line, to) = self.to.ok_or(missing(HeaderKind::To))?;
         let call_id_line = self.call_id.ok_or(missing(HeaderKind::CallId))?;
-        let (cseq_line, cseq_number, cseq_method, cseq_method_len) = self.cseq.ok_or(missing(HeaderKind::CSeq))?;
+        let (cseq_line, cseq_number, cseq_method, cseq_method_len) =
+            self.cseq.ok_or(missing(HeaderKind::CSeq))?;
         Ok(Core {
             via_line,
             via,
@@ -306,10 +429,18 @@ impl Fields {
     }
 }
 
-fn address(kind: HeaderKind, value: &[u8], limits: &Limits) -> Result<NameAddrParts, ParseErrorKind> {
-    let parts = NameAddrParts::parse(value).map_err(|error| ParseErrorKind::Address(kind, error))?;
+fn address(
+    kind: HeaderKind,
+    value: &[u8],
+    limits: &Limits,
+) -> Result<NameAddrParts, ParseErrorKind> {
+    let parts =
+        NameAddrParts::parse(value).map_err(|error| ParseErrorKind::Address(kind, error))?;
     if parts.view(value).uri.raw.len() > limits.uri_bytes {
-        return Err(ParseErrorKind::Address(kind, NameAddrError::Uri(UriError::TooLong)));
+        return Err(ParseErrorKind::Address(
+            kind,
+            NameAddrError::Uri(UriError::TooLong),
+        ));
     }
     Ok(parts)
 }
@@ -321,5 +452,9 @@ fn cseq(value: &[u8]) -> Option<(u32, Method, usize)> {
     let start = grammar::skip_space(value, digits);
     let method = value.get(start..)?;
     let sound = start > digits && grammar::all(method, TOKEN);
-    sound.then_some((u32::try_from(number).ok()?, Method::from_name(method), method.len()))
+    sound.then_some((
+        u32::try_from(number).ok()?,
+        Method::from_name(method),
+        method.len(),
+    ))
 }

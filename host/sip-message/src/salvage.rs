@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::grammar::{self, TOKEN, is_space};
 use crate::header::HeaderKind;
-use crate::index::{header_line, physical};
+use crate::index::{LogicalLines, physical};
 use crate::name_addr::NameAddrParts;
 use crate::normalise::unfold;
 use crate::status::reason_phrase;
@@ -32,25 +32,23 @@ pub(crate) struct Salvage {
 impl Salvage {
     /// Reads what there is. `None` when the request cannot be answered safely.
     pub(crate) fn read(received: &[u8]) -> Option<Self> {
-        let start = received.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+        let start = received
+            .iter()
+            .position(|byte| !matches!(byte, b'\r' | b'\n'))?;
         let first = physical(received, start)?;
         answerable(grammar::piece(received, start, first.end))?;
-        let mut salvage = Self { vias: Vec::new(), top: (0, 0), from: Vec::new(), to: Vec::new(), call_id: Vec::new(), cseq: Vec::new() };
-        let mut at = first.next;
-        for _ in 0..LINES {
-            let Some(line) = physical(received, at) else { break };
-            if line.end == at {
-                break;
-            }
-            let (mut end, mut next) = (line.end, line.next);
-            while received.get(next).is_some_and(|byte| is_space(*byte)) {
-                let Some(fold) = physical(received, next) else { break };
-                (end, next) = (fold.end, fold.next);
-            }
-            if let Some(line) = header_line(received, at, end, next) {
+        let mut salvage = Self {
+            vias: Vec::new(),
+            top: (0, 0),
+            from: Vec::new(),
+            to: Vec::new(),
+            call_id: Vec::new(),
+            cseq: Vec::new(),
+        };
+        for line in LogicalLines::new(received, first.next).take(LINES) {
+            if let Some(line) = line.header(received) {
                 salvage.keep(line.kind, line.value(received))?;
             }
-            at = next;
         }
         salvage.complete()
     }
@@ -67,7 +65,10 @@ impl Salvage {
                 unfold(&mut self.vias, value);
                 if self.top.1 == 0 {
                     let text = grammar::piece(&self.vias, written, self.vias.len());
-                    self.top = (written, written + grammar::next_comma(text, 0).unwrap_or(text.len()));
+                    self.top = (
+                        written,
+                        written + grammar::next_comma(text, 0).unwrap_or(text.len()),
+                    );
                 }
                 self.vias.extend_from_slice(b"\r\n");
                 return Some(());
@@ -85,23 +86,37 @@ impl Salvage {
     }
 
     fn complete(self) -> Option<Self> {
-        let clean = |text: &[u8]| !text.iter().any(|byte| *byte < 0x20 && *byte != b'\t' || *byte == 0x7f);
+        let clean = |text: &[u8]| {
+            !text
+                .iter()
+                .any(|byte| *byte < 0x20 && *byte != b'\t' || *byte == 0x7f)
+        };
         let values = [&self.from, &self.to, &self.call_id, &self.cseq];
-        let vias = self.vias.split(|byte| *byte == b'\n').all(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)));
+        let vias = self
+            .vias
+            .split(|byte| *byte == b'\n')
+            .all(|line| clean(line.strip_suffix(b"\r").unwrap_or(line)));
         let whole = values.iter().all(|value| !value.is_empty() && clean(value));
         (vias && whole && self.top_via().is_some()).then_some(self)
     }
 
     pub(crate) fn top_via(&self) -> Option<Via<'_>> {
         let text = grammar::trim(self.vias.get(self.top.0..self.top.1)?);
-        ViaParts::parse_version(text, None).ok().map(|parts| parts.view(text))
+        ViaParts::parse_version(text, None)
+            .ok()
+            .map(|parts| parts.view(text))
     }
 
     pub(crate) fn response(&self, status: u16, to_tag: &[u8]) -> Bytes {
         let mut out = Vec::with_capacity(self.vias.len() + self.from.len() + self.to.len() + 256);
         out.extend_from_slice(format!("SIP/2.0 {status} {}\r\n", reason_phrase(status)).as_bytes());
         out.extend_from_slice(&self.vias);
-        for (name, value) in [("From", &self.from), ("To", &self.to), ("Call-ID", &self.call_id), ("CSeq", &self.cseq)] {
+        for (name, value) in [
+            ("From", &self.from),
+            ("To", &self.to),
+            ("Call-ID", &self.call_id),
+            ("CSeq", &self.cseq),
+        ] {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b": ");
             out.extend_from_slice(value);
@@ -123,6 +138,8 @@ fn answerable(line: &[u8]) -> Option<()> {
     let method = line.get(..end)?;
     let tail = grammar::trim(line);
     let version = tail.rsplit(|byte| is_space(*byte)).next()?;
-    let sip = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
+    let sip = version
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
     (end > 0 && line.get(end) == Some(&b' ') && sip && method != b"ACK").then_some(())
 }

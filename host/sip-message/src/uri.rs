@@ -48,7 +48,9 @@ impl Host<'_> {
     /// Same host: names without regard to case and to one trailing dot.
     pub fn same(&self, other: &Host<'_>) -> bool {
         match (self, other) {
-            (Host::Name(one), Host::Name(two)) => without_dot(one).eq_ignore_ascii_case(without_dot(two)),
+            (Host::Name(one), Host::Name(two)) => {
+                without_dot(one).eq_ignore_ascii_case(without_dot(two))
+            }
             (Host::V4(one), Host::V4(two)) => one == two,
             (Host::V6(one), Host::V6(two)) => one == two,
             _ => false,
@@ -144,12 +146,17 @@ impl<'a> Uri<'a> {
 
     /// Name of the scheme as written.
     pub fn scheme_name(&self) -> &'a [u8] {
-        self.raw.split(|byte| *byte == b':').next().unwrap_or_default()
+        self.raw
+            .split(|byte| *byte == b':')
+            .next()
+            .unwrap_or_default()
     }
 
     /// A parameter: `Some(None)` when it stands without a value. Names without regard to case.
     pub fn param(&self, name: &[u8]) -> Option<Option<&'a [u8]>> {
-        params(self.params).find(|(candidate, _)| candidate.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        params(self.params)
+            .find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     /// Value of the `transport` parameter.
@@ -181,14 +188,21 @@ impl<'a> Uri<'a> {
         match self.scheme {
             Scheme::Tel | Scheme::Other => b"",
             Scheme::Sip | Scheme::Sips => {
-                let tail = self.params.len() + if self.headers.is_empty() { 0 } else { self.headers.len() + 1 };
+                let tail = self.params.len()
+                    + if self.headers.is_empty() {
+                        0
+                    } else {
+                        self.headers.len() + 1
+                    };
                 let scheme = self.scheme_name().len() + 1;
                 let user = match (self.user, self.password) {
                     (Some(user), Some(password)) => user.len() + password.len() + 2,
                     (Some(user), None) => user.len() + 1,
                     (None, _) => 0,
                 };
-                self.raw.get(scheme + user..self.raw.len() - tail).unwrap_or_default()
+                self.raw
+                    .get(scheme + user..self.raw.len() - tail)
+                    .unwrap_or_default()
             }
         }
     }
@@ -202,10 +216,12 @@ impl<'a> Uri<'a> {
 
 /// The parameters in `text`, which starts at a semicolon.
 fn params(text: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-    text.split(|byte| *byte == b';').skip(1).map(|param| match memchr::memchr(b'=', param) {
-        Some(equals) => (grammar::piece(param, 0, equals), param.get(equals + 1..)),
-        None => (param, None),
-    })
+    text.split(|byte| *byte == b';')
+        .skip(1)
+        .map(|param| match memchr::memchr(b'=', param) {
+            Some(equals) => (grammar::piece(param, 0, equals), param.get(equals + 1..)),
+            None => (param, None),
+        })
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -255,7 +271,12 @@ impl UriParts {
 
     /// The same parts, seen from a base that begins `offset` bytes earlier.
     pub(crate) fn shifted(mut self, offset: usize) -> Self {
-        for span in [&mut self.host_text, &mut self.params, &mut self.headers, &mut self.raw] {
+        for span in [
+            &mut self.host_text,
+            &mut self.params,
+            &mut self.headers,
+            &mut self.raw,
+        ] {
             *span = span.shifted(offset);
         }
         self.user = self.user.map(|span| span.shifted(offset));
@@ -298,7 +319,8 @@ impl UriParts {
         let question = match text.get(end) {
             None => text.len(),
             Some(b'?') => end,
-            Some(b';') => memchr::memchr(b'?', grammar::piece(text, end, text.len())).map_or(text.len(), |at| end + at),
+            Some(b';') => memchr::memchr(b'?', grammar::piece(text, end, text.len()))
+                .map_or(text.len(), |at| end + at),
             Some(_) => return Err(UriError::Host),
         };
         check_params(grammar::piece(text, end, question))?;
@@ -322,7 +344,11 @@ impl UriParts {
         let number = grammar::piece(text, start, end);
         let digits = number.strip_prefix(b"+").unwrap_or(number);
         let dialled = |byte: &u8| byte.is_ascii_hexdigit() || b"-.()*#".contains(byte);
-        if !digits.iter().all(dialled) || !digits.iter().any(|byte| byte.is_ascii_hexdigit() || b"*#".contains(byte)) {
+        if !digits.iter().all(dialled)
+            || !digits
+                .iter()
+                .any(|byte| byte.is_ascii_hexdigit() || b"*#".contains(byte))
+        {
             return Err(UriError::User);
         }
         check_params(grammar::piece(text, end, text.len()))?;
@@ -331,7 +357,11 @@ impl UriParts {
 
     fn parse_other(text: &[u8], name: &[u8]) -> Result<Self, UriError> {
         let starts = name.first().is_some_and(u8::is_ascii_alphabetic);
-        if !starts || !name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)) {
+        if !starts
+            || !name
+                .iter()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte))
+        {
             return Err(UriError::Scheme);
         }
         if text.len() == name.len() + 1 {
@@ -370,15 +400,23 @@ fn user_info(text: &[u8], start: usize, at: usize) -> Result<(Span, Option<Span>
         return Err(UriError::User);
     }
     if let Some((from, to)) = password
-        && !grammar::piece(text, from, to).split(|byte| b"&=+$,".contains(byte)).all(|part| grammar::all_or_escaped(part, UNRESERVED))
+        && !grammar::piece(text, from, to)
+            .split(|byte| b"&=+$,".contains(byte))
+            .all(|part| grammar::all_or_escaped(part, UNRESERVED))
     {
         return Err(UriError::User);
     }
-    Ok((Span::new(start, user_end), password.map(|(from, to)| Span::new(from, to))))
+    Ok((
+        Span::new(start, user_end),
+        password.map(|(from, to)| Span::new(from, to)),
+    ))
 }
 
 /// Reads `host[:port]` at `start`: the host, where its text ends, the port, where all ends.
-pub(crate) fn host_port(text: &[u8], start: usize) -> Result<(HostKind, usize, Option<u16>, usize), UriError> {
+pub(crate) fn host_port(
+    text: &[u8],
+    start: usize,
+) -> Result<(HostKind, usize, Option<u16>, usize), UriError> {
     let (host, end) = host(text, start)?;
     if text.get(end) != Some(&b':') {
         return Ok((host, end, None, end));
@@ -387,7 +425,8 @@ pub(crate) fn host_port(text: &[u8], start: usize) -> Result<(HostKind, usize, O
     while text.get(digits).is_some_and(u8::is_ascii_digit) {
         digits += 1;
     }
-    let port = grammar::decimal(grammar::piece(text, end + 1, digits), 65_535).and_then(|port| u16::try_from(port).ok());
+    let port = grammar::decimal(grammar::piece(text, end + 1, digits), 65_535)
+        .and_then(|port| u16::try_from(port).ok());
     match port {
         Some(port) if port > 0 => Ok((host, end, Some(port), digits)),
         _ => Err(UriError::Port),
@@ -405,7 +444,9 @@ pub(crate) fn host(text: &[u8], start: usize) -> Result<(HostKind, usize), UriEr
     }
     let end = grammar::skip_class(text, start, HOST);
     let name = grammar::piece(text, start, end);
-    host_name(name).map(|kind| (kind, end)).ok_or(UriError::Host)
+    host_name(name)
+        .map(|kind| (kind, end))
+        .ok_or(UriError::Host)
 }
 
 /// An IPv6 address without brackets. RFC 3261's own grammar admits three colons before an
@@ -415,16 +456,29 @@ pub(crate) fn v6(text: &[u8]) -> Option<Ipv6Addr> {
 }
 
 fn host_name(name: &[u8]) -> Option<HostKind> {
-    let last = without_dot(name).rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let hexadecimal = last.get(..2).is_some_and(|start| start.eq_ignore_ascii_case(b"0x"));
+    let last = without_dot(name)
+        .rsplit(|byte| *byte == b'.')
+        .next()
+        .unwrap_or_default();
+    let hexadecimal = last
+        .get(..2)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"0x"));
     if last.iter().all(u8::is_ascii_digit) || hexadecimal {
         // `127.1`, `0x7f.1` and `010.0.0.1` are addresses to some resolvers: only the one form
         // that all read alike may stand. A top label is never all digits.
-        return std::str::from_utf8(name).ok()?.parse().ok().map(HostKind::V4);
+        return std::str::from_utf8(name)
+            .ok()?
+            .parse()
+            .ok()
+            .map(HostKind::V4);
     }
     let labels = without_dot(name);
-    let sound = !labels.is_empty() && labels.len() <= 253 && !labels.starts_with(b".") && !labels.starts_with(b"-");
-    (sound && memchr::memmem::find(labels, b"..").is_none() && !labels.ends_with(b".")).then_some(HostKind::Name)
+    let sound = !labels.is_empty()
+        && labels.len() <= 253
+        && !labels.starts_with(b".")
+        && !labels.starts_with(b"-");
+    (sound && memchr::memmem::find(labels, b"..").is_none() && !labels.ends_with(b"."))
+        .then_some(HostKind::Name)
 }
 
 /// Parameters that steer routing. Two values of one of them are two meanings of one URI.
@@ -439,7 +493,10 @@ fn check_params(text: &[u8]) -> Result<(), UriError> {
         if !sound {
             return Err(UriError::Params);
         }
-        if let Some(at) = ROUTING.iter().position(|known| known.eq_ignore_ascii_case(name)) {
+        if let Some(at) = ROUTING
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(name))
+        {
             let bit = 1 << at;
             if seen & bit != 0 {
                 return Err(UriError::Params);
@@ -451,13 +508,21 @@ fn check_params(text: &[u8]) -> Result<(), UriError> {
 }
 
 fn check_headers(text: &[u8]) -> Result<(), UriError> {
-    let Some(headers) = text.strip_prefix(b"?") else { return Ok(()) };
-    let sound = headers.split(|byte| *byte == b'&').all(|header| match memchr::memchr(b'=', header) {
-        None | Some(0) => false,
-        Some(equals) => {
-            grammar::all_or_escaped(grammar::piece(header, 0, equals), URI_HEADER)
-                && grammar::all_or_escaped(grammar::piece(header, equals + 1, header.len()), URI_HEADER)
-        }
-    });
+    let Some(headers) = text.strip_prefix(b"?") else {
+        return Ok(());
+    };
+    let sound =
+        headers
+            .split(|byte| *byte == b'&')
+            .all(|header| match memchr::memchr(b'=', header) {
+                None | Some(0) => false,
+                Some(equals) => {
+                    grammar::all_or_escaped(grammar::piece(header, 0, equals), URI_HEADER)
+                        && grammar::all_or_escaped(
+                            grammar::piece(header, equals + 1, header.len()),
+                            URI_HEADER,
+                        )
+                }
+            });
     sound.then_some(()).ok_or(UriError::Headers)
 }

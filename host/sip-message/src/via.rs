@@ -66,7 +66,10 @@ impl<'a> Via<'a> {
     /// `received` as an address.
     pub fn received_address(&self) -> Option<IpAddr> {
         let text = self.received?;
-        let bare = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]")).unwrap_or(text);
+        let bare = text
+            .strip_prefix(b"[")
+            .and_then(|text| text.strip_suffix(b"]"))
+            .unwrap_or(text);
         std::str::from_utf8(bare).ok()?.parse().ok()
     }
 
@@ -84,7 +87,9 @@ impl<'a> Via<'a> {
 
 fn is_rfc3261_branch(branch: &[u8]) -> bool {
     branch.len() > MAGIC_COOKIE.len()
-        && branch.get(..MAGIC_COOKIE.len()).is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
+        && branch
+            .get(..MAGIC_COOKIE.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(MAGIC_COOKIE))
 }
 
 /// A parsed Via as offsets.
@@ -165,7 +170,9 @@ impl ViaParts {
             // Each of these steers where a response goes or what it matches: two are a conflict.
             let (slot, class) = match name.len() {
                 6 if name.eq_ignore_ascii_case(b"branch") => (&mut self.branch, TOKEN),
-                8 if name.eq_ignore_ascii_case(b"received") => (&mut self.received, grammar::PARAM_VALUE),
+                8 if name.eq_ignore_ascii_case(b"received") => {
+                    (&mut self.received, grammar::PARAM_VALUE)
+                }
                 5 if name.eq_ignore_ascii_case(b"maddr") => (&mut self.maddr, grammar::PARAM_VALUE),
                 5 if name.eq_ignore_ascii_case(b"rport") => {
                     self.read_rport(value)?;
@@ -175,7 +182,9 @@ impl ViaParts {
                     if std::mem::replace(&mut ttl_seen, true) {
                         return Err(ViaError::Params);
                     }
-                    let number = value.and_then(|value| grammar::decimal(value, 255)).ok_or(ViaError::Params)?;
+                    let number = value
+                        .and_then(|value| grammar::decimal(value, 255))
+                        .ok_or(ViaError::Params)?;
                     self.ttl = u8::try_from(number).ok();
                     continue;
                 }
@@ -196,7 +205,8 @@ impl ViaParts {
         let port = match value {
             None => None,
             Some(value) => {
-                let port = grammar::decimal(value, 65_535).and_then(|port| u16::try_from(port).ok());
+                let port =
+                    grammar::decimal(value, 65_535).and_then(|port| u16::try_from(port).ok());
                 Some(port.filter(|port| *port > 0).ok_or(ViaError::Params)?)
             }
         };
@@ -206,7 +216,8 @@ impl ViaParts {
 
     /// True when the branch names the transaction.
     pub(crate) fn branch_is_rfc3261(&self, base: &[u8]) -> bool {
-        self.branch.is_some_and(|span| is_rfc3261_branch(span.of(base)))
+        self.branch
+            .is_some_and(|span| is_rfc3261_branch(span.of(base)))
     }
 }
 
@@ -225,7 +236,9 @@ fn sent_protocol(text: &[u8], wanted: Option<&[u8]>) -> Result<(Span, usize), Vi
         && wanted.is_none_or(|wanted| grammar::piece(text, version, version_end) == wanted)
         && text.get(second) == Some(&b'/')
         && end > transport;
-    sound.then(|| (Span::new(transport, end), end)).ok_or(ViaError::Protocol)
+    sound
+        .then(|| (Span::new(transport, end), end))
+        .ok_or(ViaError::Protocol)
 }
 
 /// The port after a host, around which white space may stand: the port, where sent-by ends, and
@@ -240,7 +253,8 @@ fn port(text: &[u8], host_end: usize) -> Result<(Option<u16>, usize, usize), Via
     while text.get(end).is_some_and(u8::is_ascii_digit) {
         end += 1;
     }
-    let port = grammar::decimal(grammar::piece(text, digits, end), 65_535).and_then(|port| u16::try_from(port).ok());
+    let port = grammar::decimal(grammar::piece(text, digits, end), 65_535)
+        .and_then(|port| u16::try_from(port).ok());
     match port {
         Some(port) if port > 0 => Ok((Some(port), end, grammar::skip_space(text, end))),
         _ => Err(ViaError::SentBy),

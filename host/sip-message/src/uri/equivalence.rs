@@ -33,7 +33,10 @@ pub(super) fn equivalent(one: &Uri<'_>, two: &Uri<'_>) -> bool {
 
 /// A number without visual separators, in lower case.
 fn digits(number: &[u8]) -> impl Iterator<Item = u8> {
-    number.iter().filter(|byte| !b"-.()".contains(byte)).map(u8::to_ascii_lowercase)
+    number
+        .iter()
+        .filter(|byte| !b"-.()".contains(byte))
+        .map(u8::to_ascii_lowercase)
 }
 
 fn subset(one: &Uri<'_>, two: &Uri<'_>) -> bool {
@@ -47,7 +50,9 @@ fn subset(one: &Uri<'_>, two: &Uri<'_>) -> bool {
 /// Each parameter of `one` that `two` has too has the same value, and decisive ones are there.
 fn params_agree(one: &Uri<'_>, two: &Uri<'_>) -> bool {
     params(one.params).all(|(name, value)| match two.param(name) {
-        None => !DECISIVE.iter().any(|decisive| decisive.eq_ignore_ascii_case(name)),
+        None => !DECISIVE
+            .iter()
+            .any(|decisive| decisive.eq_ignore_ascii_case(name)),
         Some(other) => match (value, other) {
             (None, None) => true,
             (Some(one), Some(two)) => unescaped(one).map(lower).eq(unescaped(two).map(lower)),
@@ -60,7 +65,12 @@ fn headers_within(one: &[u8], two: &[u8]) -> bool {
     let split = |text: &'_ [u8]| text.to_vec();
     let other = split(two);
     one.split(|byte| *byte == b'&').all(|header| {
-        header.is_empty() || other.split(|byte| *byte == b'&').any(|candidate| unescaped(header).map(lower).eq(unescaped(candidate).map(lower)))
+        header.is_empty()
+            || other.split(|byte| *byte == b'&').any(|candidate| {
+                unescaped(header)
+                    .map(lower)
+                    .eq(unescaped(candidate).map(lower))
+            })
     })
 }
 
