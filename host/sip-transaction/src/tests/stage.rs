@@ -176,16 +176,16 @@ impl Stage {
         let end = self.start + Duration::from_millis(millis);
         let mut log = Vec::new();
         loop {
-            let wake = self.layer.poll_timeout().filter(|wake| *wake <= end);
-            self.now = wake.unwrap_or(end).max(self.now);
-            self.layer.handle_timeout(self.now);
             let at = (self.now - self.start).as_millis();
             let sent = self.sent();
             let events = self.events();
             log.extend(sent.into_iter().chain(events).map(|what| format!("{at} {what}")));
-            if wake.is_none() {
+            let wake = self.layer.poll_timeout().filter(|wake| *wake <= end);
+            if wake.is_none() && self.now >= end {
                 return log;
             }
+            self.now = wake.unwrap_or(end).max(self.now);
+            self.layer.handle_timeout(self.now);
         }
     }
 
