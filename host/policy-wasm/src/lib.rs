@@ -1,1 +1,44 @@
-//! Policies as WebAssembly components: engine, instances, host functions, hot swap.
+//! Policies as WebAssembly components: engine, instances, host functions, hot
+//! swap.
+//!
+//! ```text
+//! Engine::load(PluginSource, HostServices) -> Arc<Plugin>      checked and tried
+//! Generation::new(id, pipelines)           -> Arc<Generation>  swapped in one step
+//! Executor::judge(generation, facts)       -> Conclusion       inline, microseconds
+//! ```
+//!
+//! A plugin is refused at load unless it imports `sipward:policy` only, asks for
+//! nothing that was not granted, describes itself and accepts its settings. One
+//! store belongs to one instance, because a trap poisons the whole store. Each
+//! limit in [`PluginLimits`] ends a call with a
+//! [`PolicyFailure`](policy::PolicyFailure) that names it.
+
+mod aot;
+mod bindings;
+mod cache;
+mod engine;
+mod error;
+mod executor;
+mod facts;
+mod generation;
+mod host;
+mod imports;
+mod instance;
+mod limits;
+mod load;
+mod outcome;
+mod plugin;
+mod services;
+
+pub use engine::{Engine, EngineConfig};
+pub use error::{EngineError, LoadError};
+pub use executor::{Executor, ExecutorFigures};
+pub use generation::{Generation, PipelineSpec, Selection};
+pub use limits::{Isolation, PluginLimits};
+pub use load::PluginSource;
+pub use plugin::{Manifest, Plugin};
+pub use services::{
+    Addition, Clock, CounterError, Counters, Credentials, DigestCredentials, HostServices,
+    Keyvalue, KeyvalueError, LogLevel, LogSink, Randomness, StateCounters, StateKeyvalue,
+    SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog, Verification,
+};

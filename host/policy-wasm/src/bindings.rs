@@ -1,0 +1,24 @@
+//! Glue that `bindgen!` makes from `wit/policy.wit`, the file the SDK uses too.
+//!
+//! The world with both hooks is bound; which hooks a component has is found out
+//! by its exports, interface by interface.
+#![expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated from wit/policy.wit, which documents every item"
+)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "full-plugin",
+    ownership: Borrowing { duplicate_if_necessary: false },
+    imports: { default: trappable },
+    with: {
+        "sipward:policy/messages.message": crate::host::LentMessage,
+    },
+});
+
+pub(crate) use exports::sipward::policy::{lifecycle, request_policy, response_policy};
+pub(crate) use sipward::policy::{
+    clock, counters, credentials, keyvalue, log, messages, outcomes, random, types,
+};

@@ -1,0 +1,164 @@
+//! The engine: compiler settings, the pool of instances, and the thread that
+//! makes deadlines pass.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+
+use crate::cache::Cache;
+use crate::error::EngineError;
+
+/// How the engine is set up. Limits here hold for all plugins together; those
+/// of one plugin are in [`PluginLimits`](crate::PluginLimits).
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Where compiled components are kept; none compiles at every start. Made
+    /// with mode 0700 if it is not there.
+    pub cache_dir: Option<PathBuf>,
+    /// Bytes of one plugin's file. 16 MiB: compiling more takes minutes.
+    pub wasm_bytes: usize,
+    /// Instances alive at once, over all plugins and workers. 256: sixteen
+    /// workers with sixteen plugins. Each reserves 4 GiB of addresses, not of
+    /// memory.
+    pub instances: u32,
+    /// Bytes of linear memory that any plugin may be given. 64 MiB.
+    pub memory_bytes: usize,
+    /// Elements of a table that any plugin may be given. 20,000.
+    pub table_elements: usize,
+    /// Bytes of stack for guest code. 512 KiB: half of what a worker's thread
+    /// can spare.
+    pub stack_bytes: usize,
+    /// Bytes of a memory that stay mapped between instances. 128 KiB: what a
+    /// small guest touches; the rest goes back to the system.
+    pub keep_resident_bytes: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            wasm_bytes: 16 << 20,
+            instances: 256,
+            memory_bytes: 64 << 20,
+            table_elements: 20_000,
+            stack_bytes: 512 << 10,
+            keep_resident_bytes: 128 << 10,
+        }
+    }
+}
+
+/// Core instances of one component, on average: `wit-component` makes a shim
+/// and a fix-up beside the program.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
+/// Tables of one component, on average: the program's and the shim's.
+const TABLES_PER_COMPONENT: u32 = 3;
+/// Memories of one component, on average. Programs have one.
+const MEMORIES_PER_COMPONENT: u32 = 1;
+/// What counts a deadline down.
+const TICK: Duration = Duration::from_millis(1);
+
+/// Compiles plugins and owns what their instances share.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) config: EngineConfig,
+    pub(crate) cache: Option<Cache>,
+    pub(crate) ticker: Arc<Ticker>,
+}
+
+impl Engine {
+    /// Sets up an engine and starts its ticker.
+    ///
+    /// # Errors
+    /// The system refuses memory, threads or the cache directory.
+    pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
+        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config))
+            .map_err(|error| EngineError::Setup(format!("{error:#}")))?;
+        let cache = match &config.cache_dir {
+            Some(directory) => Some(Cache::open(directory)?),
+            None => None,
+        };
+        let ticker = Ticker::start(&wasmtime).map_err(EngineError::Ticker)?;
+        Ok(Self {
+            wasmtime,
+            config,
+            cache,
+            ticker: Arc::new(ticker),
+        })
+    }
+}
+
+fn wasmtime_config(config: &EngineConfig) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    let instances = config.instances.max(1);
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT))
+        .max_memory_size(config.memory_bytes)
+        .table_elements(config.table_elements)
+        .linear_memory_keep_resident(config.keep_resident_bytes)
+        .table_keep_resident(config.keep_resident_bytes)
+        .pagemap_scan(Enabled::Auto);
+    let mut settings = Config::new();
+    settings
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_init_cow(true)
+        .concurrency_support(false)
+        .epoch_interruption(true)
+        .max_wasm_stack(config.stack_bytes)
+        .cranelift_opt_level(OptLevel::Speed)
+        // Nothing here may differ between two machines or need a larger promise.
+        .wasm_relaxed_simd(false)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false);
+    settings
+}
+
+/// Advances the epoch of an engine every millisecond while anybody holds it.
+/// Whoever calls a guest must hold it, or its deadline never comes.
+#[derive(Debug)]
+pub(crate) struct Ticker {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ticker {
+    fn start(engine: &wasmtime::Engine) -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = thread::Builder::new()
+            .name("policy-ticker".to_owned())
+            .spawn({
+                let stop = Arc::clone(&stop);
+                let engine = engine.weak();
+                move || {
+                    while !stop.load(Ordering::Relaxed) {
+                        thread::park_timeout(TICK);
+                        match engine.upgrade() {
+                            Some(engine) => engine.increment_epoch(),
+                            None => return,
+                        }
+                    }
+                }
+            })?;
+        Ok(Self {
+            stop,
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            // It only counts; a panic there has nothing to tell.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! One generation of the operator's policy: its pipelines and which request
+//! goes through which. It never changes; a reload makes the next one, and the
+//! old one goes when its last transaction ends.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use policy::{CallPass, MethodSet, Pipeline, RequestFacts, Zone};
+
+use crate::plugin::Plugin;
+
+/// Which requests a pipeline judges. What is `None`, or all methods, matches
+/// every request.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Side of the proxy that the request comes from.
+    pub zone: Option<Zone>,
+    /// Name of the peer that the request comes from.
+    pub peer: Option<Arc<str>>,
+    /// Methods.
+    pub methods: MethodSet,
+}
+
+impl Selection {
+    fn matches(&self, facts: &RequestFacts) -> bool {
+        let peer = |name: &Arc<str>| facts.peer.name.as_ref() == Some(name);
+        self.methods.contains(facts.message.method())
+            && self.zone.is_none_or(|zone| zone == facts.peer.zone)
+            && self.peer.as_ref().is_none_or(peer)
+    }
+
+    /// Larger is more specific: a peer before a zone, a zone before methods,
+    /// few methods before many.
+    fn rank(&self) -> (bool, bool, Reverse<u32>) {
+        (
+            self.peer.is_some(),
+            self.zone.is_some(),
+            Reverse(self.methods.len()),
+        )
+    }
+}
+
+/// A pipeline of the config.
+#[derive(Clone, Debug)]
+pub struct PipelineSpec {
+    /// Name in the config.
+    pub name: Arc<str>,
+    /// Which requests it judges.
+    pub select: Selection,
+    /// Its plugins, first asked first. A plugin without the request hook is
+    /// asked about responses only.
+    pub plugins: Vec<Arc<Plugin>>,
+}
+
+/// All pipelines of one config.
+#[derive(Debug)]
+pub struct Generation {
+    id: u64,
+    /// Most specific first; of equals, the one written first.
+    entries: Vec<Entry>,
+    /// For what no pipeline matches.
+    reject: Entry,
+}
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    select: Selection,
+    pub(crate) requests: Pipeline,
+    pub(crate) request_plugins: Vec<Arc<Plugin>>,
+    pub(crate) responses: Pipeline,
+    pub(crate) response_plugins: Vec<Arc<Plugin>>,
+}
+
+impl Generation {
+    /// Puts pipelines together under a number that is larger than those before.
+    pub fn new(id: u64, pipelines: Vec<PipelineSpec>) -> Self {
+        let mut entries: Vec<Entry> = pipelines
+            .into_iter()
+            .map(|spec| Entry::new(id, spec))
+            .collect();
+        entries.sort_by_key(|entry| Reverse(entry.select.rank()));
+        let reject = Entry {
+            select: Selection::default(),
+            requests: Pipeline::reject_all(id),
+            request_plugins: Vec::new(),
+            responses: Pipeline::reject_all(id),
+            response_plugins: Vec::new(),
+        };
+        Self {
+            id,
+            entries,
+            reject,
+        }
+    }
+
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The pipeline that judges such a request; one without plugins, which
+    /// refuses, where none matches.
+    pub fn select(&self, facts: &RequestFacts) -> &Pipeline {
+        &self.entry(facts).requests
+    }
+
+    /// Whether any plugin of the call's pipeline wants to see responses.
+    pub fn judges_responses(&self, pass: &CallPass) -> bool {
+        self.response_entry(pass).is_some()
+    }
+
+    /// Every plugin, those of several pipelines as often as they are used.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.entries
+            .iter()
+            .flat_map(|entry| entry.request_plugins.iter().chain(&entry.response_plugins))
+    }
+
+    pub(crate) fn entry(&self, facts: &RequestFacts) -> &Entry {
+        self.entries
+            .iter()
+            .find(|entry| entry.select.matches(facts))
+            .unwrap_or(&self.reject)
+    }
+
+    pub(crate) fn response_entry(&self, pass: &CallPass) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.responses.name == *pass.pipeline())
+            .filter(|entry| !entry.response_plugins.is_empty())
+    }
+}
+
+impl Entry {
+    fn new(generation: u64, spec: PipelineSpec) -> Self {
+        let pipeline = |plugins: &[Arc<Plugin>]| Pipeline {
+            name: Arc::clone(&spec.name),
+            stages: plugins.iter().map(|plugin| plugin.stage()).collect(),
+            generation,
+        };
+        let with = |hook: fn(&Plugin) -> bool| -> Vec<Arc<Plugin>> {
+            let plugins = spec.plugins.iter().filter(|plugin| hook(plugin));
+            plugins.cloned().collect()
+        };
+        let request_plugins = with(Plugin::judges_requests);
+        let response_plugins = with(Plugin::judges_responses);
+        Self {
+            requests: pipeline(&request_plugins),
+            responses: pipeline(&response_plugins),
+            select: spec.select,
+            request_plugins,
+            response_plugins,
+        }
+    }
+}

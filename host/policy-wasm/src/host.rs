@@ -1,0 +1,155 @@
+//! What an instance finds when it looks outwards: one file per host interface,
+//! and the budget of a call that they all draw from.
+
+use std::sync::Arc;
+
+use policy::{Capability, Grants, PolicyFailure};
+use sip_message::Message;
+use wasmtime::component::{HasSelf, Linker};
+
+use crate::bindings;
+use crate::limits::PluginLimits;
+use crate::services::HostServices;
+
+mod ceiling;
+mod clock;
+mod counters;
+mod credentials;
+mod keyvalue;
+mod log;
+mod messages;
+mod random;
+
+use ceiling::Ceiling;
+pub(crate) use credentials::algorithm;
+pub use messages::LentMessage;
+
+/// Data of one store.
+pub(crate) struct HostState {
+    services: Arc<HostServices>,
+    plugin: Arc<str>,
+    limits: PluginLimits,
+    phase: Phase,
+    /// The message of the call that runs, lent to the guest as a resource.
+    message: Option<Arc<Message>>,
+    /// Counts calls; the representation of the lent message.
+    ticket: u32,
+    host_calls: u32,
+    host_bytes: usize,
+    log_lines: u32,
+    verified_realm: Option<String>,
+    ceiling: Ceiling,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// `describe` and `configure`: state is out of reach, because instances are
+    /// made at any time, for trials too.
+    Starting,
+    /// A hook.
+    Deciding,
+}
+
+impl HostState {
+    pub(crate) fn new(services: Arc<HostServices>, plugin: Arc<str>, limits: PluginLimits) -> Self {
+        Self {
+            services,
+            plugin,
+            phase: Phase::Starting,
+            message: None,
+            ticket: 0,
+            host_calls: 0,
+            host_bytes: 0,
+            log_lines: 0,
+            verified_realm: None,
+            ceiling: Ceiling::new(&limits),
+            limits,
+        }
+    }
+
+    /// Fills the budget and lends the message.
+    pub(crate) fn begin_call(&mut self, message: Option<Arc<Message>>) -> u32 {
+        self.phase = match message {
+            Some(_) => Phase::Deciding,
+            None => Phase::Starting,
+        };
+        self.message = message;
+        self.ticket = self.ticket.wrapping_add(1);
+        self.host_calls = 0;
+        self.host_bytes = 0;
+        self.log_lines = 0;
+        self.verified_realm = None;
+        self.ticket
+    }
+
+    /// Takes the message back and returns the realm that was verified.
+    pub(crate) fn end_call(&mut self) -> Option<String> {
+        self.message = None;
+        self.verified_realm.take()
+    }
+
+    pub(crate) fn ceiling(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
+        &mut self.ceiling
+    }
+
+    /// Counts a host call and the bytes it was given.
+    fn charge_call(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        if self.host_calls >= self.limits.host_calls {
+            return Err(wasmtime::Error::new(PolicyFailure::HostCalls {
+                limit: self.limits.host_calls,
+            }));
+        }
+        self.host_calls += 1;
+        self.charge_bytes(bytes)
+    }
+
+    /// Counts bytes handed over, before they are copied.
+    fn charge_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.host_bytes = self.host_bytes.saturating_add(bytes);
+        if self.host_bytes > self.limits.host_bytes {
+            return Err(wasmtime::Error::new(PolicyFailure::HostBytes {
+                limit: self.limits.host_bytes,
+            }));
+        }
+        Ok(())
+    }
+
+    /// State belongs to decisions.
+    fn require_decision(&self, interface: &str) -> wasmtime::Result<()> {
+        if self.phase == Phase::Deciding {
+            return Ok(());
+        }
+        Err(wasmtime::Error::new(PolicyFailure::Trap(format!(
+            "{interface} cannot be used in describe or configure"
+        ))))
+    }
+}
+
+/// A linker that offers what was granted and nothing else.
+pub(crate) fn linker(
+    engine: &wasmtime::Engine,
+    grants: Grants,
+) -> wasmtime::Result<Linker<HostState>> {
+    type Data = HasSelf<HostState>;
+    let mut linker = Linker::new(engine);
+    let host: fn(&mut HostState) -> &mut HostState = |state| state;
+    bindings::types::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::outcomes::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::messages::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::clock::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::log::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::random::add_to_linker::<_, Data>(&mut linker, host)?;
+    if grants.contains(Capability::Counters) {
+        bindings::counters::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
+    if grants.contains(Capability::Keyvalue) {
+        bindings::keyvalue::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
+    if grants.contains(Capability::Credentials) {
+        bindings::credentials::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
+    Ok(linker)
+}
+
+impl bindings::types::Host for HostState {}
+impl bindings::outcomes::Host for HostState {}

@@ -1,0 +1,11 @@
+//! `clock`: time as the host sees it. Limit: `host_calls`.
+
+use crate::bindings::clock::Host;
+use crate::host::HostState;
+
+impl Host for HostState {
+    fn now_ms(&mut self) -> wasmtime::Result<u64> {
+        self.charge_call(0)?;
+        Ok(self.services.clock.now_ms())
+    }
+}

@@ -1,0 +1,195 @@
+//! One instance in its own store, and what becomes of its calls.
+
+use std::sync::Arc;
+
+use policy::{Outcome, PolicyFailure};
+use sip_message::Message;
+use wasmtime::component::Resource;
+use wasmtime::{Store, Trap};
+
+use crate::bindings::{lifecycle, request_policy, response_policy, types};
+use crate::host::HostState;
+use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
+use crate::outcome::outcome;
+use crate::plugin::Blueprint;
+
+/// A running guest. After a failed call it must be dropped.
+pub(crate) struct Instance {
+    store: Store<HostState>,
+    lifecycle: lifecycle::Guest,
+    request: Option<request_policy::Guest>,
+    response: Option<response_policy::Guest>,
+    limits: PluginLimits,
+}
+
+/// Why `configure` did not succeed.
+pub(crate) enum ConfigureError {
+    Failed(PolicyFailure),
+    Settings { key: String, message: String },
+}
+
+/// What a call of a hook gave.
+pub(crate) struct Answer {
+    pub(crate) outcome: Outcome,
+    /// The realm for which the host verified credentials.
+    pub(crate) verified_realm: Option<String>,
+}
+
+impl Instance {
+    /// Makes an instance that is not configured yet.
+    pub(crate) fn start(blueprint: &Blueprint) -> Result<Self, PolicyFailure> {
+        let limits = blueprint.limits;
+        let state = HostState::new(
+            Arc::clone(&blueprint.services),
+            Arc::clone(&blueprint.name),
+            limits,
+        );
+        let mut store = Store::new(blueprint.pre.engine(), state);
+        store.limiter(HostState::ceiling);
+        // One call may hand over no more than all calls together.
+        store.set_hostcall_fuel(limits.host_bytes);
+        store.set_epoch_deadline(ticks(limits.configure_deadline_ms));
+        let started = Self::instantiate(blueprint, store);
+        started.map_err(
+            |error| match failure(&error, &limits, limits.configure_deadline_ms) {
+                PolicyFailure::Trap(text) => PolicyFailure::Instance(text),
+                other => other,
+            },
+        )
+    }
+
+    fn instantiate(blueprint: &Blueprint, mut store: Store<HostState>) -> wasmtime::Result<Self> {
+        let instance = blueprint.pre.instantiate(&mut store)?;
+        let lifecycle = blueprint.lifecycle.load(&mut store, &instance)?;
+        let request = match &blueprint.request {
+            Some(indices) => Some(indices.load(&mut store, &instance)?),
+            None => None,
+        };
+        let response = match &blueprint.response {
+            Some(indices) => Some(indices.load(&mut store, &instance)?),
+            None => None,
+        };
+        Ok(Self {
+            store,
+            lifecycle,
+            request,
+            response,
+            limits: blueprint.limits,
+        })
+    }
+
+    /// Makes an instance and configures it.
+    pub(crate) fn start_configured(blueprint: &Blueprint) -> Result<Self, PolicyFailure> {
+        let mut instance = Self::start(blueprint)?;
+        match instance.configure(&blueprint.settings) {
+            Ok(()) => Ok(instance),
+            Err(ConfigureError::Failed(failure)) => Err(failure),
+            Err(ConfigureError::Settings { key, message }) => Err(PolicyFailure::Instance(
+                format!("it now refuses its settings: `{key}`: {message}"),
+            )),
+        }
+    }
+
+    pub(crate) fn describe(&mut self) -> Result<lifecycle::Manifest, PolicyFailure> {
+        self.begin(None, self.limits.configure_deadline_ms);
+        self.lifecycle
+            .call_describe(&mut self.store)
+            .map_err(|error| self.starting_failure(&error))
+    }
+
+    pub(crate) fn configure(&mut self, settings: &str) -> Result<(), ConfigureError> {
+        self.begin(None, self.limits.configure_deadline_ms);
+        match self.lifecycle.call_configure(&mut self.store, settings) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(ConfigureError::Settings {
+                key: one_line(&error.key, SETTINGS_ERROR_BYTES),
+                message: one_line(&error.message, SETTINGS_ERROR_BYTES),
+            }),
+            Err(error) => Err(ConfigureError::Failed(self.starting_failure(&error))),
+        }
+    }
+
+    /// Calls the request hook.
+    pub(crate) fn on_request(
+        &mut self,
+        facts: types::RequestFacts<'_>,
+        message: &Arc<Message>,
+    ) -> Result<Answer, PolicyFailure> {
+        let ticket = self.begin(Some(message), self.limits.deadline_ms);
+        let Some(hook) = &self.request else {
+            return Err(PolicyFailure::Missing("request hook".to_owned()));
+        };
+        let answer = hook.call_on_request(&mut self.store, facts, Resource::new_borrow(ticket));
+        self.finish(answer.map(outcome))
+    }
+
+    /// Calls the response hook.
+    pub(crate) fn on_response(
+        &mut self,
+        facts: types::ResponseFacts<'_>,
+        message: &Arc<Message>,
+    ) -> Result<Answer, PolicyFailure> {
+        let ticket = self.begin(Some(message), self.limits.deadline_ms);
+        let Some(hook) = &self.response else {
+            return Err(PolicyFailure::Missing("response hook".to_owned()));
+        };
+        let answer = hook.call_on_response(&mut self.store, facts, Resource::new_borrow(ticket));
+        self.finish(answer.map(outcome))
+    }
+
+    fn begin(&mut self, message: Option<&Arc<Message>>, deadline_ms: u32) -> u32 {
+        self.store.set_epoch_deadline(ticks(deadline_ms));
+        self.store.data_mut().begin_call(message.cloned())
+    }
+
+    fn finish(&mut self, answer: wasmtime::Result<Outcome>) -> Result<Answer, PolicyFailure> {
+        let verified_realm = self.store.data_mut().end_call();
+        match answer {
+            Ok(outcome) => Ok(Answer {
+                outcome,
+                verified_realm,
+            }),
+            Err(error) => Err(failure(&error, &self.limits, self.limits.deadline_ms)),
+        }
+    }
+
+    fn starting_failure(&self, error: &wasmtime::Error) -> PolicyFailure {
+        failure(error, &self.limits, self.limits.configure_deadline_ms)
+    }
+}
+
+/// The running tick is partly over already, so one more.
+fn ticks(deadline_ms: u32) -> u64 {
+    u64::from(deadline_ms) + 1
+}
+
+/// Why a call failed, in the operator's words.
+fn failure(error: &wasmtime::Error, limits: &PluginLimits, deadline_ms: u32) -> PolicyFailure {
+    if let Some(failure) = error.downcast_ref::<PolicyFailure>() {
+        return failure.clone();
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => PolicyFailure::Deadline {
+            limit_ms: deadline_ms,
+        },
+        Some(Trap::StackOverflow) => PolicyFailure::Stack,
+        Some(trap) => PolicyFailure::Trap(one_line(&trap.to_string(), TRAP_BYTES)),
+        None => {
+            let text = format!("{error:#}");
+            // wasmtime has no public type for this one.
+            if text.contains("fuel allocated for hostcalls") {
+                return PolicyFailure::HostBytes {
+                    limit: limits.host_bytes,
+                };
+            }
+            PolicyFailure::Trap(one_line(&text, TRAP_BYTES))
+        }
+    }
+}
+
+pub(crate) fn one_line(text: &str, limit: usize) -> String {
+    let end = text.floor_char_boundary(limit);
+    text.get(..end)
+        .unwrap_or_default()
+        .replace(char::is_control, " ")
+}

@@ -1,0 +1,86 @@
+//! Ceilings of one plugin and how its instances are kept. Each limit has the
+//! name of its config key; zero never means "none".
+
+use policy::OutcomeLimits;
+
+/// What one plugin may use. Reaching a limit is a
+/// [`PolicyFailure`](policy::PolicyFailure) that names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PluginLimits {
+    /// Milliseconds for one call of a hook. 20: ten thousand times what a plain
+    /// policy needs, and short enough that a loop costs less than a
+    /// retransmission (500 ms). Granularity 1 ms.
+    pub deadline_ms: u32,
+    /// Milliseconds for `describe` and for `configure`. 500: they parse settings
+    /// and build tables, once per instance.
+    pub configure_deadline_ms: u32,
+    /// Bytes of all linear memories of an instance. 16 MiB: a prefix list of
+    /// 100,000 entries with room to spare.
+    pub memory_bytes: usize,
+    /// Elements of all tables of an instance. 10,000: function pointers of a
+    /// large program.
+    pub table_elements: usize,
+    /// Core instances that make up one component instance. 8: `wit-component`
+    /// makes three.
+    pub instances: usize,
+    /// Calls of host functions during one call of a hook. 1000: ten look-ups for
+    /// each of a hundred headers.
+    pub host_calls: u32,
+    /// Bytes that host functions take and return during one call of a hook.
+    /// 512 KiB: the largest message eight times over.
+    pub host_bytes: usize,
+    /// Log lines during one call of a hook. 16.
+    pub log_lines: u32,
+    /// Bounds of the outcome.
+    pub outcome: OutcomeLimits,
+}
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 20,
+            configure_deadline_ms: 500,
+            memory_bytes: 16 << 20,
+            table_elements: 10_000,
+            instances: 8,
+            host_calls: 1000,
+            host_bytes: 512 << 10,
+            log_lines: 16,
+            outcome: OutcomeLimits::default(),
+        }
+    }
+}
+
+/// How long an instance lives. A trap always ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Isolation {
+    /// One instance per worker, replaced after a random number of calls between
+    /// the two, so that a guest cannot tell when.
+    Reuse {
+        /// At least so many calls; 1 at least.
+        min_calls: u32,
+        /// At most so many calls.
+        max_calls: u32,
+    },
+    /// A fresh instance for each call.
+    PerCall,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        Self::Reuse {
+            min_calls: 10_000,
+            max_calls: 20_000,
+        }
+    }
+}
+
+/// Bytes of one log line. 1024: a few sentences; longer ones are cut.
+pub(crate) const LOG_LINE_BYTES: usize = 1024;
+/// Bytes of all texts of a manifest. 64 KiB: a large JSON Schema.
+pub(crate) const MANIFEST_BYTES: usize = 64 << 10;
+/// Bytes of the texts of a settings error that are shown. 1024.
+pub(crate) const SETTINGS_ERROR_BYTES: usize = 1024;
+/// Bytes of a trap's description that are kept. 256: one log line.
+pub(crate) const TRAP_BYTES: usize = 256;

@@ -1,0 +1,184 @@
+//! The capabilities as the `state` crate provides them: counters, values and
+//! digest verification in this process.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use policy::DigestAlgorithm;
+use sip_message::{HeaderKind, Message};
+use state::State;
+use state::digest::{Accounts, Algorithm, Nonces};
+
+use crate::services::{
+    Addition, CounterError, Counters, Credentials, HostServices, Keyvalue, KeyvalueError,
+    SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog, Verification,
+};
+
+/// Authorization headers of one request that are looked at. 16: one for each
+/// realm on a long path; verification costs hashing, so a peer shall not choose
+/// how much.
+const AUTHORIZATIONS: usize = 16;
+
+impl HostServices {
+    /// Services on the embedded state, the system's clock and randomness, and
+    /// log lines through tracing.
+    pub fn embedded(state: State, accounts: Arc<ArcSwap<Accounts>>, nonces: Arc<Nonces>) -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            counters: Arc::new(StateCounters(state.clone())),
+            keyvalue: Arc::new(StateKeyvalue(state)),
+            credentials: Arc::new(DigestCredentials { accounts, nonces }),
+            random: Arc::new(SystemRandomness::default()),
+            log: Arc::new(TracingLog),
+        }
+    }
+}
+
+/// Counters in [`State`].
+#[derive(Clone)]
+pub struct StateCounters(pub State);
+
+impl Counters for StateCounters {
+    fn add(&self, addition: Addition<'_>) -> Result<u64, CounterError> {
+        let Addition {
+            scope,
+            name,
+            key,
+            amount,
+            window_ms,
+            durable,
+            now_ms,
+        } = addition;
+        self.0
+            .add(scope, name, key, amount, window_ms, durable, now_ms)
+            .map_err(counter_error)
+    }
+
+    fn reset(&self, scope: &str, name: &str, key: &[u8], _now_ms: u64) -> Result<(), CounterError> {
+        self.0.reset(scope, name, key).map_err(counter_error)
+    }
+
+    fn take(&self, request: TokenRequest<'_>) -> Result<TokenGrant, CounterError> {
+        let TokenRequest {
+            scope,
+            name,
+            key,
+            tokens,
+            capacity,
+            refill_per_second_milli,
+            now_ms,
+        } = request;
+        let grant = self
+            .0
+            .take(
+                scope,
+                name,
+                key,
+                tokens,
+                capacity,
+                refill_per_second_milli,
+                now_ms,
+            )
+            .map_err(counter_error)?;
+        Ok(TokenGrant {
+            taken: grant.taken,
+            remaining: grant.remaining,
+            retry_after_ms: grant.retry_after_ms,
+        })
+    }
+}
+
+fn counter_error(error: state::CounterError) -> CounterError {
+    match error {
+        state::CounterError::Full => CounterError::Full,
+        state::CounterError::Invalid => CounterError::Invalid,
+    }
+}
+
+/// Values in [`State`].
+#[derive(Clone)]
+pub struct StateKeyvalue(pub State);
+
+impl Keyvalue for StateKeyvalue {
+    fn get(&self, scope: &str, key: &str, now_ms: u64) -> Result<Option<Vec<u8>>, KeyvalueError> {
+        let value = self.0.get(scope, key, now_ms).map_err(keyvalue_error)?;
+        Ok(value.map(|value| value.to_vec()))
+    }
+
+    fn set(
+        &self,
+        scope: &str,
+        key: &str,
+        value: &[u8],
+        ttl_ms: u64,
+        now_ms: u64,
+    ) -> Result<(), KeyvalueError> {
+        self.0
+            .set(scope, key, value, ttl_ms, now_ms)
+            .map_err(keyvalue_error)
+    }
+
+    fn delete(&self, scope: &str, key: &str, now_ms: u64) -> Result<bool, KeyvalueError> {
+        self.0.delete(scope, key, now_ms).map_err(keyvalue_error)
+    }
+}
+
+fn keyvalue_error(error: state::KvError) -> KeyvalueError {
+    match error {
+        state::KvError::Full => KeyvalueError::Full,
+        state::KvError::Invalid => KeyvalueError::Invalid,
+        state::KvError::Failed => KeyvalueError::Failed,
+    }
+}
+
+/// Digest verification against the accounts of the running config.
+#[derive(Clone)]
+pub struct DigestCredentials {
+    /// The accounts; a reload swaps them.
+    pub accounts: Arc<ArcSwap<Accounts>>,
+    /// Makes and recognises nonces.
+    pub nonces: Arc<Nonces>,
+}
+
+impl Credentials for DigestCredentials {
+    fn verify(
+        &self,
+        request: &Message,
+        realm: &str,
+        allowed: &[DigestAlgorithm],
+        now_ms: u64,
+    ) -> Verification {
+        let headers: Vec<&[u8]> = request
+            .values(HeaderKind::ProxyAuthorization)
+            .chain(request.values(HeaderKind::Authorization))
+            .take(AUTHORIZATIONS)
+            .collect();
+        let allowed: Vec<Algorithm> = allowed
+            .iter()
+            .map(|algorithm| match algorithm {
+                DigestAlgorithm::Md5 => Algorithm::Md5,
+                DigestAlgorithm::Sha256 => Algorithm::Sha256,
+                DigestAlgorithm::Sha512_256 => Algorithm::Sha512_256,
+            })
+            .collect();
+        let verification = self.nonces.verify(
+            &self.accounts.load(),
+            request.method_name(),
+            request.request_uri().raw,
+            request.body(),
+            &headers,
+            realm,
+            &allowed,
+            now_ms,
+        );
+        match verification {
+            state::digest::Verification::Missing => Verification::Missing,
+            state::digest::Verification::Ok(user) => Verification::Ok(user),
+            state::digest::Verification::Stale(user) => Verification::Stale(user),
+            state::digest::Verification::Replayed(user) => Verification::Replayed(user),
+            state::digest::Verification::Wrong(user) => Verification::Wrong(user),
+            state::digest::Verification::Malformed => Verification::Malformed,
+            state::digest::Verification::AlgorithmRefused => Verification::AlgorithmRefused,
+        }
+    }
+}
