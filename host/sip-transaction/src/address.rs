@@ -135,7 +135,13 @@ impl Destination {
     /// A destination by address alone.
     #[must_use]
     pub const fn new(transport: Transport, address: SocketAddr) -> Self {
-        Self { transport, address, connection: None, listener: None, server_name: None }
+        Self {
+            transport,
+            address,
+            connection: None,
+            listener: None,
+            server_name: None,
+        }
     }
 }
 
@@ -167,7 +173,12 @@ mod tests {
     #[test]
     fn only_datagrams_are_unreliable() {
         assert!(!Transport::Udp.reliable());
-        for transport in [Transport::Tcp, Transport::Tls, Transport::Ws, Transport::Wss] {
+        for transport in [
+            Transport::Tcp,
+            Transport::Tls,
+            Transport::Ws,
+            Transport::Wss,
+        ] {
             assert!(transport.reliable());
         }
         assert!(Transport::Tls.secure() && Transport::Wss.secure());

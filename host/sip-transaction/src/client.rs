@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use sip_message::{Message, Method};
+use sip_message::{Message, Method, build};
 
 use crate::key::{self, Index, KeyHasher};
 use crate::layer::Context;
@@ -51,7 +51,11 @@ enum Machine {
 
 impl ClientTable {
     pub(crate) fn new(limits: TableLimits) -> Self {
-        Self { transactions: Slab::new(true), by_key: Index::default(), limits }
+        Self {
+            transactions: Slab::new(true),
+            by_key: Index::default(),
+            limits,
+        }
     }
 
     pub(crate) fn set_limits(&mut self, limits: TableLimits) {
@@ -93,7 +97,9 @@ impl ClientTable {
 
     fn find_key(&self, hash: u64, key: &[u8]) -> Option<TransactionId> {
         self.by_key.find(hash, |id| {
-            self.transactions.get(id).is_some_and(|transaction| *transaction.key == *key)
+            self.transactions
+                .get(id)
+                .is_some_and(|transaction| *transaction.key == *key)
         })
     }
 
@@ -153,11 +159,19 @@ impl ClientTable {
         Ok(id)
     }
 
-    pub(crate) fn step(&mut self, id: TransactionId, input: ClientInput<'_>, context: &mut Context<'_>) {
+    pub(crate) fn step(
+        &mut self,
+        id: TransactionId,
+        input: ClientInput<'_>,
+        context: &mut Context<'_>,
+    ) {
         let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
-        let actions = transaction.machine.advance(&input, transaction.reliability).unwrap_or_default();
+        let actions = transaction
+            .machine
+            .advance(&input, transaction.reliability)
+            .unwrap_or_default();
         let received = match input {
             ClientInput::Response(message, flow) => Some((message, flow)),
             ClientInput::Fired(_) | ClientInput::TransportError => None,
@@ -189,11 +203,15 @@ impl ClientTable {
     }
 
     pub(crate) fn schedule(&self, id: TransactionId) -> Option<&Schedule> {
-        self.transactions.get(id).map(|transaction| &transaction.schedule)
+        self.transactions
+            .get(id)
+            .map(|transaction| &transaction.schedule)
     }
 
     pub(crate) fn schedule_mut(&mut self, id: TransactionId) -> Option<&mut Schedule> {
-        self.transactions.get_mut(id).map(|transaction| &mut transaction.schedule)
+        self.transactions
+            .get_mut(id)
+            .map(|transaction| &mut transaction.schedule)
     }
 
     #[cfg(test)]
@@ -219,14 +237,16 @@ impl ClientTransaction {
             }
             (Action::Acknowledge, Some((response, _))) => {
                 if let Some(invite) = self.invite.take() {
-                    let ack = crate::interim::ack_for(&invite, response);
+                    let ack = build::ack_for(&invite, response);
                     self.last = Some(ack.clone());
                     outbox.transmit(&self.to, ack, id);
                 }
             }
             (Action::Deliver, Some((message, flow))) => {
                 let (message, flow) = (Arc::clone(message), flow.clone());
-                outbox.events.push_back(Event::Response { id, message, flow });
+                outbox
+                    .events
+                    .push_back(Event::Response { id, message, flow });
             }
             (Action::Inform(trouble), _) => outbox.events.push_back(match trouble {
                 Trouble::Timeout => Event::Timeout { id },

@@ -88,11 +88,7 @@ pub const fn start(reliability: Reliability) -> (State, &'static [Action]) {
 
 /// The whole machine.
 #[must_use]
-pub const fn transition(
-    state: State,
-    input: Input,
-    reliability: Reliability,
-) -> Transition<State> {
+pub const fn transition(state: State, input: Input, reliability: Reliability) -> Transition<State> {
     use Action::{Acknowledge, Backoff, Deliver, Inform, Resend, Set, Stop};
     use Input::{Failure, Fired, Provisional, Success, TransportError};
     use State::{Accepted, Calling, Completed, Proceeding, Terminated};
@@ -147,6 +143,7 @@ mod tests {
             Input::Fired(Timer::M),
             Input::TransportError,
         ],
+        fired: Input::Fired,
         start,
         transition,
     };
@@ -154,6 +151,7 @@ mod tests {
     #[test]
     fn every_transition() {
         insta::assert_snapshot!("client_invite_table", CHART.table());
+        insta::assert_snapshot!("client_invite_timers", CHART.running_timers());
         insta::assert_snapshot!("client_invite_dot", CHART.dot());
     }
 }

@@ -79,11 +79,7 @@ pub const fn start(reliability: Reliability) -> (State, &'static [Action]) {
 
 /// The whole machine.
 #[must_use]
-pub const fn transition(
-    state: State,
-    input: Input,
-    reliability: Reliability,
-) -> Transition<State> {
+pub const fn transition(state: State, input: Input, reliability: Reliability) -> Transition<State> {
     use Action::{Backoff, Deliver, Inform, Resend, Set, Slow, Stop};
     use Input::{Final, Fired, Provisional, TransportError};
     use State::{Completed, Proceeding, Terminated, Trying};
@@ -111,7 +107,12 @@ mod tests {
 
     const CHART: Chart<State, Input> = Chart {
         name: "non-INVITE client transaction",
-        states: &[State::Trying, State::Proceeding, State::Completed, State::Terminated],
+        states: &[
+            State::Trying,
+            State::Proceeding,
+            State::Completed,
+            State::Terminated,
+        ],
         inputs: &[
             Input::Provisional,
             Input::Final,
@@ -120,6 +121,7 @@ mod tests {
             Input::Fired(Timer::K),
             Input::TransportError,
         ],
+        fired: Input::Fired,
         start,
         transition,
     };
@@ -127,6 +129,7 @@ mod tests {
     #[test]
     fn every_transition() {
         insta::assert_snapshot!("client_non_invite_table", CHART.table());
+        insta::assert_snapshot!("client_non_invite_timers", CHART.running_timers());
         insta::assert_snapshot!("client_non_invite_dot", CHART.dot());
     }
 }

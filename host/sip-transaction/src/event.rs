@@ -48,7 +48,12 @@ impl TransactionId {
 impl fmt::Debug for TransactionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let side = if self.is_client() { "client" } else { "server" };
-        write!(f, "{side}#{}.{}", self.0 >> (Self::PLACE_BITS + 1), self.place())
+        write!(
+            f,
+            "{side}#{}.{}",
+            self.0 >> (Self::PLACE_BITS + 1),
+            self.place()
+        )
     }
 }
 
@@ -178,7 +183,11 @@ pub struct TableLimits {
 
 impl Default for TableLimits {
     fn default() -> Self {
-        Self { server: 65_536, reserve: 4_096, client: 131_072 }
+        Self {
+            server: 65_536,
+            reserve: 4_096,
+            client: 131_072,
+        }
     }
 }
 

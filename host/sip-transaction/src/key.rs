@@ -11,7 +11,7 @@ use foldhash::quality::FoldHasher;
 use hashbrown::HashTable;
 use sip_message::{Host, Message, Via};
 
-use crate::{Transport, TransactionId};
+use crate::{TransactionId, Transport};
 
 /// Hashes keys under a secret seed, since peers choose branches, tags and Call-IDs.
 pub(crate) struct KeyHasher {
@@ -22,7 +22,10 @@ pub(crate) struct KeyHasher {
 impl KeyHasher {
     pub(crate) fn new(seed: u64) -> Self {
         // Two seeds from one: the second must not be guessed from foldhash's public constants.
-        Self { shared: SharedSeed::from_u64(seed.rotate_left(32) ^ 0x5bd1_e995_7b7d_159b), seed }
+        Self {
+            shared: SharedSeed::from_u64(seed.rotate_left(32) ^ 0x5bd1_e995_7b7d_159b),
+            seed,
+        }
     }
 
     pub(crate) fn hash(&self, key: &[u8]) -> u64 {
@@ -40,7 +43,8 @@ pub(crate) struct Index {
 
 impl Index {
     pub(crate) fn insert(&mut self, hash: u64, id: TransactionId) {
-        self.entries.insert_unique(hash, (hash, id), |entry| entry.0);
+        self.entries
+            .insert_unique(hash, (hash, id), |entry| entry.0);
     }
 
     pub(crate) fn find(
@@ -48,7 +52,9 @@ impl Index {
         hash: u64,
         mut matches: impl FnMut(TransactionId) -> bool,
     ) -> Option<TransactionId> {
-        self.entries.find(hash, |entry| entry.0 == hash && matches(entry.1)).map(|entry| entry.1)
+        self.entries
+            .find(hash, |entry| entry.0 == hash && matches(entry.1))
+            .map(|entry| entry.1)
     }
 
     pub(crate) fn remove(&mut self, hash: u64, id: TransactionId) {
@@ -122,7 +128,9 @@ pub(crate) fn write_refusal_key(out: &mut Vec<u8>, message: &Message) {
 
 /// The port of a Via's sent-by, or the default of its transport.
 pub(crate) fn sent_by_port(via: &Via<'_>) -> u16 {
-    via.port.unwrap_or_else(|| Transport::from_name(via.transport).map_or(5060, Transport::default_port))
+    via.port.unwrap_or_else(|| {
+        Transport::from_name(via.transport).map_or(5060, Transport::default_port)
+    })
 }
 
 fn write_part(out: &mut Vec<u8>, part: &[u8]) {
@@ -146,18 +154,37 @@ mod tests {
 
     fn key(via: &str, method: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        write_branch_key(&mut out, &Via::parse(via.as_bytes()).unwrap(), method.as_bytes());
+        write_branch_key(
+            &mut out,
+            &Via::parse(via.as_bytes()).unwrap(),
+            method.as_bytes(),
+        );
         out
     }
 
     #[test]
     fn sent_by_is_compared_as_rfc_3261_reads_it() {
         let base = key("SIP/2.0/UDP pbx.example:5060;branch=z9hG4bKa", "INVITE");
-        assert_eq!(base, key("SIP/2.0/UDP PBX.Example;branch=z9hG4bKa;rport", "INVITE"));
-        assert_ne!(base, key("SIP/2.0/UDP pbx.example:5062;branch=z9hG4bKa", "INVITE"));
-        assert_ne!(base, key("SIP/2.0/UDP pbx.example.:5060;branch=z9hG4bKa", "INVITE"));
-        assert_ne!(base, key("SIP/2.0/UDP pbx.example;branch=z9hG4bKA", "INVITE"));
-        assert_ne!(base, key("SIP/2.0/UDP pbx.example;branch=z9hG4bKa", "CANCEL"));
+        assert_eq!(
+            base,
+            key("SIP/2.0/UDP PBX.Example;branch=z9hG4bKa;rport", "INVITE")
+        );
+        assert_ne!(
+            base,
+            key("SIP/2.0/UDP pbx.example:5062;branch=z9hG4bKa", "INVITE")
+        );
+        assert_ne!(
+            base,
+            key("SIP/2.0/UDP pbx.example.:5060;branch=z9hG4bKa", "INVITE")
+        );
+        assert_ne!(
+            base,
+            key("SIP/2.0/UDP pbx.example;branch=z9hG4bKA", "INVITE")
+        );
+        assert_ne!(
+            base,
+            key("SIP/2.0/UDP pbx.example;branch=z9hG4bKa", "CANCEL")
+        );
         assert_eq!(
             key("SIP/2.0/TLS pbx.example;branch=z9hG4bKa", "BYE"),
             key("SIP/2.0/TLS pbx.example:5061;branch=z9hG4bKa", "BYE")

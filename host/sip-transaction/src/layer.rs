@@ -40,7 +40,11 @@ pub(crate) struct Outbox {
 
 impl Outbox {
     pub(crate) fn transmit(&mut self, to: &Destination, bytes: Bytes, id: TransactionId) {
-        self.transmits.push_back(Transmit { to: to.clone(), bytes, transaction: Some(id) });
+        self.transmits.push_back(Transmit {
+            to: to.clone(),
+            bytes,
+            transaction: Some(id),
+        });
     }
 }
 
@@ -96,7 +100,11 @@ impl TransactionLayer {
     /// Whether the transaction is running.
     #[must_use]
     pub fn contains(&self, id: TransactionId) -> bool {
-        if id.is_client() { self.clients.contains(id) } else { self.servers.contains(id) }
+        if id.is_client() {
+            self.clients.contains(id)
+        } else {
+            self.servers.contains(id)
+        }
     }
 
     /// What the layer did by itself so far.
@@ -175,19 +183,28 @@ impl TransactionLayer {
             queue: &mut self.queue,
         };
         let scratch = &mut self.scratch;
-        self.clients.begin(serial, request, to, &self.hasher, scratch, &mut context)
+        self.clients
+            .begin(serial, request, to, &self.hasher, scratch, &mut context)
     }
 
     /// Sends bytes that belong to no transaction: the ACK for a 2xx, a stray response.
     pub fn transmit_stateless(&mut self, to: Destination, bytes: Bytes) {
-        self.outbox.transmits.push_back(Transmit { to, bytes, transaction: None });
+        self.outbox.transmits.push_back(Transmit {
+            to,
+            bytes,
+            transaction: None,
+        });
     }
 
     /// Ends a transaction at once: one that the user has given up, such as a client INVITE
     /// whose CANCEL bore no fruit (RFC 3261 section 9.1). It is gone with
     /// [`Event::Terminated`]; nothing is sent.
     pub fn terminate(&mut self, id: TransactionId) {
-        let existed = if id.is_client() { self.clients.remove(id) } else { self.servers.remove(id) };
+        let existed = if id.is_client() {
+            self.clients.remove(id)
+        } else {
+            self.servers.remove(id)
+        };
         if existed {
             self.outbox.events.push_back(Event::Terminated { id });
             self.sweep();
@@ -207,7 +224,10 @@ impl TransactionLayer {
                 Some(schedule) if schedule.owns(at) => schedule.unqueue(),
                 _ => continue,
             }
-            while let Some(timer) = self.schedule_mut(id).and_then(|schedule| schedule.take_due(now)) {
+            while let Some(timer) = self
+                .schedule_mut(id)
+                .and_then(|schedule| schedule.take_due(now))
+            {
                 self.step_plain(now, id, PlainInput::Fired(timer));
             }
             self.watch(id);
@@ -240,13 +260,18 @@ impl TransactionLayer {
             }
             None => {
                 let flow = flow.clone();
-                self.outbox.events.push_back(Event::StrayResponse { message, flow });
+                self.outbox
+                    .events
+                    .push_back(Event::StrayResponse { message, flow });
             }
         }
     }
 
     fn handle_ack(&mut self, now: Moment, message: Arc<Message>, flow: &Flow) {
-        if let Some(id) = self.servers.find_for_ack(&message, &self.hasher, &mut self.scratch) {
+        if let Some(id) = self
+            .servers
+            .find_for_ack(&message, &self.hasher, &mut self.scratch)
+        {
             let (servers, mut context) = self.server_side(now);
             // Found a line above, so it cannot be gone.
             let _ = servers.step(id, ServerInput::Ack(&message, flow), &mut context);
@@ -260,7 +285,10 @@ impl TransactionLayer {
 
     fn handle_request(&mut self, now: Moment, method: Method, message: Arc<Message>, flow: &Flow) {
         let name = message.method_name();
-        if let Some(id) = self.servers.find(&message, name, &self.hasher, &mut self.scratch) {
+        if let Some(id) = self
+            .servers
+            .find(&message, name, &self.hasher, &mut self.scratch)
+        {
             let (servers, mut context) = self.server_side(now);
             // Found a line above, so it cannot be gone.
             let _ = servers.step(id, ServerInput::Repeated, &mut context);
@@ -268,7 +296,8 @@ impl TransactionLayer {
         }
         let target = match method {
             Method::Cancel => {
-                self.servers.find(&message, b"INVITE", &self.hasher, &mut self.scratch)
+                self.servers
+                    .find(&message, b"INVITE", &self.hasher, &mut self.scratch)
             }
             _ => None,
         };
@@ -285,11 +314,17 @@ impl TransactionLayer {
         }
         let serial = self.next_serial();
         let reply = response_destination(&message.top_via(), flow);
-        let id =
-            self.servers.insert(serial, &message, reply, &self.hasher, &mut self.scratch);
+        let id = self
+            .servers
+            .insert(serial, &message, reply, &self.hasher, &mut self.scratch);
         let flow = flow.clone();
         self.outbox.events.push_back(match method {
-            Method::Cancel => Event::Cancel { id, target, message, flow },
+            Method::Cancel => Event::Cancel {
+                id,
+                target,
+                message,
+                flow,
+            },
             _ => Event::Request { id, message, flow },
         });
     }
@@ -299,14 +334,17 @@ impl TransactionLayer {
     /// has one of our own Vias below its top.
     fn is_merged(&mut self, message: &Message) -> bool {
         message.to_tag().is_none()
-            && self.servers.has_copy(message, &self.hasher, &mut self.scratch)
+            && self
+                .servers
+                .has_copy(message, &self.hasher, &mut self.scratch)
             && !self.clients.sent(message, &self.hasher, &mut self.scratch)
     }
 
     fn refuse(&mut self, message: &Message, flow: &Flow, refusal: Refusal) {
         let bytes = stateless::refuse(message, flow, refusal, &self.hasher, &mut self.scratch);
-        let to = response_destination(&message.top_via(), flow);
-        self.transmit_stateless(to, bytes);
+        if let Some(bytes) = bytes {
+            self.transmit_stateless(response_destination(&message.top_via(), flow), bytes);
+        }
     }
 
     fn step_plain(&mut self, now: Moment, id: TransactionId, input: PlainInput) {
@@ -349,7 +387,11 @@ impl TransactionLayer {
     }
 
     fn schedule_mut(&mut self, id: TransactionId) -> Option<&mut Schedule> {
-        if id.is_client() { self.clients.schedule_mut(id) } else { self.servers.schedule_mut(id) }
+        if id.is_client() {
+            self.clients.schedule_mut(id)
+        } else {
+            self.servers.schedule_mut(id)
+        }
     }
 
     fn watch(&mut self, id: TransactionId) {
@@ -366,7 +408,11 @@ impl TransactionLayer {
     fn sweep(&mut self) {
         let (servers, clients) = (&self.servers, &self.clients);
         self.queue.sweep(servers.len() + clients.len(), |id, at| {
-            let schedule = if id.is_client() { clients.schedule(id) } else { servers.schedule(id) };
+            let schedule = if id.is_client() {
+                clients.schedule(id)
+            } else {
+                servers.schedule(id)
+            };
             schedule.is_some_and(|schedule| schedule.owns(at))
         });
     }

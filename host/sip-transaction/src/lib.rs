@@ -21,7 +21,6 @@ mod client;
 pub mod client_invite;
 pub mod client_non_invite;
 mod event;
-mod interim;
 mod key;
 mod layer;
 pub mod machine;
@@ -41,5 +40,5 @@ pub use address::{ConnectionId, Destination, Flow, ListenerId, Transmit, Transpo
 pub use event::{Event, Figures, Gone, Refused, TableLimits, TransactionId};
 pub use layer::TransactionLayer;
 pub use moment::Moment;
-pub use route::response_destination;
+pub use route::{response_destination, via_stamp};
 pub use timer::{Timer, Timers};

@@ -57,16 +57,18 @@ pub type Transition<State> = Option<(State, &'static [Action])>;
 pub(crate) mod chart {
     //! Prints a machine as a table and as a DOT graph, for the snapshots.
 
-    use std::fmt::Debug;
-    use std::fmt::Write;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fmt::{Debug, Write};
 
     use super::{Action, Reliability, Transition};
+    use crate::Timer;
 
     /// Everything there is to know about one machine.
     pub(crate) struct Chart<State: 'static, Input: 'static> {
         pub(crate) name: &'static str,
         pub(crate) states: &'static [State],
         pub(crate) inputs: &'static [Input],
+        pub(crate) fired: fn(Timer) -> Input,
         pub(crate) start: fn(Reliability) -> (State, &'static [Action]),
         pub(crate) transition: fn(State, Input, Reliability) -> Transition<State>,
     }
@@ -87,6 +89,22 @@ pub(crate) mod chart {
             })
             .collect::<Vec<_>>()
             .join(", ")
+    }
+
+    fn after(running: &BTreeSet<Timer>, actions: &[Action]) -> BTreeSet<Timer> {
+        let mut running = running.clone();
+        for action in actions {
+            match action {
+                Action::Set(timer) | Action::Backoff(timer) | Action::Slow(timer) => {
+                    running.insert(*timer);
+                }
+                Action::Stop(timer) => {
+                    running.remove(timer);
+                }
+                _ => {}
+            }
+        }
+        running
     }
 
     impl<State: Copy + Debug + PartialEq, Input: Copy + Debug> Chart<State, Input> {
@@ -112,6 +130,51 @@ pub(crate) mod chart {
             out
         }
 
+        /// The timers that can be running in each state, found by walking every path. Fails
+        /// if one can fire where nobody minds it, or if more run than a schedule holds.
+        pub(crate) fn running_timers(&self) -> String {
+            let mut out = String::new();
+            for reliability in [Reliability::Unreliable, Reliability::Reliable] {
+                let _ = writeln!(out, "{} over {reliability:?}", self.name);
+                for (state, sets) in self.walk(reliability) {
+                    let sets: Vec<_> = sets.iter().map(|set| format!("{set:?}")).collect();
+                    let _ = writeln!(out, "  {state:<10} {}", sets.join(" or "));
+                }
+            }
+            out
+        }
+
+        fn walk(&self, reliability: Reliability) -> BTreeMap<String, BTreeSet<BTreeSet<Timer>>> {
+            let mut seen: BTreeMap<String, BTreeSet<BTreeSet<Timer>>> = BTreeMap::new();
+            let (state, actions) = (self.start)(reliability);
+            let mut open = vec![(state, after(&BTreeSet::new(), actions))];
+            while let Some((state, running)) = open.pop() {
+                let name = format!("{state:?}");
+                if name == "Terminated" || !seen.entry(name).or_default().insert(running.clone()) {
+                    continue;
+                }
+                assert!(running.iter().filter(|timer| timer.repeats()).count() <= 1);
+                assert!(running.iter().filter(|timer| !timer.repeats()).count() <= 1);
+                for &input in self.inputs {
+                    if format!("{input:?}").starts_with("Fired") {
+                        continue;
+                    }
+                    if let Some((next, actions)) = (self.transition)(state, input, reliability) {
+                        open.push((next, after(&running, actions)));
+                    }
+                }
+                for &timer in &running {
+                    let mut rest = running.clone();
+                    rest.remove(&timer);
+                    let fired = (self.transition)(state, (self.fired)(timer), reliability);
+                    let (next, actions) =
+                        fired.unwrap_or_else(|| panic!("{state:?} ignores {timer}"));
+                    open.push((next, after(&rest, actions)));
+                }
+            }
+            seen
+        }
+
         /// The graph over an unreliable transport; dashed where a reliable one differs.
         pub(crate) fn dot(&self) -> String {
             let mut out = format!("digraph \"{}\" {{\n", self.name);
@@ -122,7 +185,11 @@ pub(crate) mod chart {
                 for &input in self.inputs {
                     let datagram = (self.transition)(state, input, Reliability::Unreliable);
                     let stream = (self.transition)(state, input, Reliability::Reliable);
-                    let style = if stream == datagram { "" } else { ", style=dashed" };
+                    let style = if stream == datagram {
+                        ""
+                    } else {
+                        ", style=dashed"
+                    };
                     if let Some((next, actions)) = stream.filter(|_| stream != datagram) {
                         let _ = writeln!(
                             out,

@@ -31,10 +31,15 @@ impl Schedule {
     /// Carries out an action on a timer; others are not for the schedule.
     pub(crate) fn apply(&mut self, action: Action, now: Moment, timers: &Timers) {
         match action {
-            Action::Set(timer) if timer.repeats() => self.repeat_after(timer, timers.duration(timer), now),
+            Action::Set(timer) if timer.repeats() => {
+                self.repeat_after(timer, timers.duration(timer), now)
+            }
             Action::Set(timer) => self.end = Some((timer, now + timers.duration(timer))),
             Action::Backoff(timer) => {
-                let previous = self.repeat.as_ref().map_or(timers.t1, |repeat| repeat.interval);
+                let previous = self
+                    .repeat
+                    .as_ref()
+                    .map_or(timers.t1, |repeat| repeat.interval);
                 self.repeat_after(timer, timers.next_interval(timer, previous), now);
             }
             Action::Slow(timer) => self.repeat_after(timer, timers.t2, now),
@@ -50,7 +55,11 @@ impl Schedule {
 
     fn repeat_after(&mut self, timer: Timer, interval: Duration, now: Moment) {
         let interval = interval.max(Duration::from_millis(1));
-        self.repeat = Some(Repeat { timer, at: Some(now + interval), interval });
+        self.repeat = Some(Repeat {
+            timer,
+            at: Some(now + interval),
+            interval,
+        });
     }
 
     fn next(&self) -> Option<Moment> {
@@ -121,7 +130,11 @@ impl TimerQueue {
 
     /// Drops stale entries from the front, and from everywhere once they are too many, so
     /// that the queue stays within twice the `running` transactions.
-    pub(crate) fn sweep(&mut self, running: usize, current: impl Fn(TransactionId, Moment) -> bool) {
+    pub(crate) fn sweep(
+        &mut self,
+        running: usize,
+        current: impl Fn(TransactionId, Moment) -> bool,
+    ) {
         while let Some(Reverse((at, id))) = self.entries.peek() {
             if current(*id, *at) {
                 break;

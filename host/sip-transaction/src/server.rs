@@ -82,8 +82,16 @@ impl ServerTable {
     }
 
     pub(crate) fn has_room(&self, may_use_reserve: bool) -> bool {
-        let reserve = if may_use_reserve { self.limits.reserve } else { 0 };
-        let limit = self.limits.server.saturating_add(reserve).min(TransactionId::MOST_PLACES);
+        let reserve = if may_use_reserve {
+            self.limits.reserve
+        } else {
+            0
+        };
+        let limit = self
+            .limits
+            .server
+            .saturating_add(reserve)
+            .min(TransactionId::MOST_PLACES);
         self.len() < limit
     }
 
@@ -108,7 +116,9 @@ impl ServerTable {
         hasher: &KeyHasher,
         scratch: &mut Vec<u8>,
     ) -> Option<TransactionId> {
-        self.find_by(ack, b"INVITE", hasher, scratch, |tags| tags.response.as_deref() == ack.to_tag())
+        self.find_by(ack, b"INVITE", hasher, scratch, |tags| {
+            tags.response.as_deref() == ack.to_tag()
+        })
     }
 
     fn find_by(
@@ -162,7 +172,11 @@ impl ServerTable {
             && message.to_tag().is_none()
             && key::write_merge_key(scratch, message))
         .then(|| hasher.hash(scratch));
-        let merge_key = if merge_hash.is_some() { scratch.clone() } else { Vec::new() };
+        let merge_key = if merge_hash.is_some() {
+            scratch.clone()
+        } else {
+            Vec::new()
+        };
         write_key(scratch, message, message.method_name());
         let key_length = scratch.len();
         let key_hash = hasher.hash(scratch);
@@ -170,7 +184,10 @@ impl ServerTable {
 
         let reliability = reliability_of(&reply);
         let legacy = (!message.top_via().has_rfc3261_branch()).then(|| {
-            Box::new(LegacyTags { request: message.to_tag().map(Box::from), response: None })
+            Box::new(LegacyTags {
+                request: message.to_tag().map(Box::from),
+                response: None,
+            })
         });
         let machine = match method {
             Method::Invite => Machine::Invite(server_invite::start(reliability).0),
@@ -236,11 +253,15 @@ impl ServerTable {
     }
 
     pub(crate) fn schedule(&self, id: TransactionId) -> Option<&Schedule> {
-        self.transactions.get(id).map(|transaction| &transaction.schedule)
+        self.transactions
+            .get(id)
+            .map(|transaction| &transaction.schedule)
     }
 
     pub(crate) fn schedule_mut(&mut self, id: TransactionId) -> Option<&mut Schedule> {
-        self.transactions.get_mut(id).map(|transaction| &mut transaction.schedule)
+        self.transactions
+            .get_mut(id)
+            .map(|transaction| &mut transaction.schedule)
     }
 
     #[cfg(test)]
@@ -368,5 +389,9 @@ fn to_tag_of(response: &Bytes) -> Option<Box<[u8]>> {
 }
 
 pub(crate) fn reliability_of(to: &Destination) -> Reliability {
-    if to.transport.reliable() { Reliability::Reliable } else { Reliability::Unreliable }
+    if to.transport.reliable() {
+        Reliability::Reliable
+    } else {
+        Reliability::Unreliable
+    }
 }

@@ -87,11 +87,7 @@ pub const fn start(_reliability: Reliability) -> (State, &'static [Action]) {
 
 /// The whole machine.
 #[must_use]
-pub const fn transition(
-    state: State,
-    input: Input,
-    reliability: Reliability,
-) -> Transition<State> {
+pub const fn transition(state: State, input: Input, reliability: Reliability) -> Transition<State> {
     use Action::{Backoff, Deliver, Inform, Resend, Send, Set, Stop};
     use Input::{Ack, Failure, Fired, Invite, Provisional, Success, TransportError};
     use Reliability::{Reliable, Unreliable};
@@ -153,6 +149,7 @@ mod tests {
             Input::Fired(Timer::L),
             Input::TransportError,
         ],
+        fired: Input::Fired,
         start,
         transition,
     };
@@ -160,6 +157,7 @@ mod tests {
     #[test]
     fn every_transition() {
         insta::assert_snapshot!("server_invite_table", CHART.table());
+        insta::assert_snapshot!("server_invite_timers", CHART.running_timers());
         insta::assert_snapshot!("server_invite_dot", CHART.dot());
     }
 }

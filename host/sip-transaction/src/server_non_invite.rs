@@ -81,11 +81,7 @@ pub const fn start(_reliability: Reliability) -> (State, &'static [Action]) {
 
 /// The whole machine.
 #[must_use]
-pub const fn transition(
-    state: State,
-    input: Input,
-    reliability: Reliability,
-) -> Transition<State> {
+pub const fn transition(state: State, input: Input, reliability: Reliability) -> Transition<State> {
     use Action::{Inform, Resend, Send, Set};
     use Input::{Final, Fired, Provisional, Request, TransportError};
     use State::{Completed, Proceeding, Terminated, Trying};
@@ -111,7 +107,12 @@ mod tests {
 
     const CHART: Chart<State, Input> = Chart {
         name: "non-INVITE server transaction",
-        states: &[State::Trying, State::Proceeding, State::Completed, State::Terminated],
+        states: &[
+            State::Trying,
+            State::Proceeding,
+            State::Completed,
+            State::Terminated,
+        ],
         inputs: &[
             Input::Request,
             Input::Provisional,
@@ -119,6 +120,7 @@ mod tests {
             Input::Fired(Timer::J),
             Input::TransportError,
         ],
+        fired: Input::Fired,
         start,
         transition,
     };
@@ -126,6 +128,7 @@ mod tests {
     #[test]
     fn every_transition() {
         insta::assert_snapshot!("server_non_invite_table", CHART.table());
+        insta::assert_snapshot!("server_non_invite_timers", CHART.running_timers());
         insta::assert_snapshot!("server_non_invite_dot", CHART.dot());
     }
 }

@@ -11,7 +11,11 @@ pub(crate) struct Slab<T> {
 
 impl<T> Slab<T> {
     pub(crate) const fn new(client: bool) -> Self {
-        Self { places: Vec::new(), free: Vec::new(), client }
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            client,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -37,7 +41,10 @@ impl<T> Slab<T> {
             *slot = Some((id, make(id)));
             return id;
         }
-        debug_assert!(self.places.len() < TransactionId::MOST_PLACES, "the limits are clamped");
+        debug_assert!(
+            self.places.len() < TransactionId::MOST_PLACES,
+            "the limits are clamped"
+        );
         let id = TransactionId::new(serial, self.client, self.places.len() as u32);
         self.places.push(Some((id, make(id))));
         id

@@ -5,10 +5,10 @@
 //! nothing was remembered.
 
 use bytes::Bytes;
-use sip_message::Message;
+use sip_message::{Message, build::Response};
 
-use crate::Flow;
 use crate::key::{self, KeyHasher};
+use crate::{Flow, via_stamp};
 
 /// Seconds that a refused peer is asked to wait: longer than a burst, shorter than
 /// anybody's patience.
@@ -30,14 +30,21 @@ pub(crate) fn refuse(
     refusal: Refusal,
     hasher: &KeyHasher,
     scratch: &mut Vec<u8>,
-) -> Bytes {
+) -> Option<Bytes> {
+    let (received, rport) = via_stamp(&request.top_via(), flow);
+    let response = match refusal {
+        Refusal::Merged => Response::to(request, 482),
+        Refusal::Overloaded => {
+            Response::to(request, 503).header("Retry-After", RETRY_AFTER_SECONDS)
+        }
+    };
     let tag = refusal_tag(request, hasher, scratch);
-    let _ = (flow, RETRY_AFTER_SECONDS);
-    match refusal {
-        Refusal::Merged => crate::interim::refusal(request, b"SIP/2.0 482 Loop Detected\r\n", &tag, b""),
-        Refusal::Overloaded => crate::interim::refusal(
-            request, b"SIP/2.0 503 Service Unavailable\r\n", &tag, b"Retry-After: 10\r\n"),
-    }
+    // Nothing above can be refused by the builder; if it were, silence is an answer too.
+    response
+        .stamp_via(received, rport)
+        .to_tag(tag)
+        .finish()
+        .ok()
 }
 
 /// Whether an ACK that matches no transaction is one for such a response.
@@ -46,7 +53,8 @@ pub(crate) fn acknowledges_refusal(
     hasher: &KeyHasher,
     scratch: &mut Vec<u8>,
 ) -> bool {
-    ack.to_tag().is_some_and(|tag| tag == refusal_tag(ack, hasher, scratch))
+    ack.to_tag()
+        .is_some_and(|tag| tag == refusal_tag(ack, hasher, scratch))
 }
 
 /// Sixteen hexadecimal digits from a hash under the layer's secret seed.

@@ -100,7 +100,11 @@ impl Timers {
     #[must_use]
     pub fn next_interval(&self, timer: Timer, previous: Duration) -> Duration {
         let doubled = previous.saturating_mul(2);
-        let next = if matches!(timer, Timer::A) { doubled } else { doubled.min(self.t2) };
+        let next = if matches!(timer, Timer::A) {
+            doubled
+        } else {
+            doubled.min(self.t2)
+        };
         next.max(Duration::from_millis(1))
     }
 }
@@ -142,6 +146,9 @@ mod tests {
             assert_eq!(timers.next_interval(timer, four), four);
         }
         let never = Duration::ZERO;
-        assert_eq!(timers.next_interval(Timer::A, never), Duration::from_millis(1));
+        assert_eq!(
+            timers.next_interval(Timer::A, never),
+            Duration::from_millis(1)
+        );
     }
 }

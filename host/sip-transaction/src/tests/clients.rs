@@ -37,7 +37,9 @@ fn timer_e_doubles_up_to_t2_until_timer_f() {
     let mut stage = Stage::over(Transport::Udp);
     stage.send(&options());
     let log = stage.run_until(40_000);
-    let repeats = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    let repeats = [
+        0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+    ];
     let mut expected: Vec<String> = repeats.iter().map(|at| format!("{at} OPTIONS")).collect();
     expected.extend(["32000 Timeout".to_owned(), "32000 Terminated".to_owned()]);
     assert_eq!(log, expected);
@@ -51,8 +53,19 @@ fn a_provisional_slows_timer_e_to_t2_and_leaves_timer_f() {
     stage.run_until(100);
     stage.receive_bytes(options().response(100, "bob"));
     let log = stage.run_until(40_000);
-    assert_eq!(log[..4], ["100 Response 100", "500 OPTIONS", "4500 OPTIONS", "8500 OPTIONS"]);
-    assert_eq!(log[log.len() - 3..], ["28500 OPTIONS", "32000 Timeout", "32000 Terminated"]);
+    assert_eq!(
+        log[..4],
+        [
+            "100 Response 100",
+            "500 OPTIONS",
+            "4500 OPTIONS",
+            "8500 OPTIONS"
+        ]
+    );
+    assert_eq!(
+        log[log.len() - 3..],
+        ["28500 OPTIONS", "32000 Timeout", "32000 Terminated"]
+    );
 }
 
 #[test]
@@ -84,7 +97,10 @@ fn timers_fire_at_their_microsecond_and_not_before() {
             stage.receive_bytes(request.response(status, "bob"));
         }
         stage.jump_to_micros(end - 1);
-        assert!(!stage.events().contains(&"Terminated".to_owned()), "{request:?} {status:?}");
+        assert!(
+            !stage.events().contains(&"Terminated".to_owned()),
+            "{request:?} {status:?}"
+        );
         assert_eq!(stage.layer.client_len(), 1);
         stage.jump_to_micros(end);
         assert_eq!(stage.events().last().unwrap(), "Terminated");
@@ -169,7 +185,12 @@ fn accepted_passes_every_2xx_on_and_nothing_else() {
         stage.receive_bytes(invite().response(486, "dave"));
         assert_eq!(
             stage.events(),
-            ["Response 180", "Response 200", "Response 200", "Response 200"]
+            [
+                "Response 180",
+                "Response 200",
+                "Response 200",
+                "Response 200"
+            ]
         );
         assert_eq!(stage.sent(), ["INVITE"], "the ACK for a 2xx is not ours");
         assert_eq!(stage.run_until(40_000), ["32000 Terminated"]);
@@ -222,10 +243,16 @@ fn new_timers_count_for_timers_set_from_then_on() {
     let mut stage = Stage::over(Transport::Udp);
     stage.send(&invite());
     let t1 = std::time::Duration::from_millis(100);
-    stage.layer.set_timers(Timers { t1, ..Timers::default() });
+    stage.layer.set_timers(Timers {
+        t1,
+        ..Timers::default()
+    });
     stage.send(&Request::new("OPTIONS", "second"));
     let log = stage.run_until(7_000);
-    assert_eq!(log[..4], ["0 INVITE", "0 OPTIONS", "100 OPTIONS", "300 OPTIONS"]);
+    assert_eq!(
+        log[..4],
+        ["0 INVITE", "0 OPTIONS", "100 OPTIONS", "300 OPTIONS"]
+    );
     assert!(log.contains(&"500 INVITE".to_owned()));
     assert_eq!(log[log.len() - 2..], ["6400 Timeout", "6400 Terminated"]);
 }

@@ -4,7 +4,11 @@ use super::stage::{Request, Stage, parse};
 use crate::{Refused, TableLimits, Transport};
 
 fn limits(server: usize, reserve: usize, client: usize) -> TableLimits {
-    TableLimits { server, reserve, client }
+    TableLimits {
+        server,
+        reserve,
+        client,
+    }
 }
 
 #[test]
@@ -18,10 +22,16 @@ fn the_request_above_the_server_limit_gets_503_and_no_transaction() {
     assert_eq!(refusal.transaction, None);
     let refusal = parse(refusal.bytes);
     assert_eq!(refusal.status(), Some(503));
-    assert_eq!(refusal.header_named(b"Retry-After").as_deref(), Some(&b"10"[..]));
+    assert_eq!(
+        refusal.header_named(b"Retry-After"),
+        Some(&b"10"[..])
+    );
     assert_eq!(refusal.call_id(), b"call-three@192.0.2.1");
     assert!(stage.events().is_empty());
-    assert_eq!((stage.layer.server_len(), stage.layer.figures().overloaded), (2, 1));
+    assert_eq!(
+        (stage.layer.server_len(), stage.layer.figures().overloaded),
+        (2, 1)
+    );
 
     // Its ACK is dropped; that of a call that is up is not.
     let tag = String::from_utf8(refusal.to_tag().unwrap().to_vec()).unwrap();
@@ -46,7 +56,11 @@ fn cancel_and_bye_may_use_the_reserve_up_to_its_end() {
     stage.accept(&invite);
     stage.receive(&Request::new("OPTIONS", "two"));
     stage.receive(&Request::new("CANCEL", "three"));
-    assert_eq!(stage.sent(), ["503", "503"], "a CANCEL of nothing has no claim");
+    assert_eq!(
+        stage.sent(),
+        ["503", "503"],
+        "a CANCEL of nothing has no claim"
+    );
     stage.receive(&invite.method("CANCEL"));
     stage.receive(&Request::new("BYE", "four").to_tag("bob"));
     assert_eq!(stage.events(), ["Cancel found", "Request BYE"]);
@@ -80,7 +94,11 @@ fn the_timer_queue_stays_within_twice_the_transactions() {
         stage.receive_bytes(request.response(200, "bob"));
         stage.sent();
         stage.events();
-        assert!(stage.layer.queue_len() <= 2 + 64, "{}", stage.layer.queue_len());
+        assert!(
+            stage.layer.queue_len() <= 2 + 64,
+            "{}",
+            stage.layer.queue_len()
+        );
     }
     assert_eq!(stage.layer.len(), 1);
 }

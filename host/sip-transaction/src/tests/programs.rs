@@ -11,13 +11,35 @@ use crate::{Event, Refused, TableLimits, TransactionId, Transport};
 
 #[derive(Clone, Debug)]
 enum Step {
-    Receive { method: &'static str, branch: u8, legacy: bool, to_tag: bool, copy: bool },
-    ReceiveResponse { method: &'static str, branch: u8, status: u16 },
-    Send { method: &'static str, branch: u8 },
-    Respond { which: usize, status: u16 },
-    TransportError { which: usize },
-    Terminate { which: usize },
-    Wait { millis: u64 },
+    Receive {
+        method: &'static str,
+        branch: u8,
+        legacy: bool,
+        to_tag: bool,
+        copy: bool,
+    },
+    ReceiveResponse {
+        method: &'static str,
+        branch: u8,
+        status: u16,
+    },
+    Send {
+        method: &'static str,
+        branch: u8,
+    },
+    Respond {
+        which: usize,
+        status: u16,
+    },
+    TransportError {
+        which: usize,
+    },
+    Terminate {
+        which: usize,
+    },
+    Wait {
+        millis: u64,
+    },
     WakeExactly,
 }
 
@@ -69,7 +91,13 @@ impl Witness {
 
     fn play(&mut self, step: &Step) {
         match *step {
-            Step::Receive { method, branch, legacy, to_tag, copy } => {
+            Step::Receive {
+                method,
+                branch,
+                legacy,
+                to_tag,
+                copy,
+            } => {
                 let mut request = if legacy {
                     Request::legacy(method)
                 } else {
@@ -84,7 +112,11 @@ impl Witness {
                 self.stage.receive(&request);
                 self.collect(Some(&request));
             }
-            Step::ReceiveResponse { method, branch, status } => {
+            Step::ReceiveResponse {
+                method,
+                branch,
+                status,
+            } => {
                 let request = Request::new(method, &branch.to_string());
                 self.stage.receive_bytes(request.response(status, "bob"));
             }
@@ -103,7 +135,10 @@ impl Witness {
             Step::Respond { which, status } => {
                 if let Some(id) = self.pick(which).filter(|id| !id.is_client()) {
                     let response = self.requests[&id].response(status, "bob");
-                    let outcome = self.stage.layer.respond(self.stage.now, id, status, response);
+                    let outcome = self
+                        .stage
+                        .layer
+                        .respond(self.stage.now, id, status, response);
                     assert_eq!(outcome.is_err(), self.ended.contains(&id));
                 }
             }
@@ -121,7 +156,12 @@ impl Witness {
             Step::Wait { millis } => {
                 self.stage.now += Duration::from_millis(millis);
                 self.stage.layer.handle_timeout(self.stage.now);
-                assert!(self.stage.layer.poll_timeout().is_none_or(|at| at > self.stage.now));
+                assert!(
+                    self.stage
+                        .layer
+                        .poll_timeout()
+                        .is_none_or(|at| at > self.stage.now)
+                );
             }
             Step::WakeExactly => {
                 if let Some(at) = self.stage.layer.poll_timeout() {
@@ -154,7 +194,10 @@ impl Witness {
                 | Event::Timeout { id }
                 | Event::TransportFailed { id }
                 | Event::Unacknowledged { id } => {
-                    assert!(self.known.contains(&id) && !self.ended.contains(&id), "{id}");
+                    assert!(
+                        self.known.contains(&id) && !self.ended.contains(&id),
+                        "{id}"
+                    );
                 }
                 Event::Terminated { id } => {
                     assert!(self.known.contains(&id));
@@ -170,7 +213,10 @@ impl Witness {
         assert!(layer.client_len() <= self.limits.client);
         assert!(layer.queue_len() <= 2 * layer.len() + 64);
         let (keys, merged, client_keys) = layer.index_sizes();
-        assert_eq!((keys, client_keys), (layer.server_len(), layer.client_len()));
+        assert_eq!(
+            (keys, client_keys),
+            (layer.server_len(), layer.client_len())
+        );
         assert!(merged <= keys);
     }
 
@@ -199,7 +245,7 @@ impl Witness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn every_program_comes_to_rest(

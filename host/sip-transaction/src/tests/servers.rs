@@ -17,9 +17,14 @@ fn timer_g_doubles_up_to_t2_until_timer_h() {
     let id = stage.accept(&invite());
     stage.respond(id, &invite(), 486);
     let log = stage.run_until(40_000);
-    let repeats = [0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500];
+    let repeats = [
+        0, 500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500,
+    ];
     let mut expected: Vec<String> = repeats.iter().map(|at| format!("{at} 486")).collect();
-    expected.extend(["32000 Unacknowledged".to_owned(), "32000 Terminated".to_owned()]);
+    expected.extend([
+        "32000 Unacknowledged".to_owned(),
+        "32000 Terminated".to_owned(),
+    ]);
     assert_eq!(log, expected);
     assert_eq!(stage.layer.figures().responses_repeated, 10);
     stage.assert_at_rest();
@@ -150,7 +155,9 @@ fn a_repeated_request_gets_what_was_answered() {
     stage.respond(id, &options(), 404);
     assert_eq!(stage.sent(), ["100", "100", "200", "200"]);
     assert_eq!(stage.run_until(40_000), ["32000 Terminated"]);
-    let late = stage.layer.respond(stage.now, id, 200, options().response(200, "bob"));
+    let late = stage
+        .layer
+        .respond(stage.now, id, 200, options().response(200, "bob"));
     assert_eq!(late, Err(Gone));
     stage.assert_at_rest();
 }
@@ -175,7 +182,11 @@ fn a_transport_error_does_not_end_an_invite() {
     assert_eq!(stage.events(), ["TransportFailed", "TransportFailed"]);
     stage.sent();
     stage.receive(&invite());
-    assert_eq!(stage.sent(), ["486"], "RFC 6026: the repeat is not a new call");
+    assert_eq!(
+        stage.sent(),
+        ["486"],
+        "RFC 6026: the repeat is not a new call"
+    );
 
     let id = stage.accept(&options());
     stage.layer.handle_transport_error(stage.now, id);

@@ -40,21 +40,41 @@ impl Request {
 
     /// As an element of RFC 2543 writes it: a Via without branch.
     pub(super) fn legacy(method: &'static str) -> Self {
-        Self { via: "SIP/2.0/UDP 192.0.2.1:5060".to_owned(), ..Self::new(method, "legacy") }
+        Self {
+            via: "SIP/2.0/UDP 192.0.2.1:5060".to_owned(),
+            ..Self::new(method, "legacy")
+        }
     }
 
     pub(super) fn method(&self, method: &'static str) -> Self {
-        Self { method, ..self.clone() }
+        Self {
+            method,
+            ..self.clone()
+        }
     }
 
     pub(super) fn to_tag(&self, tag: &str) -> Self {
-        Self { to_tag: Some(tag.to_owned()), ..self.clone() }
+        Self {
+            to_tag: Some(tag.to_owned()),
+            ..self.clone()
+        }
     }
 
     pub(super) fn message(&self) -> Message {
-        let lower: String = self.lower_vias.iter().map(|via| format!("Via: {via}\r\n")).collect();
-        let from = self.from_tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
-        let to = self.to_tag.as_ref().map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let lower: String = self
+            .lower_vias
+            .iter()
+            .map(|via| format!("Via: {via}\r\n"))
+            .collect();
+        let from = self
+            .from_tag
+            .map(|tag| format!(";tag={tag}"))
+            .unwrap_or_default();
+        let to = self
+            .to_tag
+            .as_ref()
+            .map(|tag| format!(";tag={tag}"))
+            .unwrap_or_default();
         parse(format!(
             "{method} {uri} SIP/2.0\r\nVia: {via}\r\n{lower}Max-Forwards: 70\r\n\
              From: <sip:alice@192.0.2.1>{from}\r\nTo: <sip:bob@192.0.2.200>{to}\r\n\
@@ -69,7 +89,10 @@ impl Request {
 
     /// A response to this request.
     pub(super) fn response(&self, status: u16, to_tag: &str) -> Bytes {
-        let from = self.from_tag.map(|tag| format!(";tag={tag}")).unwrap_or_default();
+        let from = self
+            .from_tag
+            .map(|tag| format!(";tag={tag}"))
+            .unwrap_or_default();
         Bytes::from(format!(
             "SIP/2.0 {status} Reason\r\nVia: {via}\r\nFrom: <sip:alice@192.0.2.1>{from}\r\n\
              To: <sip:bob@192.0.2.200>;tag={to_tag}\r\nCall-ID: {call_id}\r\n\
@@ -124,7 +147,8 @@ impl Stage {
     }
 
     fn receive_message(&mut self, message: Message) {
-        self.layer.handle_message(self.now, Arc::new(message), &self.flow);
+        self.layer
+            .handle_message(self.now, Arc::new(message), &self.flow);
     }
 
     /// Receives a request that must begin a transaction, and names it.
@@ -167,7 +191,9 @@ impl Stage {
 
     /// Names of all events, in order.
     pub(super) fn events(&mut self) -> Vec<String> {
-        std::iter::from_fn(|| self.layer.poll_event()).map(|event| name(&event)).collect()
+        std::iter::from_fn(|| self.layer.poll_event())
+            .map(|event| name(&event))
+            .collect()
     }
 
     /// Lets time pass up to `millis` after the start, waking whenever the layer asks.
@@ -179,7 +205,11 @@ impl Stage {
             let at = (self.now - self.start).as_millis();
             let sent = self.sent();
             let events = self.events();
-            log.extend(sent.into_iter().chain(events).map(|what| format!("{at} {what}")));
+            log.extend(
+                sent.into_iter()
+                    .chain(events)
+                    .map(|what| format!("{at} {what}")),
+            );
             let wake = self.layer.poll_timeout().filter(|wake| *wake <= end);
             if wake.is_none() && self.now >= end {
                 return log;
@@ -197,7 +227,11 @@ impl Stage {
 
     /// Asserts that the layer is at rest and has forgotten everything.
     pub(super) fn assert_at_rest(&self) {
-        assert!(self.layer.is_empty(), "{} transactions are left", self.layer.len());
+        assert!(
+            self.layer.is_empty(),
+            "{} transactions are left",
+            self.layer.len()
+        );
         assert_eq!(self.layer.poll_timeout(), None);
         assert_eq!(self.layer.index_sizes(), (0, 0, 0));
     }
@@ -209,7 +243,9 @@ pub(super) fn name(event: &Event) -> String {
             format!("Request {}", String::from_utf8_lossy(message.method_name()))
         }
         Event::Ack { .. } => "Ack".to_owned(),
-        Event::Cancel { target, .. } => format!("Cancel {}", if target.is_some() { "found" } else { "lost" }),
+        Event::Cancel { target, .. } => {
+            format!("Cancel {}", if target.is_some() { "found" } else { "lost" })
+        }
         Event::Response { message, .. } => format!("Response {}", message.status().unwrap()),
         Event::StrayResponse { message, .. } => format!("Stray {}", message.status().unwrap()),
         Event::Timeout { .. } => "Timeout".to_owned(),
