@@ -1,1 +1,3 @@
 //! Whole-program tests: conformance, simulation, interop, abuse, fuzz.
+
+pub mod sim;

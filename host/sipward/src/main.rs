@@ -1,3 +1,12 @@
-//! Sipward: a SIP policy proxy.
+//! The command `sipward`.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    sipward::command_line::Arguments::parse().carry_out()
+}

@@ -1,0 +1,71 @@
+//! From a checked configuration to the parts that run.
+//!
+//! Everything here can fail without any effect on what is running: a reload
+//! prepares all parts first and installs them afterwards.
+
+mod accounts;
+mod listeners;
+mod plugins;
+mod routing;
+
+use std::path::PathBuf;
+
+pub(crate) use accounts::accounts;
+pub(crate) use listeners::{ListenerBook, PreparedListeners};
+pub(crate) use plugins::PluginShelf;
+pub(crate) use routing::{message_limits, routing, transaction_limits, transaction_timers, transport_config};
+
+/// Why the parts of a configuration cannot be made: the operator's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// A plugin's file cannot be read.
+    #[error("plugin `{plugin}`: failed to read {}: {source}", .path.display())]
+    PluginFile {
+        /// Name in the configuration.
+        plugin: String,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A plugin was refused.
+    #[error("plugin `{plugin}` ({}): {source}", .path.display())]
+    Plugin {
+        /// Name in the configuration.
+        plugin: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: policy_wasm::LoadError,
+    },
+    /// A name that stands nowhere, or a value that means nothing.
+    #[error("{key}: {message}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What is wrong and what would be right.
+        message: String,
+    },
+    /// Certificates or keys.
+    #[error("{key}: {source}")]
+    Tls {
+        /// The key.
+        key: String,
+        /// What is wrong with which file.
+        source: transport::tls::TlsError,
+    },
+    /// A user's secret.
+    #[error("credential `{user}`: {message}")]
+    Credential {
+        /// The user.
+        user: String,
+        /// What is wrong; never the secret.
+        message: String,
+    },
+}
+
+impl AssembleError {
+    pub(crate) fn value(key: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Value { key: key.into(), message: message.into() }
+    }
+}

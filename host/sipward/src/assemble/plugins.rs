@@ -1,0 +1,146 @@
+//! Plugins and pipelines: loaded once, and used again by the next generation if
+//! nothing about them has changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use policy::{Grants, MethodSet, OnFailure};
+use policy_wasm::{
+    Engine, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits, PluginSource, Selection,
+};
+
+use super::AssembleError;
+use crate::config;
+
+/// Identity of a loaded plugin: everything that it was made from.
+type Fingerprint = [u8; 32];
+
+/// The loaded plugins of the running generation.
+#[derive(Default)]
+pub(crate) struct PluginShelf {
+    loaded: HashMap<Fingerprint, Arc<Plugin>>,
+}
+
+impl PluginShelf {
+    /// Load what is new and put the pipelines together. The shelf that comes
+    /// with them replaces this one when the generation is installed.
+    ///
+    /// # Errors
+    /// A plugin's file, manifest, capabilities or settings; nothing has changed.
+    pub(crate) fn generation(
+        &self,
+        number: u64,
+        config: &config::Config,
+        engine: &Engine,
+        services: &HostServices,
+    ) -> Result<(Generation, Self), AssembleError> {
+        let mut shelf = Self::default();
+        let mut by_name: HashMap<&str, Arc<Plugin>> = HashMap::new();
+        for plugin in &config.plugins {
+            let source = source(plugin)?;
+            let fingerprint = fingerprint(&source);
+            let loaded = match self.loaded.get(&fingerprint) {
+                Some(loaded) => Arc::clone(loaded),
+                None => engine.load(source, services.clone()).map_err(|source| AssembleError::Plugin {
+                    plugin: plugin.name.clone(),
+                    path: plugin.path.clone(),
+                    source,
+                })?,
+            };
+            shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
+            by_name.insert(&plugin.name, loaded);
+        }
+        let pipelines = config
+            .pipelines
+            .iter()
+            .map(|pipeline| specs(pipeline, &by_name))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((Generation::new(number, pipelines.into_iter().flatten().collect()), shelf))
+    }
+}
+
+/// One specification for each peer that a pipeline names, or one for all peers.
+fn specs(
+    pipeline: &config::Pipeline,
+    by_name: &HashMap<&str, Arc<Plugin>>,
+) -> Result<Vec<PipelineSpec>, AssembleError> {
+    let plugins = pipeline
+        .plugins
+        .iter()
+        .map(|name| {
+            by_name.get(name.as_str()).cloned().ok_or_else(|| {
+                AssembleError::value(
+                    format!("pipeline `{}`: plugins", pipeline.name),
+                    format!("there is no [[plugin]] named `{name}`"),
+                )
+            })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let methods =
+        if pipeline.methods.is_empty() { MethodSet::ALL } else { MethodSet::from_names(&pipeline.methods) };
+    let spec = |peer: Option<&String>| PipelineSpec {
+        name: Arc::from(pipeline.name.as_str()),
+        select: Selection {
+            zone: pipeline.zone.map(super::routing::zone),
+            peer: peer.map(|peer| Arc::from(peer.as_str())),
+            methods,
+        },
+        plugins: plugins.clone(),
+    };
+    Ok(match pipeline.peers.as_slice() {
+        [] => vec![spec(None)],
+        peers => peers.iter().map(|peer| spec(Some(peer))).collect(),
+    })
+}
+
+fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
+    let wasm = std::fs::read(&plugin.path).map_err(|source| AssembleError::PluginFile {
+        plugin: plugin.name.clone(),
+        path: plugin.path.clone(),
+        source,
+    })?;
+    let mut source = PluginSource::new(plugin.name.as_str(), Bytes::from(wasm));
+    source.settings = serde_json::Value::Object(plugin.settings.clone().into_iter().collect());
+    source.capabilities = Grants::from_names(&plugin.capabilities).map_err(|error| {
+        AssembleError::value(format!("plugin `{}`: capabilities", plugin.name), error.to_string())
+    })?;
+    source.limits = limits(&plugin.limits);
+    source.isolation = match plugin.isolation {
+        config::Isolation::Reuse => Isolation::default(),
+        config::Isolation::PerCall => Isolation::PerCall,
+    };
+    source.on_failure = match plugin.on_failure {
+        config::OnFailure::Deny => OnFailure::Deny,
+        config::OnFailure::Next => OnFailure::Next,
+    };
+    Ok(source)
+}
+
+fn limits(written: &config::PluginLimits) -> PluginLimits {
+    let mut limits = PluginLimits::default();
+    set(&mut limits.deadline_ms, written.deadline_ms);
+    set(&mut limits.configure_deadline_ms, written.configure_deadline_ms);
+    set(&mut limits.memory_bytes, written.memory_mib.map(|mib| mib << 20));
+    set(&mut limits.table_elements, written.table_elements);
+    set(&mut limits.host_calls, written.host_calls);
+    set(&mut limits.log_lines, written.log_lines);
+    limits
+}
+
+fn set<T>(limit: &mut T, written: Option<T>) {
+    if let Some(written) = written {
+        *limit = written;
+    }
+}
+
+fn fingerprint(source: &PluginSource) -> Fingerprint {
+    let mut hasher = blake3::Hasher::new();
+    let made_from = format!(
+        "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n",
+        source.name, source.settings, source.capabilities, source.limits, source.isolation, source.on_failure
+    );
+    hasher.update(made_from.as_bytes());
+    hasher.update(&source.wasm);
+    *hasher.finalize().as_bytes()
+}

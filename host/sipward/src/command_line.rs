@@ -1,0 +1,87 @@
+//! What an operator types.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::admin::{self, Command};
+use crate::config;
+use crate::control;
+
+/// A SIP policy proxy whose every security decision is a WebAssembly plugin.
+#[derive(Debug, Parser)]
+#[command(name = "sipward", version, about)]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Run the proxy in the foreground.
+    Run(ConfigFile),
+    /// Check a configuration and its plugins without running anything.
+    Check(ConfigFile),
+    /// Let a running proxy load its configuration again.
+    Reload(ConfigFile),
+    /// Show what a running proxy is doing.
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a running proxy take no new calls and stop after the last one.
+    Drain(ConfigFile),
+}
+
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration file.
+    #[arg(long, short, default_value = "/etc/sipward/sipward.toml", env = "SIPWARD_CONFIG")]
+    config: PathBuf,
+}
+
+impl Arguments {
+    /// Do what was asked. The exit code is 0 if it was done.
+    #[must_use]
+    pub fn carry_out(self) -> ExitCode {
+        let done = match self.action {
+            Action::Run(file) => control::run(&file.config),
+            Action::Check(file) => check(&file.config),
+            Action::Reload(file) => ask(&file.config, Command::Reload, false),
+            Action::Status { config, json } => ask(&config.config, Command::Status, json),
+            Action::Drain(file) => ask(&file.config, Command::Drain, false),
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn check(file: &Path) -> anyhow::Result<()> {
+    let summary = control::check(file)?;
+    println!("{summary}");
+    Ok(())
+}
+
+fn ask(file: &Path, command: Command, json: bool) -> anyhow::Result<()> {
+    let socket = config::admin_socket_of(file)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(admin::send(&socket, command)).map_err(|error| {
+        anyhow::anyhow!("no sipward answers at {}: {error}; is it running with this configuration?", socket.display())
+    })?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&answer.data)?);
+    } else {
+        println!("{}", answer.message);
+    }
+    anyhow::ensure!(answer.ok, "failed to {}", serde_json::to_value(command)?["command"].as_str().unwrap_or("do that"));
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! The main thread: start, reload, drain, stop.
+//!
+//! It owns no call. Workers are told what changes by letters; everything that
+//! can fail is done before the first letter is written.
+
+mod reload;
+mod start;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use policy_wasm::{Engine, HostServices};
+use state::State;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use transport::SharedTransport;
+
+use crate::admin::{AdminSocket, Answer, Asked, Command};
+use crate::assemble::{ListenerBook, PluginShelf};
+use crate::config::{self, Config};
+use crate::credentials::AccountsInUse;
+use crate::mailbox::{Letter, Post};
+use crate::status::ShardFigures;
+use crate::watch::FileWatch;
+use crate::worker::Running;
+
+/// How often a drain looks whether calls are left, and how often state that has
+/// expired is swept.
+const HOUSEKEEPING: Duration = Duration::from_millis(250);
+
+/// A running proxy, seen from the main thread.
+pub(crate) struct Control {
+    file: PathBuf,
+    config: Config,
+    number: u64,
+    engine: Engine,
+    services: HostServices,
+    state: State,
+    accounts: AccountsInUse,
+    shelf: PluginShelf,
+    book: ListenerBook,
+    shared: Arc<SharedTransport>,
+    post: Post,
+    workers: Vec<Running>,
+    draining: Option<std::time::Instant>,
+    started: std::time::Instant,
+    last_reload: String,
+}
+
+/// Run the proxy until it is told to stop.
+///
+/// # Errors
+/// It cannot start: the configuration, a plugin, a socket or a file.
+pub fn run(file: &Path) -> anyhow::Result<()> {
+    let loaded = config::load(file)?;
+    start::logging(&loaded.config)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let socket = AdminSocket::open(&loaded.config.server.admin_socket).await.with_context(|| {
+            format!("failed to open the admin socket {}", loaded.config.server.admin_socket.display())
+        })?;
+        let mut control = Control::start(file, loaded)?;
+        control.announce();
+        control.attend(socket).await
+    })
+}
+
+/// Check a configuration as `run` and `reload` would, without opening a socket.
+///
+/// # Errors
+/// What is wrong.
+pub fn check(file: &Path) -> anyhow::Result<String> {
+    start::check(file)
+}
+
+impl Control {
+    fn announce(&self) {
+        for listener in &self.config.listeners {
+            tracing::info!(
+                listener = %listener.name, transport = ?listener.transport, bind = %listener.bind, "listening"
+            );
+        }
+        tracing::info!(
+            workers = self.workers.len(), plugins = self.config.plugins.len(),
+            pipelines = self.config.pipelines.len(), generation = self.number, "ready"
+        );
+    }
+
+    /// Attend to commands, signals and files until the end.
+    async fn attend(&mut self, mut socket: AdminSocket) -> anyhow::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut watch = self.watch();
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            tokio::select! {
+                Some(asked) = socket.next() => self.answer(asked, &mut watch).await,
+                _ = hangup.recv() => { self.reload_and_log("SIGHUP", &mut watch).await; }
+                () = changed(watch.as_ref()) => { self.reload_and_log("a file changed", &mut watch).await; }
+                _ = terminate.recv() => self.drain().await,
+                _ = interrupt.recv() => {
+                    // The second interrupt does not wait for calls.
+                    if self.draining.is_some() {
+                        break;
+                    }
+                    self.drain().await;
+                }
+                _ = housekeeping.tick() => {
+                    self.state.sweep(self.services.clock.now_ms());
+                    if self.drained().await {
+                        break;
+                    }
+                }
+            }
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    fn watch(&self) -> Option<FileWatch> {
+        if !self.config.server.watch {
+            return None;
+        }
+        match FileWatch::new() {
+            Ok(mut watch) => {
+                watch.set(self.files());
+                Some(watch)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot watch files; reload by signal or command");
+                None
+            }
+        }
+    }
+
+    /// Every file that the configuration is made of.
+    fn files(&self) -> Vec<PathBuf> {
+        let mut files = vec![self.file.clone()];
+        files.extend(self.config.files());
+        files
+    }
+
+    async fn answer(&mut self, asked: Asked, watch: &mut Option<FileWatch>) {
+        let answer = match asked.command {
+            Command::Reload => self.reload_and_log("admin socket", watch).await,
+            Command::Status => self.status().await,
+            Command::Drain => {
+                self.drain().await;
+                said(true, "draining: no new calls; stopping when the last one ends")
+            }
+        };
+        // A client that left does not want its answer.
+        let _left = asked.answer.send(answer);
+    }
+
+    async fn reload_and_log(&mut self, cause: &str, watch: &mut Option<FileWatch>) -> Answer {
+        let answer = match self.reload().await {
+            Ok(summary) => {
+                tracing::info!(cause, generation = self.number, "{summary}");
+                said(true, summary)
+            }
+            Err(error) => {
+                tracing::error!(cause, generation = self.number, "reload refused, nothing has changed: {error:#}");
+                said(false, format!("reload refused, nothing has changed:\n{error:#}"))
+            }
+        };
+        self.last_reload = answer.message.clone();
+        if let Some(watch) = watch {
+            watch.set(self.files());
+        }
+        answer
+    }
+
+    async fn status(&self) -> Answer {
+        let shards = self.figures().await;
+        let total = ShardFigures::total(&shards);
+        let state = self.state.figures();
+        let transport = self.shared.figures();
+        let uptime = self.started.elapsed().as_secs();
+        let draining = self.draining.is_some();
+        let message = format!(
+            "up {uptime} s{}, generation {}, {} workers\n\
+             calls: {} now, {} answered, {} ended\n\
+             transactions: {} server, {} client, {} waiting for a policy\n\
+             decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
+             plugins: {} calls, {} failures, {} instances\n\
+             messages: {} invalid, {} lost between workers\n\
+             last reload: {}",
+            if draining { ", draining" } else { "" },
+            total.generation, self.workers.len(),
+            total.calls, total.calls_answered, total.calls_ended,
+            total.server_transactions, total.client_transactions, total.pending_consults,
+            total.decisions.admit, total.decisions.reject, total.decisions.challenge,
+            total.decisions.redirect, total.decisions.drop,
+            total.plugin_calls, total.plugin_failures, total.plugin_instances,
+            total.invalid_messages, self.post.lost(), self.last_reload,
+        );
+        let data = serde_json::json!({
+            "uptime_seconds": uptime,
+            "draining": draining,
+            "workers": shards.len(),
+            "total": total,
+            "shards": shards,
+            "letters_lost": self.post.lost(),
+            "state": format!("{state:?}"),
+            "transport": format!("{transport:?}"),
+            "last_reload": self.last_reload,
+        });
+        Answer { ok: true, message, data }
+    }
+
+    async fn figures(&self) -> Vec<ShardFigures> {
+        let mut all = Vec::with_capacity(self.workers.len());
+        for shard in 0..self.post.shards() {
+            let (answer, answered) = oneshot::channel();
+            if self.post.send(shard, Letter::Figures(answer)).await {
+                all.extend(answered.await.ok());
+            }
+        }
+        all
+    }
+
+    async fn drain(&mut self) {
+        if self.draining.is_some() {
+            return;
+        }
+        tracing::info!(seconds = self.config.server.drain_seconds, "draining: no new calls");
+        self.draining = Some(std::time::Instant::now());
+        for shard in 0..self.post.shards() {
+            self.post.send(shard, Letter::Drain).await;
+        }
+    }
+
+    /// Whether a drain has come to its end.
+    async fn drained(&self) -> bool {
+        let Some(since) = self.draining else { return false };
+        let total = ShardFigures::total(&self.figures().await);
+        let waited = since.elapsed() >= Duration::from_secs(self.config.server.drain_seconds);
+        if waited && total.calls > 0 {
+            tracing::warn!(calls = total.calls, "the time to drain is over; calls are left");
+        }
+        waited || (total.calls == 0 && total.pending_consults == 0)
+    }
+
+    async fn stop(&mut self) {
+        for shard in 0..self.post.shards() {
+            self.post.send(shard, Letter::Stop).await;
+        }
+        for worker in self.workers.drain(..) {
+            if worker.thread.join().is_err() {
+                tracing::error!("a worker thread panicked");
+            }
+        }
+        if let Err(error) = self.state.checkpoint() {
+            tracing::error!(%error, "the last checkpoint failed; the journal has everything");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+fn said(ok: bool, message: impl Into<String>) -> Answer {
+    Answer { ok, message: message.into(), data: serde_json::Value::Null }
+}
+
+async fn changed(watch: Option<&FileWatch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,99 @@
+//! Replacing a running configuration in one step.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Control;
+use crate::assemble::{self, PreparedListeners};
+use crate::config::{self, Config};
+use crate::mailbox::Letter;
+use crate::snapshot::Snapshot;
+
+impl Control {
+    /// Load the file again. All checks come first; then the new listeners are
+    /// opened; only then does anything change.
+    ///
+    /// # Errors
+    /// What is wrong; nothing has changed.
+    pub(super) async fn reload(&mut self) -> anyhow::Result<String> {
+        let loaded = config::load(&self.file)?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{warning}");
+        }
+        let config = loaded.config;
+        let number = self.number + 1;
+        let accounts = assemble::accounts(&config.credentials)?;
+        let mut listeners = self.book.prepare(&config)?;
+        let routing = assemble::routing(&config, &listeners.book)?;
+        let (policy, shelf) = self.shelf.generation(number, &config, &self.engine, &self.services)?;
+        self.open(&listeners).await?;
+        // From here on nothing fails.
+        listeners.renew_certificates();
+        self.shared.set_config(assemble::transport_config(&config, listeners.book.outbound_tls()));
+        self.accounts.replace(accounts);
+        self.install(Snapshot { number, routing: Arc::new(routing), policy: Arc::new(policy) }).await;
+        for worker in &self.workers {
+            for id in &listeners.removed {
+                worker.transport.remove_listener(*id).await;
+            }
+        }
+        let later = needs_restart(&self.config, &config);
+        self.number = number;
+        self.shelf = shelf;
+        self.book = listeners.book;
+        self.config = config;
+        Ok(format!("generation {number} is in use{later}"))
+    }
+
+    /// Open what is new on every worker, or nothing at all.
+    async fn open(&self, listeners: &PreparedListeners) -> anyhow::Result<()> {
+        let mut opened = Vec::new();
+        for worker in &self.workers {
+            for listener in &listeners.added {
+                match worker.transport.add_listener(listener.clone()).await {
+                    Ok(_) => opened.push((worker, listener.id)),
+                    Err(error) => {
+                        for (worker, id) in opened {
+                            worker.transport.remove_listener(id).await;
+                        }
+                        return Err(error.into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hand a generation to every shard and wait until all use it.
+    async fn install(&self, snapshot: Snapshot) {
+        let snapshot = Arc::new(snapshot);
+        let mut waiting = Vec::with_capacity(self.post.shards());
+        for shard in 0..self.post.shards() {
+            let (done, is_done) = oneshot::channel();
+            self.post.send(shard, Letter::Install(Arc::clone(&snapshot), done)).await;
+            waiting.push(is_done);
+        }
+        for is_done in waiting {
+            // A shard that ended has nothing to install.
+            let _ended = is_done.await;
+        }
+    }
+}
+
+/// What a reload cannot change.
+fn needs_restart(old: &Config, new: &Config) -> String {
+    let keys: Vec<&str> = [
+        ("server.workers", old.server.workers != new.server.workers),
+        ("server.admin_socket", old.server.admin_socket != new.server.admin_socket),
+        ("server.state_dir", old.server.state_dir != new.server.state_dir),
+        ("server.cache_dir", old.server.cache_dir != new.server.cache_dir),
+        ("server.log_format", old.server.log_format != new.server.log_format),
+        ("server.log_level", old.server.log_level != new.server.log_level),
+        ("server.nonce_seconds", old.server.nonce_seconds != new.server.nonce_seconds),
+    ]
+    .into_iter()
+    .filter_map(|(key, changed)| changed.then_some(key))
+    .collect();
+    if keys.is_empty() { String::new() } else { format!("; a restart is needed for {}", keys.join(", ")) }
+}

@@ -1,0 +1,155 @@
+//! Building everything for the first time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use policy_wasm::{
+    Clock, Engine, EngineConfig, HostServices, StateCounters, StateKeyvalue, SystemClock, SystemRandomness, TracingLog,
+};
+use sip_proxy::ProxyConfig;
+use state::State;
+use state::digest::Nonces;
+use transport::SharedTransport;
+
+use super::Control;
+use crate::assemble::{self, ListenerBook, PluginShelf};
+use crate::challenge::Challenger;
+use crate::config::{self, Config, Loaded};
+use crate::credentials::AccountsInUse;
+use crate::mailbox::Post;
+use crate::snapshot::Snapshot;
+use crate::telemetry::{self, Style};
+use crate::worker::{self, Setup};
+
+/// Name of the secret that nonces are made with.
+const NONCE_SECRET: &str = "digest-nonce";
+
+pub(super) fn logging(config: &Config) -> anyhow::Result<()> {
+    let style = match config.server.log_format {
+        config::LogFormat::Human => Style::Human,
+        config::LogFormat::Json => Style::Json,
+    };
+    telemetry::start(style, &config.server.log_level).context("server.log_level is not a filter; write `info`")
+}
+
+pub(super) fn check(file: &Path) -> anyhow::Result<String> {
+    let loaded = config::load(file)?;
+    let config = &loaded.config;
+    let engine = engine(config)?;
+    let state = State::open(None, state::Limits::default(), SystemClock.now_ms())?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let nonces = Arc::new(Nonces::new(random()?, Duration::from_secs(config.server.nonce_seconds)));
+    let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
+    let services = services(&state, &accounts, &nonces, &clock);
+    let listeners = ListenerBook::default().prepare(config)?;
+    assemble::routing(config, &listeners.book)?;
+    PluginShelf::default().generation(1, config, &engine, &services)?;
+    let mut lines = loaded.warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>();
+    lines.push(format!(
+        "{}: good; {} listeners, {} peers, {} plugins, {} pipelines",
+        file.display(),
+        config.listeners.len(),
+        config.pbxs.len() + config.trunks.len(),
+        config.plugins.len(),
+        config.pipelines.len()
+    ));
+    Ok(lines.join("\n"))
+}
+
+impl Control {
+    pub(super) fn start(file: &Path, loaded: Loaded) -> anyhow::Result<Self> {
+        let config = loaded.config;
+        let engine = engine(&config)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let now_ms = clock.now_ms();
+        let state = State::open(config.server.state_dir.as_deref(), state::Limits::default(), now_ms)
+            .context("failed to open the state")?;
+        let secret = state.secret(NONCE_SECRET, now_ms).context("failed to make the nonce secret")?;
+        let lifetime = Duration::from_secs(config.server.nonce_seconds);
+        let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
+        let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
+        let services = services(&state, &accounts, &nonces, &clock);
+        let mut listeners = ListenerBook::default().prepare(&config)?;
+        let routing = Arc::new(assemble::routing(&config, &listeners.book)?);
+        let (generation, shelf) = PluginShelf::default().generation(1, &config, &engine, &services)?;
+        let snapshot = Arc::new(Snapshot { number: 1, routing, policy: Arc::new(generation) });
+        let shared = SharedTransport::new(assemble::transport_config(&config, listeners.book.outbound_tls()));
+        let count = workers(&config);
+        let (post, mailboxes) = Post::new(count, u64::from_le_bytes(random()?));
+        let mut control = Self {
+            file: file.to_owned(),
+            number: 1,
+            engine,
+            services,
+            state,
+            accounts,
+            shelf,
+            book: std::mem::take(&mut listeners.book),
+            shared: Arc::clone(&shared),
+            post: post.clone(),
+            workers: Vec::with_capacity(count),
+            draining: None,
+            started: Instant::now(),
+            last_reload: "none".to_owned(),
+            config,
+        };
+        for (index, mailbox) in mailboxes.into_iter().enumerate() {
+            let mut proxy = ProxyConfig::new(random()?, Arc::clone(&snapshot.routing));
+            proxy.transaction_timers = assemble::transaction_timers(&control.config);
+            proxy.transaction_limits = assemble::transaction_limits(&control.config);
+            proxy.message_limits = assemble::message_limits(&control.config);
+            control.workers.push(worker::start(Setup {
+                index,
+                post: post.clone(),
+                mailbox,
+                shared: Arc::clone(&shared),
+                listeners: listeners.added.clone(),
+                proxy,
+                snapshot: Arc::clone(&snapshot),
+                challenger: Challenger::new(Arc::clone(&nonces), Arc::clone(&clock)),
+            })?);
+        }
+        Ok(control)
+    }
+}
+
+fn engine(config: &Config) -> anyhow::Result<Engine> {
+    let defaults = EngineConfig::default();
+    let kept = u32::try_from(config.plugins.len() * workers(config)).unwrap_or(u32::MAX);
+    Ok(Engine::new(EngineConfig {
+        cache_dir: config.server.cache_dir.clone().or_else(|| cache_in(config.server.state_dir.as_deref())),
+        // Two generations at once during a reload, and one trial.
+        instances: defaults.instances.max(kept.saturating_mul(2).saturating_add(16)),
+        ..defaults
+    })?)
+}
+
+fn cache_in(state: Option<&Path>) -> Option<PathBuf> {
+    state.map(|folder| folder.join("compiled"))
+}
+
+fn services(state: &State, accounts: &AccountsInUse, nonces: &Arc<Nonces>, clock: &Arc<dyn Clock>) -> HostServices {
+    HostServices {
+        clock: Arc::clone(clock),
+        counters: Arc::new(StateCounters::new(state.clone())),
+        keyvalue: Arc::new(StateKeyvalue::new(state.clone())),
+        credentials: accounts.verifier(Arc::clone(nonces)),
+        random: Arc::new(SystemRandomness::default()),
+        log: Arc::new(TracingLog),
+    }
+}
+
+fn workers(config: &Config) -> usize {
+    match config.server.workers {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        workers => workers,
+    }
+}
+
+fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,213 @@
+//! One shard: the pure proxy core of one worker thread, its plugin instances,
+//! and the way between them.
+//!
+//! Work comes in from the transport and the mailbox; after each piece everything
+//! the core has to say is carried out at once, so nothing waits for a second
+//! turn of the loop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::{OfferLimits, read_offer};
+use policy::{Anomalies, Certificate, ChallengeSpec, Conclusion, Decision, MediaStream, RequestFacts};
+use policy_wasm::Executor;
+use sip_proxy::{CallEvent, Output, ProxyCore};
+use sip_transaction::{Moment, TransactionId, Transmit};
+use transport::{Inbound, PeerCertificate, Received, Sender};
+
+use crate::challenge::Challenger;
+use crate::decision_log::{self, Subject};
+use crate::snapshot::Snapshot;
+use crate::status::{DecisionCounts, ShardFigures};
+
+/// Everything that one worker thread owns.
+pub(crate) struct Shard {
+    core: ProxyCore,
+    executor: Executor,
+    snapshot: Arc<Snapshot>,
+    sender: Sender,
+    challenger: Challenger,
+    started: Instant,
+    offer_limits: OfferLimits,
+    decisions: DecisionCounts,
+    invalid: u64,
+    answered: u64,
+    ended: u64,
+}
+
+impl Shard {
+    pub(crate) fn new(core: ProxyCore, snapshot: Arc<Snapshot>, sender: Sender, challenger: Challenger) -> Self {
+        let mut shard = Self {
+            core,
+            executor: Executor::new(),
+            snapshot: Arc::clone(&snapshot),
+            sender,
+            challenger,
+            started: Instant::now(),
+            offer_limits: OfferLimits::default(),
+            decisions: DecisionCounts::default(),
+            invalid: 0,
+            answered: 0,
+            ended: 0,
+        };
+        shard.warm();
+        shard
+    }
+
+    /// The time as the pure rooms count it.
+    fn now(&self) -> Moment {
+        Moment::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// When [`Shard::time_out`] wants to be called.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let moment = self.core.poll_timeout()?;
+        Some(self.started + Duration::from_micros(moment.as_micros()))
+    }
+
+    /// Take something from the network.
+    pub(crate) fn receive(&mut self, inbound: Inbound) {
+        let now = self.now();
+        match inbound.what {
+            Received::Message(message) => {
+                let certificate = inbound.certificate.as_deref().map(certificate);
+                self.core.handle_message(now, message, &inbound.flow, certificate);
+                self.carry_out(now);
+            }
+            Received::Invalid(error) => {
+                self.invalid += 1;
+                tracing::debug!(source = %inbound.flow.peer, %error, "not a valid message");
+                if let Some(bytes) = error.response(b"sipward") {
+                    self.sender.send(Transmit { to: inbound.flow.reply(), bytes, transaction: None });
+                }
+            }
+        }
+    }
+
+    /// A message of this transaction did not leave.
+    pub(crate) fn failed(&mut self, transaction: TransactionId) {
+        let now = self.now();
+        self.core.handle_transport_error(now, transaction);
+        self.carry_out(now);
+    }
+
+    /// The deadline has come.
+    pub(crate) fn time_out(&mut self) {
+        let now = self.now();
+        self.core.handle_timeout(now);
+        self.carry_out(now);
+    }
+
+    /// Use another configuration from the next message on.
+    pub(crate) fn install(&mut self, snapshot: Arc<Snapshot>) {
+        self.core.set_routing(Arc::clone(&snapshot.routing));
+        self.snapshot = snapshot;
+        self.warm();
+    }
+
+    /// Take no new calls.
+    pub(crate) fn drain(&mut self) {
+        let now = self.now();
+        self.core.start_drain(now);
+        self.carry_out(now);
+    }
+
+    /// What this shard is doing.
+    pub(crate) fn figures(&self) -> ShardFigures {
+        let core = self.core.figures();
+        let plugins = self.executor.figures();
+        ShardFigures {
+            generation: self.snapshot.number,
+            calls: core.calls as u64,
+            server_transactions: core.server_transactions as u64,
+            client_transactions: core.client_transactions as u64,
+            pending_consults: core.pending_consults as u64,
+            calls_answered: self.answered,
+            calls_ended: self.ended,
+            invalid_messages: self.invalid,
+            plugin_calls: plugins.calls,
+            plugin_failures: plugins.failures,
+            plugin_instances: plugins.instances as u64,
+            decisions: self.decisions,
+        }
+    }
+
+    /// Instances are made before the first request needs them. A plugin that
+    /// gives none here fails that request, under its `on_failure`.
+    fn warm(&mut self) {
+        if let Err((plugin, failure)) = self.executor.warm(&self.snapshot.policy) {
+            tracing::error!(%plugin, reason = %failure, "plugin gives no instance");
+        }
+    }
+
+    fn carry_out(&mut self, now: Moment) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.sender.send(transmit),
+                Output::Consult { id, mut facts } => {
+                    self.read_offer(&mut facts);
+                    let subject = Subject::of(&facts);
+                    let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
+                    self.decisions.count(&conclusion.decision);
+                    decision_log::write(&subject, &conclusion);
+                    let headers = self.challenge(&conclusion);
+                    self.core.handle_conclusion(now, conclusion, headers);
+                }
+                Output::Call(event) => {
+                    match event {
+                        CallEvent::Answered { .. } => self.answered += 1,
+                        CallEvent::Ended { .. } => self.ended += 1,
+                        CallEvent::Started { .. } => {}
+                    }
+                    decision_log::call(&event);
+                }
+                Output::Log(event) => decision_log::noticed(&event),
+            }
+        }
+    }
+
+    /// Headers that only the host can make: nonces never come from a plugin.
+    fn challenge(&self, conclusion: &Conclusion) -> Vec<(String, String)> {
+        match &conclusion.decision {
+            Decision::Challenge(challenge) => self.challenger.headers(challenge),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Fill in the streams of an SDP body. A body that cannot be read is an
+    /// anomaly, so that a policy which wants encryption does not mistake it for
+    /// a request without media.
+    fn read_offer(&self, facts: &mut RequestFacts) {
+        let message = Arc::clone(&facts.message);
+        let body = message.body();
+        let is_sdp = message
+            .header(sip_message::HeaderKind::ContentType)
+            .is_some_and(|kind| kind.get(..15).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp")));
+        if !is_sdp || body.is_empty() {
+            return;
+        }
+        match read_offer(body, &self.offer_limits) {
+            Ok(streams) => {
+                let slice = |part: &[u8]| message.bytes().slice_ref(part);
+                facts.offer = streams
+                    .iter()
+                    .map(|stream| MediaStream {
+                        kind: slice(stream.kind),
+                        protocol: slice(stream.protocol),
+                        encrypted: stream.encrypted,
+                        address: slice(stream.address),
+                        port: stream.port,
+                    })
+                    .collect();
+            }
+            Err(error) => {
+                tracing::debug!(source = %facts.peer.address, %error, "SDP not understood");
+                facts.anomalies.insert(Anomalies::OTHER);
+            }
+        }
+    }
+}
+
+fn certificate(peer: &PeerCertificate) -> Arc<Certificate> {
+    Arc::new(Certificate { names: peer.names.clone(), fingerprint: peer.fingerprint.clone() })
+}

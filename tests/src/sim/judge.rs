@@ -1,0 +1,49 @@
+//! The policy of a simulated world: a real pipeline whose one plugin says what
+//! the script of the call wants.
+
+use std::sync::Arc;
+
+use policy::{
+    Conclusion, ConsultId, DialogState, Effect, Grants, MethodSet, OnFailure, Outcome, OutcomeLimits, Pipeline,
+    PolicyFailure, Rejection, RequestFacts, Stage, Verdict,
+};
+
+use super::script::Judgement;
+
+/// The pipeline.
+#[must_use]
+pub fn pipeline() -> Pipeline {
+    Pipeline {
+        name: Arc::from("simulated"),
+        generation: 1,
+        stages: vec![Stage {
+            name: Arc::from("script"),
+            on_failure: OnFailure::Deny,
+            grants: Grants::default(),
+            methods: MethodSet::all(),
+            limits: OutcomeLimits::default(),
+        }],
+    }
+}
+
+/// Judge a request; nothing if the answer never comes.
+#[must_use]
+pub fn judge(pipeline: &Pipeline, judgement: Judgement, id: ConsultId, facts: RequestFacts) -> Option<Conclusion> {
+    let in_dialog = facts.dialog != DialogState::None;
+    let mut run = pipeline.begin(id, facts);
+    run.next_stage()?;
+    let outcome = |verdict, effects| Ok(Outcome { verdict, effects, reason: "scripted".to_owned() });
+    let answer = match judgement {
+        _ if in_dialog => outcome(Verdict::Next, Vec::new()),
+        Judgement::Admit(None) => outcome(Verdict::Next, Vec::new()),
+        Judgement::Admit(Some(seconds)) => outcome(Verdict::Next, vec![Effect::LimitDuration(seconds)]),
+        Judgement::Reject(status) => {
+            outcome(Verdict::Reject(Rejection { status, phrase: String::new(), retry_after: 0 }), Vec::new())
+        }
+        Judgement::Drop => outcome(Verdict::Drop, Vec::new()),
+        Judgement::Fail => Err(PolicyFailure::Deadline { limit_ms: 1 }),
+        Judgement::Never => return None,
+    };
+    run.apply(answer, 1);
+    Some(run.conclude())
+}

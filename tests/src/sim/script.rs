@@ -1,0 +1,119 @@
+//! What one call of a simulated world will do: drawn from the seed beforehand.
+
+use std::time::Duration;
+
+use super::random::Random;
+
+/// How a callee answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// 2xx after ringing.
+    Accept,
+    /// This final status after ringing.
+    Refuse(u16),
+    /// 100 at the most, then nothing.
+    Silence,
+}
+
+/// Who ends an answered call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HangUp {
+    /// The caller, after a while.
+    Caller,
+    /// The callee, after a while.
+    Callee,
+    /// Both at about the same time: their BYEs cross.
+    Both,
+}
+
+/// What the policy says of the first request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judgement {
+    /// It may pass; the call may be limited to so many seconds.
+    Admit(Option<u32>),
+    /// A final response.
+    Reject(u16),
+    /// Silence.
+    Drop,
+    /// A plugin fails, and failing means no.
+    Fail,
+    /// No answer ever comes.
+    Never,
+}
+
+/// One call, or one request outside a dialog.
+#[derive(Debug, Clone)]
+pub struct Script {
+    /// Unique in the world; part of Call-ID.
+    pub number: usize,
+    /// From the trunk to the PBX rather than the other way round.
+    pub from_outside: bool,
+    /// INVITE, OPTIONS or MESSAGE.
+    pub method: &'static str,
+    /// When it begins.
+    pub start: Duration,
+    /// Time from request to ringing.
+    pub ring_after: Duration,
+    /// Time from ringing to the final response.
+    pub answer_after: Duration,
+    /// The final response.
+    pub answer: Answer,
+    /// CANCEL this long after the INVITE.
+    pub cancel_after: Option<Duration>,
+    /// A re-INVITE or INFO this long after the answer.
+    pub in_dialog_after: Option<(Duration, &'static str)>,
+    /// Length of the call.
+    pub talk: Duration,
+    /// Who ends it.
+    pub hang_up: HangUp,
+    /// What the policy says.
+    pub judgement: Judgement,
+    /// Time that the policy takes.
+    pub judged_after: Duration,
+}
+
+impl Script {
+    /// Draw one.
+    #[must_use]
+    pub fn of(number: usize, random: &mut Random) -> Self {
+        let method = *random.pick(&["INVITE", "INVITE", "INVITE", "INVITE", "OPTIONS", "MESSAGE"]);
+        let answer = match random.below(10) {
+            0..=5 => Answer::Accept,
+            6 => Answer::Silence,
+            _ => Answer::Refuse(*random.pick(&[404, 408, 480, 486, 500, 503, 600, 603])),
+        };
+        let judgement = match random.below(20) {
+            0 => Judgement::Reject(403),
+            1 => Judgement::Reject(503),
+            2 => Judgement::Drop,
+            3 => Judgement::Fail,
+            4 => Judgement::Never,
+            5..=7 => Judgement::Admit(Some(1 + random.below(20) as u32)),
+            _ => Judgement::Admit(None),
+        };
+        let millis = |random: &mut Random, most| Duration::from_millis(random.below(most));
+        Self {
+            number,
+            from_outside: random.percent(40),
+            method,
+            start: millis(random, 5_000),
+            ring_after: millis(random, 400),
+            answer_after: millis(random, 8_000),
+            answer,
+            cancel_after: random.percent(20).then(|| millis(random, 9_000)),
+            in_dialog_after: random
+                .percent(25)
+                .then(|| (millis(random, 10_000), *random.pick(&["INVITE", "INFO"]))),
+            talk: millis(random, 30_000),
+            hang_up: *random.pick(&[HangUp::Caller, HangUp::Callee, HangUp::Both]),
+            judgement,
+            judged_after: if random.percent(70) { Duration::ZERO } else { millis(random, 2_500) },
+        }
+    }
+
+    /// The Call-ID of everything that belongs to it.
+    #[must_use]
+    pub fn call_id(&self) -> String {
+        format!("script-{}@sim.example", self.number)
+    }
+}

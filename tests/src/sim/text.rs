@@ -1,0 +1,75 @@
+//! The SIP texts that agents write, made by hand so that the proxy never checks
+//! its own handwriting.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use sip_message::{Limits, Message};
+
+/// Everything a request needs.
+pub struct Request<'a> {
+    /// Method.
+    pub method: &'a str,
+    /// Request-URI.
+    pub uri: &'a str,
+    /// Sent-by of Via and Contact.
+    pub address: std::net::SocketAddr,
+    /// Branch, without the cookie.
+    pub branch: &'a str,
+    /// From value, with its tag.
+    pub from: &'a str,
+    /// To value.
+    pub to: &'a str,
+    /// Call-ID.
+    pub call_id: &'a str,
+    /// CSeq number.
+    pub cseq: u32,
+    /// Route values, in order.
+    pub routes: &'a [String],
+}
+
+impl Request<'_> {
+    /// The bytes.
+    #[must_use]
+    pub fn bytes(&self) -> Bytes {
+        let Self { method, uri, address, branch, from, to, call_id, cseq, .. } = self;
+        let mut text = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{branch};rport\r\n\
+             Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
+        );
+        for route in self.routes {
+            let _infallible = write!(text, "Route: {route}\r\n");
+        }
+        let _infallible = write!(text, "Contact: <sip:agent@{address}>\r\nContent-Length: 0\r\n\r\n");
+        Bytes::from(text)
+    }
+
+    /// The message.
+    ///
+    /// # Panics
+    /// The parser under test refuses a plain request.
+    #[must_use]
+    pub fn message(&self) -> Message {
+        Message::parse_datagram(self.bytes(), &Limits::default()).expect("agents write valid requests")
+    }
+}
+
+/// A response with the headers that RFC 3261 section 8.2.6 asks for.
+#[must_use]
+pub fn response(request: &Message, status: u16, tag: &str, contact: std::net::SocketAddr) -> Bytes {
+    let mut text = format!("SIP/2.0 {status} Simulated\r\n");
+    for header in request.headers() {
+        let name = String::from_utf8_lossy(header.name).to_ascii_lowercase();
+        let value = String::from_utf8_lossy(&header.value).into_owned();
+        let tagged = name == "to" && !value.contains(";tag=") && status > 100;
+        match name.as_str() {
+            "to" if tagged => text += &format!("To: {value};tag={tag}\r\n"),
+            "via" | "from" | "to" | "call-id" | "cseq" | "record-route" => {
+                text += &format!("{}: {value}\r\n", String::from_utf8_lossy(header.name));
+            }
+            _ => {}
+        }
+    }
+    text += &format!("Contact: <sip:agent@{contact}>\r\nContent-Length: 0\r\n\r\n");
+    Bytes::from(text)
+}

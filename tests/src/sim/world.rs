@@ -1,0 +1,335 @@
+//! A PBX, a proxy and two trunk gateways on a virtual clock and a bad network.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hasher;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use policy::{Conclusion, Decision, Pipeline, Zone};
+use sip_message::{Limits, Message, Method};
+use sip_proxy::{
+    CallEvent, ForkMode, ListenerAddress, Output, PeerConfig, PeerKind, ProxyConfig, ProxyCore, Routing, Target,
+};
+use sip_transaction::{Flow, ListenerId, Moment, Transport};
+
+use super::agent::Agent;
+use super::judge;
+use super::network::{Datagram, Network, Weather};
+use super::random::Random;
+use super::script::{Judgement, Script};
+
+/// Longer than any world should live: calls are short, tables time out.
+const END_OF_TIME: Duration = Duration::from_secs(4 * 3600);
+
+/// What came of one seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Every rule that was broken; none is the only good number.
+    pub violations: Vec<String>,
+    /// Hash of everything that was sent, in order and with its time.
+    pub trace: u64,
+    /// Datagrams that the proxy sent.
+    pub datagrams: u64,
+    /// Calls that were answered.
+    pub answered: u64,
+    /// Virtual time until everything was quiet.
+    pub lasted: Duration,
+}
+
+/// Everything in one place.
+pub struct World {
+    now: Moment,
+    random: Random,
+    network: Network,
+    core: ProxyCore,
+    agents: Vec<Agent>,
+    scripts: Arc<Vec<Script>>,
+    pipeline: Pipeline,
+    conclusions: BTreeMap<(Moment, u64), Conclusion>,
+    concluded: u64,
+    watch: Watch,
+    show: bool,
+}
+
+/// What is checked while the world turns.
+#[derive(Default)]
+struct Watch {
+    violations: Vec<String>,
+    /// Call-IDs that a pipeline admitted.
+    admitted: BTreeSet<Vec<u8>>,
+    /// Finals sent upstream for each INVITE transaction.
+    finals: HashMap<Vec<u8>, u16>,
+    started: u64,
+    answered: u64,
+    ended: u64,
+    datagrams: u64,
+    trace: u64,
+}
+
+fn inside(host: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], 5060))
+}
+
+fn outside(host: u8) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, host], 5060))
+}
+
+const PROXY_HOST: u8 = 254;
+
+fn routing(random: &mut Random) -> Routing {
+    let listener = |id, address: SocketAddr, zone| ListenerAddress {
+        id: ListenerId(id),
+        transport: Transport::Udp,
+        host: address.ip().to_string(),
+        port: address.port(),
+        zone: Some(zone),
+    };
+    let target = |address, priority| Target { priority, ..Target::new(Transport::Udp, address) };
+    let network = |address: SocketAddr| ipnet::IpNet::from(address.ip());
+    let pbx = PeerConfig::new("pbx", Zone::Inside, PeerKind::Pbx, vec![target(inside(1), 0)])
+        .with_sources([network(inside(1))]);
+    let gateways = vec![target(outside(1), 0), target(outside(2), u16::from(random.percent(50)))];
+    let mut trunk = PeerConfig::new("trunk", Zone::Outside, PeerKind::Trunk, gateways)
+        .with_sources([network(outside(1)), network(outside(2))]);
+    trunk.fork = if random.percent(50) { ForkMode::Parallel } else { ForkMode::Serial };
+    let mut routing = Routing {
+        listeners: vec![
+            listener(1, inside(PROXY_HOST), Zone::Inside),
+            listener(2, outside(PROXY_HOST), Zone::Outside),
+        ],
+        peers: vec![trunk, pbx],
+        ..Routing::default()
+    };
+    // A call whose BYE was lost with its last repetition must still end.
+    routing.limits.call_age = Duration::from_secs(600);
+    routing
+}
+
+impl World {
+    /// The world of this seed.
+    #[must_use]
+    pub fn new(seed: u64, show: bool) -> Self {
+        let mut random = Random::new(seed);
+        let count = 1 + random.below(4) as usize;
+        let scripts: Vec<Script> = (0..count).map(|number| Script::of(number, &mut random)).collect();
+        let scripts = Arc::new(scripts);
+        let weather = Weather::of(&mut random);
+        let routing = Arc::new(routing(&mut random));
+        let mut entropy = [0; 32];
+        entropy.iter_mut().for_each(|byte| *byte = random.bits() as u8);
+        // Only one gateway calls, or every script from outside would run twice.
+        let nobody = Arc::new(Vec::new());
+        let mut silent = Agent::new(outside(2), outside(PROXY_HOST), &nobody, true);
+        silent.know(&scripts);
+        let agents = vec![
+            Agent::new(inside(1), inside(PROXY_HOST), &scripts, false),
+            Agent::new(outside(1), outside(PROXY_HOST), &scripts, true),
+            silent,
+        ];
+        Self {
+            now: Moment::from_micros(0),
+            random,
+            network: Network::new(weather),
+            core: ProxyCore::new(ProxyConfig::new(entropy, routing)),
+            agents,
+            scripts,
+            pipeline: judge::pipeline(),
+            conclusions: BTreeMap::new(),
+            concluded: 0,
+            watch: Watch::default(),
+            show,
+        }
+    }
+
+    /// Let time pass until nothing is left to do.
+    #[must_use]
+    pub fn run(mut self) -> Report {
+        while let Some(next) = self.next_moment() {
+            if next > Moment::from_micros(0) + END_OF_TIME {
+                self.watch.violations.push("the world does not come to rest".to_owned());
+                break;
+            }
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self.check_rest();
+        Report {
+            violations: self.watch.violations,
+            trace: self.watch.trace,
+            datagrams: self.watch.datagrams,
+            answered: self.watch.answered,
+            lasted: self.now - Moment::from_micros(0),
+        }
+    }
+
+    fn next_moment(&self) -> Option<Moment> {
+        let agents = self.agents.iter().filter_map(Agent::poll_timeout);
+        let conclusion = self.conclusions.keys().next().map(|(at, _)| *at);
+        agents.chain(conclusion).chain(self.core.poll_timeout()).chain(self.network.next_arrival()).min()
+    }
+
+    fn turn(&mut self) {
+        while let Some(datagram) = self.network.arrived(self.now) {
+            self.deliver(datagram);
+            self.drain();
+        }
+        while let Some(entry) = self.conclusions.first_entry().filter(|entry| entry.key().0 <= self.now) {
+            let conclusion = entry.remove();
+            self.core.handle_conclusion(self.now, conclusion, Vec::new());
+            self.drain();
+        }
+        if self.core.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.core.handle_timeout(self.now);
+        }
+        for agent in &mut self.agents {
+            if agent.poll_timeout().is_some_and(|at| at <= self.now) {
+                agent.handle_timeout(self.now);
+            }
+        }
+        self.drain();
+    }
+
+    fn deliver(&mut self, datagram: Datagram) {
+        let Ok(message) = Message::parse_datagram(datagram.bytes.clone(), &Limits::default()) else {
+            self.watch.violations.push(format!("unreadable: {:?}", datagram.bytes));
+            return;
+        };
+        let proxy = [(inside(PROXY_HOST), 1), (outside(PROXY_HOST), 2)];
+        if let Some((local, listener)) = proxy.into_iter().find(|(local, _)| *local == datagram.to) {
+            let flow = Flow {
+                transport: Transport::Udp,
+                listener: ListenerId(listener),
+                local,
+                peer: datagram.from,
+                connection: None,
+            };
+            self.core.handle_message(self.now, Arc::new(message), &flow, None);
+        } else if let Some(agent) = self.agents.iter_mut().find(|agent| agent.address() == datagram.to) {
+            agent.handle_message(self.now, message, datagram.from);
+        } else {
+            self.watch.violations.push(format!("sent to nobody: {}", datagram.to));
+        }
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Transmit(transmit) => {
+                    let to = transmit.to.address;
+                    let from = if to.ip().to_string().starts_with("10.") { inside(PROXY_HOST) } else { outside(PROXY_HOST) };
+                    self.watch.proxy_sent(&transmit.bytes);
+                    self.send(from, to, transmit.bytes);
+                }
+                Output::Consult { id, facts } => self.consult(id, facts),
+                Output::Call(event) => self.watch.call(&event),
+                Output::Log(event) if self.show => println!("{:>10} {event:?}", self.now.as_micros() / 1000),
+                Output::Log(_) => {}
+            }
+        }
+        for index in 0..self.agents.len() {
+            while let Some((to, bytes)) = self.agents[index].poll_transmit() {
+                let from = self.agents[index].address();
+                self.send(from, to, bytes);
+            }
+        }
+    }
+
+    fn consult(&mut self, id: policy::ConsultId, facts: policy::RequestFacts) {
+        let call_id = facts.message.call_id().to_vec();
+        let script = self.scripts.iter().find(|script| script.call_id().as_bytes() == call_id);
+        let (judgement, after) = script
+            .map_or((Judgement::Reject(403), Duration::ZERO), |script| (script.judgement, script.judged_after));
+        let Some(conclusion) = judge::judge(&self.pipeline, judgement, id, facts) else { return };
+        if matches!(conclusion.decision, Decision::Admit(_)) {
+            self.watch.admitted.insert(call_id);
+        }
+        if after.is_zero() {
+            self.core.handle_conclusion(self.now, conclusion, Vec::new());
+        } else {
+            self.concluded += 1;
+            self.conclusions.insert((self.now + after, self.concluded), conclusion);
+        }
+    }
+
+    fn send(&mut self, from: SocketAddr, to: SocketAddr, bytes: Bytes) {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write_u64(self.watch.trace);
+        hasher.write_u64(self.now.as_micros());
+        hasher.write(to.to_string().as_bytes());
+        hasher.write(&bytes);
+        self.watch.trace = hasher.finish();
+        if self.show {
+            let first = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+            println!("{:>10} {from} > {to} {}", self.now.as_micros() / 1000, String::from_utf8_lossy(first));
+        }
+        self.network.send(self.now, &mut self.random, Datagram { from, to, bytes });
+    }
+
+    fn check_rest(&mut self) {
+        let figures = self.core.figures();
+        if !figures.at_rest() {
+            self.watch.violations.push(format!("tables are not empty at rest: {figures:?}"));
+        }
+        if self.watch.started != self.watch.ended {
+            let Watch { started, ended, .. } = self.watch;
+            self.watch.violations.push(format!("{started} calls started and {ended} ended"));
+        }
+        for agent in &self.agents {
+            if !agent.at_rest() {
+                self.watch.violations.push(format!("agent {} is not at rest", agent.address()));
+            }
+            for (script, finals) in &agent.finals {
+                let refusals = finals.iter().filter(|status| **status >= 300).count();
+                let accepted = finals.iter().any(|status| (200..300).contains(status));
+                if refusals > 1 || (refusals == 1 && accepted) {
+                    self.watch.violations.push(format!("script {script} got finals {finals:?}"));
+                }
+            }
+        }
+    }
+}
+
+impl Watch {
+    /// Rules for what leaves the proxy.
+    fn proxy_sent(&mut self, bytes: &Bytes) {
+        self.datagrams += 1;
+        let Ok(message) = Message::parse_datagram(bytes.clone(), &Limits::default()) else {
+            self.violations.push(format!("the proxy sent what it would refuse: {bytes:?}"));
+            return;
+        };
+        if message.is_request() {
+            if !self.admitted.contains(message.call_id()) {
+                let line = String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
+                self.violations.push(format!("forwarded without a permit: {line}"));
+            }
+            return;
+        }
+        let status = message.status().unwrap_or_default();
+        if message.method() != Method::Invite {
+            return;
+        }
+        let key = [message.call_id(), b"|", message.top_via().branch.unwrap_or_default()].concat();
+        match self.finals.get(&key).copied() {
+            None if status >= 200 => {
+                self.finals.insert(key, status);
+            }
+            Some(before) if status < 200 => {
+                self.violations.push(format!("{status} left after {before}"));
+            }
+            Some(before) if before != status => {
+                self.violations.push(format!("a second final response: {status} after {before}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn call(&mut self, event: &CallEvent) {
+        match event {
+            CallEvent::Started { .. } => self.started += 1,
+            CallEvent::Answered { .. } => self.answered += 1,
+            CallEvent::Ended { .. } => self.ended += 1,
+        }
+    }
+}
