@@ -1,1 +1,70 @@
 //! RFC 3261 section 16: the proxy core, dialogs and routing, without a socket.
+//!
+//! # The life of a request
+//!
+//! ```text
+//! handle_message ─ layer ─ validation ─┬─ rejected: 400 416 420 440 481 482 483 503
+//!                                      ├─ BYE, PRACK of an admitted call ─────────┐
+//!                                      └─ Output::Consult ─ handle_conclusion     │
+//!                                            refuse · redirect · drop ─┤          │
+//!                                                        admit(Permit) │ CallPass │
+//!                                                      target set ─ branches ─────┘
+//!                                             responses ─ best response ─ upstream
+//! ```
+//!
+//! Time, entropy and decisions come in as arguments; bytes, questions and events go out of
+//! [`ProxyCore::poll_output`]. What a policy has not judged is not forwarded: the functions
+//! that forward take a [`policy::Permit`] by value, or the [`policy::CallPass`] of an admitted
+//! call, and only the policy crate can make those.
+//!
+//! # What is where
+//!
+//! | section of RFC 3261 | file |
+//! |---|---|
+//! | 8.2.6 responses of our own | `answers` |
+//! | 12 dialogs, 15 BYE | `dialog`, `calls`, `endings` |
+//! | 16.3 validation, loops (RFC 5393) | `validation`, `loop_detection` |
+//! | 16.4 route information, 16.5 targets | `routing`, `targets`, `request_uri` |
+//! | 16.6 forwarding, Record-Route (RFC 5658) | `forwarding`, `record_route`, `branches` |
+//! | 16.7 responses | `responses`, `best_response`, `response_context` |
+//! | 9, 16.8, 16.10 CANCEL and Timer C | `cancel` |
+//! | 16.11 ACK without a transaction | `endings` |
+
+mod admission;
+mod answers;
+mod authority;
+mod best_response;
+mod branches;
+mod calls;
+mod cancel;
+mod classify;
+mod conclusions;
+mod config;
+mod consults;
+mod core;
+mod dialog;
+mod endings;
+mod entropy;
+mod forwarding;
+mod limits;
+mod loop_detection;
+mod output;
+mod own;
+mod record_route;
+mod request_uri;
+mod requests;
+mod response_context;
+mod responses;
+mod routing;
+mod silence;
+mod targets;
+mod timers;
+mod validation;
+
+pub use crate::config::{
+    FailoverOn, ForkMode, ListenerAddress, PeerConfig, PeerKind, ProxyConfig, ProxyTimers, Routing,
+    Target,
+};
+pub use crate::core::ProxyCore;
+pub use crate::limits::ProxyLimits;
+pub use crate::output::{CallEvent, CallId, EndReason, Figures, FullTable, LogEvent, Output};

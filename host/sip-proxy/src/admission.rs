@@ -1,0 +1,206 @@
+//! From leave to forward to a response context: RFC 3261 sections 16.5 and 16.6. The two
+//! ways in take the proof: [`forward_admitted`](ProxyCore::forward_admitted) a `Permit`
+//! by value, [`forward_passed`](ProxyCore::forward_passed) the pass of an admitted call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::Permit;
+use sip_message::{Message, Method};
+use sip_transaction::{Flow, Moment, TransactionId};
+use smallvec::SmallVec;
+
+use crate::answers::Answer;
+use crate::authority::Authority;
+use crate::best_response::BestResponse;
+use crate::calls::DialogRef;
+use crate::consults::Pending;
+use crate::core::ProxyCore;
+use crate::dialog::{Call, Leg};
+use crate::forwarding::{Plan, effective_uri};
+use crate::output::{CallEvent, CallId, EndReason, FullTable, LogEvent, Output};
+use crate::record_route;
+use crate::response_context::{Purpose, ResponseContext};
+use crate::routing::{Approach, records_route, target_set, within_call};
+use crate::targets::TargetSet;
+use crate::validation::Validated;
+
+impl ProxyCore {
+    /// Forwards a request that a pipeline admitted.
+    pub(crate) fn forward_admitted(&mut self, now: Moment, pending: Pending, permit: Permit) {
+        let Pending { server, request, flow, .. } = &pending;
+        if !pending.trying_sent {
+            self.answer(now, *server, request, flow, Answer::new(100));
+        }
+        if let Some(dialog) = pending.dialog {
+            let Pending { server, request, flow, validated, approach, .. } = pending;
+            let authority = Authority::Permit(permit);
+            self.forward_within(now, server, request, flow, validated, approach, dialog, authority);
+            return;
+        }
+        let limits = self.site.routing.limits;
+        let full = if self.contexts.len() >= limits.contexts {
+            Some(FullTable::Contexts)
+        } else if request.method() == Method::Invite && self.calls.len() >= limits.calls {
+            Some(FullTable::Calls)
+        } else {
+            None
+        };
+        if let Some(table) = full {
+            self.log(LogEvent::Full(table));
+            self.answer_busy(now, *server, request, flow);
+            return;
+        }
+        let uri = effective_uri(request, &pending.approach);
+        let peer = &pending.peer;
+        match target_set(&self.site, &pending.approach, &uri, peer, flow, permit.route()) {
+            Ok(targets) => self.begin_alone(now, pending, permit, targets),
+            Err(no_route) => {
+                let consult = Some(permit.consult());
+                self.log(LogEvent::NoRoute { consult, cause: no_route.cause });
+                self.answer(now, *server, request, flow, Answer::new(no_route.status));
+            }
+        }
+    }
+
+    fn begin_alone(&mut self, now: Moment, pending: Pending, permit: Permit, targets: TargetSet) {
+        let purpose = if pending.request.method() == Method::Invite {
+            Purpose::Begins(self.begin_call(&pending, &permit))
+        } else {
+            Purpose::Alone
+        };
+        let Pending { server, request, flow, validated, approach, .. } = pending;
+        let plan = self.plan(&request, approach, validated);
+        let authority = Authority::Permit(permit);
+        self.begin(now, server, request, flow, authority, plan, purpose, targets);
+    }
+
+    fn begin_call(&mut self, pending: &Pending, permit: &Permit) -> CallId {
+        let request = &pending.request;
+        let limits = &self.site.routing.limits;
+        let limit = permit.limit_duration().map(|seconds| Duration::from_secs(seconds.into()));
+        let call_id: Arc<[u8]> = request.call_id().into();
+        let call = self.calls.insert(Call {
+            pass: permit.call_pass(),
+            call_id: Arc::clone(&call_id),
+            caller_tag: request.from_tag().unwrap_or_default().into(),
+            caller: Leg::caller(request, pending.flow.reply(), limits.routes_per_leg),
+            dialogs: SmallVec::new(),
+            next_dialog: 0,
+            invite: Some(pending.server),
+            limit: match limit {
+                Some(limit) if limit <= limits.call_age => (limit, EndReason::DurationLimit),
+                _ => (limits.call_age, EndReason::AgeLimit),
+            },
+            limit_timer: None,
+            answered: None,
+            ending: None,
+        });
+        self.outputs.push_back(Output::Call(CallEvent::Started {
+            call,
+            consult: permit.consult(),
+            call_id,
+            caller: pending.peer.name.clone(),
+            zone: pending.peer.zone,
+            source: pending.flow.peer,
+            limit,
+        }));
+        call
+    }
+
+    /// Forwards a request that may pass because its call was admitted.
+    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    pub(crate) fn forward_passed(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: Arc<Message>,
+        flow: Flow,
+        validated: Validated,
+        approach: Approach,
+        dialog: DialogRef,
+    ) {
+        let Some(pass) = self.calls.get(dialog.call).map(|call| call.pass.clone()) else {
+            self.answer(now, server, &request, &flow, Answer::new(481));
+            return;
+        };
+        let authority = Authority::Pass(pass);
+        self.forward_within(now, server, request, flow, validated, approach, dialog, authority);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    fn forward_within(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: Arc<Message>,
+        flow: Flow,
+        validated: Validated,
+        approach: Approach,
+        dialog: DialogRef,
+        authority: Authority,
+    ) {
+        // The call may have ended while the policy thought about it.
+        let Some(call) = self.calls.get_mut(dialog.call) else {
+            self.answer(now, server, &request, &flow, Answer::new(481));
+            return;
+        };
+        if let Some(leg) = call.leg_mut(dialog.side, dialog.dialog) {
+            leg.saw_cseq(request.cseq().number);
+        }
+        let Some(other_side) = call.other_side(dialog.side, dialog.dialog) else {
+            self.answer(now, server, &request, &flow, Answer::new(481));
+            return;
+        };
+        let uri = effective_uri(&request, &approach);
+        let choice = within_call(&self.site, &approach, &uri, other_side);
+        let purpose = match request.method() {
+            Method::Bye => Purpose::Ends(dialog),
+            _ => Purpose::Within(dialog),
+        };
+        let plan = self.plan(&request, approach, validated);
+        let targets = TargetSet::one(choice);
+        self.begin(now, server, request, flow, authority, plan, purpose, targets);
+    }
+
+    pub(crate) fn plan(&self, request: &Message, approach: Approach, validated: Validated) -> Plan {
+        let hops = request.max_forwards().map(|hops| hops.saturating_sub(1));
+        Plan {
+            approach,
+            routing_hash: validated.routing_hash,
+            max_breadth: validated.max_breadth,
+            mark: records_route(request)
+                .then(|| record_route::mark(&self.entropy, request.call_id())),
+            max_forwards: hops.unwrap_or(self.site.routing.limits.max_forwards),
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    fn begin(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: Arc<Message>,
+        flow: Flow,
+        authority: Authority,
+        plan: Plan,
+        purpose: Purpose,
+        targets: TargetSet,
+    ) {
+        let context = ResponseContext {
+            request,
+            flow,
+            authority,
+            plan,
+            purpose,
+            targets,
+            branches: SmallVec::new(),
+            best: BestResponse::default(),
+            final_sent: None,
+            cancelled: false,
+            overloaded: false,
+        };
+        self.contexts.insert(server, context);
+        self.advance(now, server);
+    }
+}

@@ -1,0 +1,92 @@
+//! Responses that we make ourselves: RFC 3261 section 8.2.6.
+
+use bytes::Bytes;
+use sip_message::build::Response;
+use sip_message::{EditError, Message};
+use sip_transaction::{Flow, Moment, TransactionId};
+use smallvec::SmallVec;
+
+use crate::core::ProxyCore;
+use crate::forwarding::stamp;
+
+/// A final or provisional response before it has a tag.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    /// Empty for the standard phrase.
+    pub(crate) phrase: &'a str,
+    pub(crate) headers: SmallVec<[(&'a str, Vec<u8>); 2]>,
+}
+
+impl<'a> Answer<'a> {
+    pub(crate) fn new(status: u16) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    pub(crate) fn phrase(mut self, phrase: &'a str) -> Self {
+        self.phrase = phrase;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'a str, value: impl Into<Vec<u8>>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+impl ProxyCore {
+    /// Answers a server transaction. One that has ended needs no answer.
+    pub(crate) fn answer(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: &Message,
+        flow: &Flow,
+        answer: Answer<'_>,
+    ) {
+        let tag = self.entropy.tag();
+        let status = answer.status;
+        let made = make_answer(request, flow, &answer, &tag)
+            // What a policy wanted to say cannot be written: then without that.
+            .or_else(|_| make_answer(request, flow, &Answer::new(status), &tag));
+        if let Ok(bytes) = made {
+            let _ = self.layer.respond(now, server, status, bytes);
+        }
+    }
+
+    /// Answers 503: a table is full, or we are about to stop.
+    pub(crate) fn answer_busy(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: &Message,
+        flow: &Flow,
+    ) {
+        let seconds = self.site.routing.limits.retry_after_seconds.to_string();
+        let answer = Answer::new(503).header("Retry-After", seconds);
+        self.answer(now, server, request, flow, answer);
+    }
+}
+
+fn make_answer(
+    request: &Message,
+    flow: &Flow,
+    answer: &Answer<'_>,
+    tag: &[u8],
+) -> Result<Bytes, EditError> {
+    let mut response = Response::to(request, answer.status);
+    if !answer.phrase.is_empty() {
+        response = response.phrase(answer.phrase);
+    }
+    // 100 opens no dialog and has no tag: section 8.2.6.2.
+    if answer.status > 100 {
+        response = response.to_tag(tag);
+    }
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
+    }
+    if let Some((received, rport)) = stamp(request, flow) {
+        response = response.stamp_via(received, rport);
+    }
+    response.finish()
+}

@@ -1,0 +1,187 @@
+//! Branches: starting them, and what is done when they fail (RFC 3261 sections 16.6
+//! steps 8 to 11, 16.8 and 16.9).
+
+use std::sync::Arc;
+
+use sip_message::Message;
+use sip_transaction::{Moment, Refused, Timer as Letter, TransactionId};
+
+use crate::best_response::Final;
+use crate::core::ProxyCore;
+use crate::forwarding::{CopyFor, copy};
+use crate::loop_detection;
+use crate::output::{FullTable, LogEvent};
+use crate::response_context::{Branch, Cancelling, Progress, Purpose};
+use crate::targets::Choice;
+use crate::timers::Timer;
+
+impl ProxyCore {
+    /// Goes on with a request whose branches have all ended: to the next targets, or to
+    /// the best response.
+    pub(crate) fn advance(&mut self, now: Moment, server: TransactionId) {
+        while let Some(context) = self.contexts.get_mut(&server) {
+            if context.final_sent.is_some() || context.awaits_branches() {
+                return;
+            }
+            if context.targets.is_empty() {
+                self.send_best(now, server);
+                return;
+            }
+            let breadth = context.plan.max_breadth;
+            let group = context.targets.next_group(breadth);
+            let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
+            let write = size > 1 || context.request.header(sip_message::HeaderKind::MaxBreadth).is_some();
+            for (place, choice) in (0u32..).zip(group) {
+                // Shares add up to the whole: RFC 5393 section 5.3.3.
+                let share = breadth / size + u32::from(place < breadth % size);
+                self.start_branch(now, server, choice, write.then_some(share));
+            }
+        }
+    }
+
+    fn start_branch(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        mut choice: Choice,
+        max_breadth: Option<u32>,
+    ) {
+        let site = Arc::clone(&self.site);
+        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let egress = site
+            .own
+            .listener_for(&choice.destination, choice.egress, choice.zone)
+            .and_then(|id| site.routing.listener(id));
+        let Some(egress) = egress else {
+            let cause = "no listener has the target's transport";
+            self.log(LogEvent::NoRoute { consult: None, cause });
+            self.branch_not_started(server, 503);
+            return;
+        };
+        let branch = loop_detection::branch(self.entropy.unique(), context.plan.routing_hash);
+        let copy_for = CopyFor {
+            uri_host: choice.uri_host.as_deref(),
+            ingress: site.routing.listener(context.flow.listener),
+            egress,
+            branch: &branch,
+            max_breadth,
+        };
+        let made =
+            copy(&context.request, &context.flow, &context.authority, &context.plan, copy_for);
+        choice.destination.listener = Some(egress.id);
+        // What a policy adds can make a message that nobody would accept.
+        let made = made.ok().and_then(|bytes| {
+            let message = Message::parse_datagram(bytes.clone(), &self.message_limits).ok()?;
+            Some((bytes, message))
+        });
+        let Some((bytes, message)) = made else {
+            let cause = "the edited request exceeds the limits of a message";
+            self.log(LogEvent::NoRoute { consult: None, cause });
+            self.branch_not_started(server, 500);
+            return;
+        };
+        match self.layer.request(now, message, choice.destination.clone()) {
+            Ok(client) => {
+                let timer = context.is_invite().then(|| {
+                    let at = now + self.layer.timers().duration(Letter::C);
+                    self.timers.set(at, Timer::C(client))
+                });
+                self.branches.insert(client, (server, context.branches.len()));
+                context.branches.push(Branch {
+                    client,
+                    destination: choice.destination,
+                    peer: choice.peer,
+                    sent: bytes,
+                    progress: Progress::Calling,
+                    cancelling: Cancelling::No,
+                    timed_out: false,
+                    timer,
+                });
+            }
+            Err(Refused::TableFull) => {
+                context.overloaded = true;
+                self.log(LogEvent::Full(FullTable::ClientTransactions));
+                self.branch_not_started(server, 503);
+            }
+            Err(_) => self.branch_not_started(server, 500),
+        }
+    }
+
+    fn branch_not_started(&mut self, server: TransactionId, status: u16) {
+        if let Some(context) = self.contexts.get_mut(&server) {
+            context.best.offer(status, Final::Made(status), 0);
+        }
+    }
+
+    /// A client transaction timed out (408) or could not send (503).
+    pub(crate) fn client_failed(&mut self, now: Moment, client: TransactionId, status: u16) {
+        if let Some((server, index)) = self.branches.get(&client).copied() {
+            self.branch_failed(now, server, index, status, Final::Made(status));
+        }
+    }
+
+    /// A branch ended without success.
+    pub(crate) fn branch_failed(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        index: usize,
+        status: u16,
+        response: Final,
+    ) {
+        let challenges_limit = self.site.routing.limits.challenges_per_response;
+        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let cancelled = context.cancelled;
+        let Some(branch) = context.finish(index) else { return };
+        let target = branch.destination.address;
+        self.timers.stop(branch.timer.take());
+        let (status, response) = match (status, &response) {
+            // Nobody cancelled but Timer C: to the caller that is a timeout.
+            (487, _) if branch.timed_out && !cancelled => (408, Final::Made(408)),
+            // Whoever cancelled wants to hear of that.
+            (408, Final::Made(_)) if cancelled => (487, Final::Made(487)),
+            _ => (status, response),
+        };
+        context.best.offer(status, response, challenges_limit);
+        if !context.targets.is_empty() {
+            if context.targets.fails_over(status) {
+                self.log(LogEvent::Failover { target, status });
+            } else {
+                context.targets.clear();
+            }
+        }
+        if status >= 600 {
+            // Section 16.7 step 5: nobody else needs to be asked.
+            self.cancel_branches(now, server);
+        }
+        self.advance(now, server);
+    }
+
+    /// A transaction is gone, and with it what was kept for it.
+    pub(crate) fn transaction_ended(&mut self, now: Moment, id: TransactionId) {
+        if id.is_client() {
+            self.client_failed(now, id, 503);
+            self.branches.remove(&id);
+            return;
+        }
+        if let Some(pending) = self.consults.take_by_server(id) {
+            self.timers.stop(pending.deadline);
+        }
+        if !self.contexts.contains_key(&id) {
+            return;
+        }
+        // Those who still ring do so for nobody.
+        self.cancel_branches(now, id);
+        let Some(context) = self.contexts.remove(&id) else { return };
+        for branch in context.branches {
+            self.timers.stop(branch.timer);
+            self.branches.remove(&branch.client);
+            if branch.progress == Progress::Calling {
+                self.layer.terminate(branch.client);
+            }
+        }
+        if let (Purpose::Begins(call), None) = (context.purpose, context.final_sent) {
+            self.close_call(now, call, crate::output::EndReason::CallerGone);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! How calls are answered and end: by their own BYE, or by one that we send to both
+//! sides when their time is up or the host asks for it (RFC 3261 section 15).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{CallPass, DialogState};
+use sip_message::build::RequestBuilder;
+use sip_message::{Message, Uri};
+use sip_transaction::{Flow, Moment};
+use smallvec::SmallVec;
+
+use crate::authority::Authority;
+use crate::calls::DialogRef;
+use crate::core::ProxyCore;
+use crate::dialog::{Call, Leg, Side};
+use crate::forwarding::{self, CopyFor, Plan, effective_uri};
+use crate::loop_detection;
+use crate::output::{CallEvent, CallId, EndReason, LogEvent, Output};
+use crate::routing::{Site, approach, literal, within_call};
+use crate::timers::Timer;
+
+impl ProxyCore {
+    /// Ends an admitted call: a call that still rings is cancelled, an answered one gets
+    /// a BYE towards both sides, whose responses stay with us. False if there is no such
+    /// call.
+    pub fn end_call(&mut self, now: Moment, call: CallId, reason: EndReason) -> bool {
+        let Some(known) = self.calls.get_mut(call) else { return false };
+        match known.invite {
+            Some(server) => {
+                known.ending = Some(reason);
+                self.cancel_request(now, server);
+            }
+            None => self.hang_up(now, call, reason),
+        }
+        self.settle_events(now, None);
+        true
+    }
+
+    /// The calls that have been admitted and not ended, in no order.
+    pub fn calls(&self) -> impl Iterator<Item = CallId> {
+        self.calls.ids()
+    }
+
+    pub(crate) fn call_limit_reached(&mut self, now: Moment, call: CallId) {
+        let reason = self.calls.get_mut(call).map(|call| {
+            call.limit_timer = None;
+            call.limit.1
+        });
+        if let Some(reason) = reason {
+            self.end_call(now, call, reason);
+        }
+    }
+
+    pub(crate) fn call_answered(&mut self, now: Moment, id: CallId, callee: Option<Arc<str>>) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        call.invite = None;
+        call.answered = Some(now);
+        call.limit_timer = Some(self.timers.set(now + call.limit.0, Timer::CallLimit(id)));
+        let ending = call.ending;
+        self.outputs.push_back(Output::Call(CallEvent::Answered { call: id, callee }));
+        if let Some(reason) = ending {
+            self.hang_up(now, id, reason);
+        }
+    }
+
+    pub(crate) fn call_refused(&mut self, now: Moment, id: CallId, status: u16, cancelled: bool) {
+        let ending = self.calls.get(id).and_then(|call| call.ending);
+        let reason = ending.unwrap_or(match status {
+            487 if cancelled => EndReason::Cancelled,
+            408 => EndReason::TimedOut,
+            status => EndReason::Refused { status },
+        });
+        self.close_call(now, id, reason);
+    }
+
+    /// A BYE was answered.
+    pub(crate) fn dialog_ended(&mut self, now: Moment, dialog: DialogRef) {
+        let Some(call) = self.calls.get_mut(dialog.call) else { return };
+        call.dialogs.retain(|known| known.serial != dialog.dialog);
+        let confirmed = call.dialogs.iter().any(|known| known.state == DialogState::Confirmed);
+        if call.invite.is_none() && !confirmed {
+            self.close_call(now, dialog.call, EndReason::Bye);
+        }
+    }
+
+    /// Forgets a call and says so.
+    pub(crate) fn close_call(&mut self, now: Moment, id: CallId, reason: EndReason) {
+        let Some(call) = self.calls.remove(id) else { return };
+        self.timers.stop(call.limit_timer);
+        let lasted = call.answered.map(|answered| now - answered);
+        self.outputs.push_back(Output::Call(CallEvent::Ended { call: id, reason, lasted }));
+    }
+
+    /// A 2xx to a request within a dialog that may bring new Contacts: section 12.2.
+    pub(crate) fn refresh_targets(
+        &mut self,
+        dialog: DialogRef,
+        request: &Message,
+        flow: &Flow,
+        response: &Message,
+    ) {
+        let Some(call) = self.calls.get_mut(dialog.call) else { return };
+        if let Some(sender) = call.leg_mut(dialog.side, dialog.dialog) {
+            sender.refresh(request);
+            sender.destination = flow.reply();
+        }
+        let other = match dialog.side {
+            Side::Caller => Side::Callee,
+            Side::Callee => Side::Caller,
+        };
+        if let Some(receiver) = call.leg_mut(other, dialog.dialog) {
+            receiver.refresh(response);
+        }
+    }
+
+    /// A policy may shorten a call by its decision on a later request, never lengthen it.
+    pub(crate) fn shorten_call(&mut self, now: Moment, id: CallId, limit: Option<Duration>) {
+        let Some(call) = self.calls.get_mut(id) else { return };
+        let (Some(limit), Some(answered)) = (limit, call.answered) else { return };
+        let total = (now - answered) + limit;
+        if total < call.limit.0 {
+            call.limit = (total, EndReason::DurationLimit);
+            self.timers.stop(call.limit_timer.take());
+            call.limit_timer = Some(self.timers.set(now + limit, Timer::CallLimit(id)));
+        }
+    }
+
+    fn hang_up(&mut self, now: Moment, id: CallId, reason: EndReason) {
+        let Some(call) = self.calls.get(id) else { return };
+        let byes: SmallVec<[_; 2]> = call
+            .dialogs
+            .iter()
+            .filter(|dialog| dialog.state == DialogState::Confirmed)
+            .flat_map(|dialog| {
+                [(call, &call.caller, &dialog.callee), (call, &dialog.callee, &call.caller)]
+            })
+            .filter_map(|(call, from, to)| {
+                let branch = loop_detection::branch(self.entropy.unique(), 0);
+                bye(&self.site, call, from, to, &branch)
+            })
+            .collect();
+        for (bytes, destination) in byes {
+            // If there is no room for a transaction, the BYE is sent once.
+            let begun = Message::parse_datagram(bytes.clone(), &self.message_limits)
+                .is_ok_and(|bye| self.layer.request(now, bye, destination.clone()).is_ok());
+            if !begun {
+                self.layer.transmit_stateless(destination, bytes);
+            }
+        }
+        self.close_call(now, id, reason);
+    }
+
+    /// An ACK for a 2xx passes, without a transaction (section 16.11), if it belongs to
+    /// an admitted call; any other is dropped.
+    pub(crate) fn handle_ack(&mut self, ack: &Message, flow: &Flow) {
+        let dialog = ack.to_tag().and_then(|to_tag| {
+            self.calls.find(ack.call_id(), ack.from_tag().unwrap_or_default(), to_tag)
+        });
+        let pass = dialog.and_then(|dialog| {
+            Some((dialog, self.calls.get(dialog.call)?.pass.clone()))
+        });
+        let Some((dialog, pass)) = pass else {
+            let cause = "ACK outside any admitted call";
+            self.log(LogEvent::Dropped { cause, source: flow.peer });
+            return;
+        };
+        if ack.max_forwards() == Some(0) {
+            self.log(LogEvent::Dropped { cause: "ACK without hops left", source: flow.peer });
+            return;
+        }
+        self.forward_ack(&pass, dialog, ack, flow);
+    }
+
+    fn forward_ack(&mut self, pass: &CallPass, dialog: DialogRef, ack: &Message, flow: &Flow) {
+        let site = Arc::clone(&self.site);
+        let approach = approach(&site, &self.entropy, ack, flow);
+        let other = self.calls.get(dialog.call);
+        let Some(other) = other.and_then(|call| call.other_side(dialog.side, dialog.dialog)) else {
+            return;
+        };
+        let uri = effective_uri(ack, &approach);
+        let choice = within_call(&site, &approach, &uri, other);
+        let Some(egress) = site
+            .own
+            .listener_for(&choice.destination, choice.egress, choice.zone)
+            .and_then(|id| site.routing.listener(id))
+        else {
+            let cause = "no listener for the ACK's transport";
+            self.log(LogEvent::NoRoute { consult: None, cause });
+            return;
+        };
+        // A repeated ACK must have the same branch again: section 16.11.
+        let via = ack.top_via();
+        let mut hash = self.entropy.hash_fields();
+        hash.field(b"ACK").field(via.raw).field(ack.call_id());
+        let branch = loop_detection::branch(std::hash::Hasher::finish(&hash), 0);
+        let hops = ack.max_forwards().map(|hops| hops.saturating_sub(1));
+        let plan = Plan {
+            approach,
+            routing_hash: 0,
+            max_breadth: 1,
+            mark: None,
+            max_forwards: hops.unwrap_or(site.routing.limits.max_forwards),
+        };
+        let copy_for =
+            CopyFor { uri_host: None, ingress: None, egress, branch: &branch, max_breadth: None };
+        let authority = Authority::Pass(pass.clone());
+        let Ok(bytes) = forwarding::copy(ack, flow, &authority, &plan, copy_for) else { return };
+        let mut destination = choice.destination;
+        destination.listener = Some(egress.id);
+        self.layer.transmit_stateless(destination, bytes);
+    }
+}
+
+/// CSeq is below 2^31: section 8.1.1.5.
+const MAX_CSEQ: u32 = (1 << 31) - 1;
+
+/// A BYE from one end of a dialog to the other, as that end would send it: sections
+/// 12.2.1.1 and 15.1.1.
+fn bye(
+    site: &Site,
+    call: &Call,
+    from: &Leg,
+    to: &Leg,
+    branch: &[u8],
+) -> Option<(bytes::Bytes, sip_transaction::Destination)> {
+    let target = Uri::parse(&to.remote_target).ok()?;
+    let bracketed_target = [b"<", target.raw, b">"].concat();
+    let mut routes: SmallVec<[&[u8]; 4]> = to.routes.iter().map(|route| &**route).collect();
+    let first = routes.first().and_then(|route| Uri::parse(without_brackets(route)).ok());
+    let request_uri = match first {
+        Some(first) if !first.is_lr() => {
+            // A strict router: it takes the place of the remote target, which goes last.
+            routes.remove(0);
+            routes.push(&bracketed_target);
+            first
+        }
+        _ => target,
+    };
+    let hop = first.unwrap_or(target);
+    let mut destination = literal(&site.routing, &hop, Some(&to.destination))
+        .unwrap_or_else(|| to.destination.clone());
+    let egress = site.own.listener_for(&destination, to.destination.listener, None)?;
+    let egress = site.routing.listener(egress)?;
+    destination.listener = Some(egress.id);
+    let cseq = from.cseq.map_or(1, |highest| highest.saturating_add(1).min(MAX_CSEQ));
+    let mut builder = RequestBuilder::new("BYE", request_uri.raw)
+        .via(forwarding::via(egress, branch))
+        .from(&from.party)
+        .to(&to.party)
+        .call_id(&call.call_id)
+        .cseq(cseq);
+    for route in routes {
+        builder = builder.route(route);
+    }
+    Some((builder.finish().ok()?, destination))
+}
+
+fn without_brackets(route: &[u8]) -> &[u8] {
+    route.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(route)
+}

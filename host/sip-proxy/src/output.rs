@@ -1,0 +1,231 @@
+//! What leaves the proxy core: bytes to send, questions to the policy, and what
+//! became of calls.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{ConsultId, RequestFacts, Zone};
+use sip_transaction::Transmit;
+
+/// One thing for the driver to do.
+#[derive(Debug)]
+pub enum Output {
+    /// Send these bytes.
+    Transmit(Transmit),
+    /// Ask the policy, and bring the answer by
+    /// [`ProxyCore::handle_conclusion`](crate::ProxyCore::handle_conclusion)
+    /// before the consult deadline. `facts.offer` is left empty here: the driver
+    /// fills it from the body, because this crate reads no SDP.
+    Consult {
+        /// The question's name.
+        id: ConsultId,
+        /// What the policy may know.
+        facts: RequestFacts,
+    },
+    /// Something happened to a call.
+    Call(CallEvent),
+    /// Something the operator may want to read.
+    Log(LogEvent),
+}
+
+/// Names an admitted call within one core. Never reused while the core lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub(crate) u64);
+
+impl CallId {
+    /// The number, for logs and for an operator who wants to end the call.
+    pub const fn as_u64(self) -> u64 {
+        self.0
+    }
+
+    /// The call with this number, as [`CallId::as_u64`] gave it.
+    pub const fn from_u64(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+/// The life of an admitted call. `Started` comes first, `Ended` last, each
+/// exactly once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallEvent {
+    /// The INVITE was admitted.
+    Started {
+        /// The call.
+        call: CallId,
+        /// The consult that admitted it.
+        consult: ConsultId,
+        /// Call-ID as the caller wrote it.
+        call_id: Arc<[u8]>,
+        /// Peer that calls, if its source is known.
+        caller: Option<Arc<str>>,
+        /// Side that the call comes from.
+        zone: Zone,
+        /// Source address of the INVITE.
+        source: SocketAddr,
+        /// The longest that a policy lets it last after the answer.
+        limit: Option<Duration>,
+    },
+    /// A 2xx has been forwarded.
+    Answered {
+        /// The call.
+        call: CallId,
+        /// Peer that answered, if it is a configured one.
+        callee: Option<Arc<str>>,
+    },
+    /// It is over.
+    Ended {
+        /// The call.
+        call: CallId,
+        /// How it ended.
+        reason: EndReason,
+        /// Time from the answer to the end; none if it was never answered.
+        lasted: Option<Duration>,
+    },
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// One side sent BYE.
+    Bye,
+    /// The caller cancelled before the answer.
+    Cancelled,
+    /// A final response other than 2xx.
+    Refused {
+        /// Its status, 300 to 699.
+        status: u16,
+    },
+    /// Nobody answered in time.
+    TimedOut,
+    /// The caller's transaction ended without a final response.
+    CallerGone,
+    /// The policy's `limit-duration` is over.
+    DurationLimit,
+    /// Older than `call_age`.
+    AgeLimit,
+    /// The operator or the driver ended it.
+    Operator,
+}
+
+impl EndReason {
+    /// One word for logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Bye => "bye",
+            Self::Cancelled => "cancelled",
+            Self::Refused { .. } => "refused",
+            Self::TimedOut => "timed-out",
+            Self::CallerGone => "caller-gone",
+            Self::DurationLimit => "duration-limit",
+            Self::AgeLimit => "age-limit",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// A table with a ceiling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FullTable {
+    /// `pending_consults`.
+    PendingConsults,
+    /// `contexts`.
+    Contexts,
+    /// `calls`.
+    Calls,
+    /// The transaction layer's client transactions.
+    ClientTransactions,
+}
+
+impl FullTable {
+    /// The limit's config key.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PendingConsults => "pending_consults",
+            Self::Contexts => "contexts",
+            Self::Calls => "calls",
+            Self::ClientTransactions => "client_transactions",
+        }
+    }
+}
+
+/// What is worth a line in the operator's log. Decisions of the policy are not
+/// here: whoever concluded them logs them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LogEvent {
+    /// A request was answered before any policy saw it.
+    Rejected {
+        /// The status sent.
+        status: u16,
+        /// Why.
+        cause: &'static str,
+        /// Where it came from.
+        source: SocketAddr,
+    },
+    /// A policy did not answer before its deadline; the request was denied.
+    ConsultLate {
+        /// The question.
+        consult: ConsultId,
+    },
+    /// An answer came to a question that is no longer asked.
+    ConclusionIgnored {
+        /// The question it names.
+        consult: ConsultId,
+    },
+    /// A table reached its ceiling; the request was answered with 503.
+    Full(FullTable),
+    /// An admitted request could not be routed.
+    NoRoute {
+        /// The question that admitted it, if one was asked.
+        consult: Option<ConsultId>,
+        /// Why not.
+        cause: &'static str,
+    },
+    /// A target did not answer, could not be reached, or said that it is down,
+    /// and the next one was tried.
+    Failover {
+        /// The target that failed.
+        target: SocketAddr,
+        /// Its status, 408 for a timeout and 503 for a transport failure.
+        status: u16,
+    },
+    /// A message was dropped without an answer.
+    Dropped {
+        /// Why.
+        cause: &'static str,
+        /// Where it came from.
+        source: SocketAddr,
+    },
+}
+
+/// How full the tables are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Server transactions of the layer below.
+    pub server_transactions: usize,
+    /// Client transactions of the layer below.
+    pub client_transactions: usize,
+    /// Requests that await their policy.
+    pub pending_consults: usize,
+    /// Requests that are being forwarded or were, until their transaction ends.
+    pub contexts: usize,
+    /// Admitted calls.
+    pub calls: usize,
+    /// Dropped requests whose retransmissions are remembered.
+    pub silenced: usize,
+    /// Timers that are set.
+    pub timers: usize,
+}
+
+impl Figures {
+    /// Whether nothing is going on and nothing is remembered.
+    pub const fn at_rest(&self) -> bool {
+        self.server_transactions == 0
+            && self.client_transactions == 0
+            && self.pending_consults == 0
+            && self.contexts == 0
+            && self.calls == 0
+            && self.silenced == 0
+            && self.timers == 0
+    }
+}

@@ -1,0 +1,150 @@
+//! A new request, from its validation to the question to the policy: RFC 3261 section
+//! 16.3, and 16.2 for the 100 (Trying).
+
+use std::sync::Arc;
+
+use policy::{Certificate, DialogState, Peer, RequestFacts};
+use sip_message::{Anomalies, Message, Method};
+use sip_transaction::{Flow, Moment, TransactionId};
+
+use crate::answers::Answer;
+use crate::calls::DialogRef;
+use crate::classify::classify;
+use crate::consults::Pending;
+use crate::core::ProxyCore;
+use crate::forwarding::via_differs;
+use crate::output::{FullTable, LogEvent, Output};
+use crate::routing::{Approach, approach};
+use crate::silence::Silenced;
+use crate::timers::Timer;
+use crate::validation::{Invalid, Validated, validate};
+
+impl ProxyCore {
+    pub(crate) fn handle_request(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: Arc<Message>,
+        flow: Flow,
+        certificate: Option<Arc<Certificate>>,
+    ) {
+        if self.is_silenced(&request, &flow) {
+            self.layer.terminate(server);
+            return;
+        }
+        let site = Arc::clone(&self.site);
+        let peer = classify(&site.routing, &flow, certificate);
+        let limits = &site.routing.limits;
+        let validated = match validate(&request, &peer, &site.own, &self.entropy, limits) {
+            Ok(validated) => validated,
+            Err(invalid) => return self.reject_invalid(now, server, &request, &flow, &invalid),
+        };
+        let dialog = request.to_tag().and_then(|to_tag| {
+            let from_tag = request.from_tag().unwrap_or_default();
+            self.calls.find(request.call_id(), from_tag, to_tag)
+        });
+        let approach = approach(&site, &self.entropy, &request, &flow);
+        match (request.method(), dialog) {
+            (Method::Bye | Method::Prack, Some(dialog)) => {
+                self.forward_passed(now, server, request, flow, validated, approach, dialog);
+            }
+            (Method::Bye | Method::Prack, None) => {
+                self.reject(now, server, &request, &flow, Answer::new(481), "no admitted call");
+            }
+            (_, None) if self.draining => {
+                self.answer_busy(now, server, &request, &flow);
+                self.log(LogEvent::Rejected { status: 503, cause: "draining", source: flow.peer });
+            }
+            _ => self.consult(now, server, request, flow, peer, validated, approach, dialog),
+        }
+    }
+
+    fn is_silenced(&self, request: &Message, flow: &Flow) -> bool {
+        !self.silenced.is_empty()
+            && self.silenced.contains(Silenced::fingerprint(&self.entropy, request, flow))
+    }
+
+    fn reject_invalid(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: &Message,
+        flow: &Flow,
+        invalid: &Invalid,
+    ) {
+        let mut answer = Answer::new(invalid.status()).phrase(invalid.phrase());
+        if let Invalid::Extension(tags) = invalid {
+            answer = answer.header("Unsupported", tags.clone());
+        }
+        self.reject(now, server, request, flow, answer, invalid.phrase());
+    }
+
+    fn reject(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: &Message,
+        flow: &Flow,
+        answer: Answer<'_>,
+        cause: &'static str,
+    ) {
+        self.log(LogEvent::Rejected { status: answer.status, cause, source: flow.peer });
+        self.answer(now, server, request, flow, answer);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    fn consult(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        request: Arc<Message>,
+        flow: Flow,
+        peer: Peer,
+        validated: Validated,
+        approach: Approach,
+        dialog: Option<DialogRef>,
+    ) {
+        let routing = &self.site.routing;
+        if self.consults.len() >= routing.limits.pending_consults {
+            self.log(LogEvent::Full(FullTable::PendingConsults));
+            self.answer_busy(now, server, &request, &flow);
+            return;
+        }
+        let deadline = now + routing.timers.consult_deadline;
+        let id = self.consults.next_id();
+        let deadline = self.timers.set(deadline, Timer::Consult(id));
+        let for_us = request.method() == Method::Options
+            && (validated.last_hop || (dialog.is_none() && approach.ends_here));
+        let mut facts = RequestFacts::new(Arc::clone(&request), peer.clone());
+        facts.dialog = dialog.map_or(DialogState::None, |dialog| dialog.state);
+        if via_differs(&request, &flow) {
+            facts.anomalies.insert(Anomalies::VIA_MISMATCH);
+        }
+        let trying_sent = request.method() != Method::Invite;
+        let pending = Pending {
+            server,
+            request,
+            flow,
+            peer,
+            validated,
+            approach,
+            dialog,
+            for_us,
+            asked: now,
+            deadline: Some(deadline),
+            trying_sent,
+        };
+        self.consults.insert(id, pending);
+        self.outputs.push_back(Output::Consult { id, facts });
+    }
+
+    /// Sends 100 (Trying) for every INVITE whose policy has not answered yet.
+    pub(crate) fn send_due_trying(&mut self) {
+        while let Some(pending) = self.consults.next_trying() {
+            pending.trying_sent = true;
+            let (server, request) = (pending.server, Arc::clone(&pending.request));
+            let (flow, asked) = (pending.flow.clone(), pending.asked);
+            self.answer(asked, server, &request, &flow, Answer::new(100));
+        }
+    }
+}
