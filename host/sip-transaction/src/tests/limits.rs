@@ -22,10 +22,7 @@ fn the_request_above_the_server_limit_gets_503_and_no_transaction() {
     assert_eq!(refusal.transaction, None);
     let refusal = parse(refusal.bytes);
     assert_eq!(refusal.status(), Some(503));
-    assert_eq!(
-        refusal.header_named(b"Retry-After"),
-        Some(&b"10"[..])
-    );
+    assert_eq!(refusal.header_named(b"Retry-After"), Some(&b"10"[..]));
     assert_eq!(refusal.call_id(), b"call-three@192.0.2.1");
     assert!(stage.events().is_empty());
     assert_eq!(
