@@ -1,0 +1,115 @@
+//! The client's side of digest authentication: RFC 7616, with MD5 for older proxies.
+
+use anyhow::{Context, Result, bail};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+/// An answer to a challenge.
+pub(crate) struct Answer {
+    /// The value of Proxy-Authorization.
+    pub(crate) value: String,
+    /// The algorithm that was chosen.
+    pub(crate) algorithm: &'static str,
+}
+
+type Hash = fn(&str) -> String;
+
+/// Algorithms that we know, best first.
+const KNOWN: [(&str, Hash); 2] = [
+    ("SHA-256", |text| hex::encode(Sha256::digest(text))),
+    ("MD5", |text| hex::encode(Md5::digest(text))),
+];
+
+/// Answer the best of the challenges for a request with this method and URI.
+pub(crate) fn answer(
+    offers: &[&str],
+    user: &str,
+    password: &str,
+    method: &str,
+    uri: &str,
+) -> Result<Answer> {
+    for (algorithm, hash) in KNOWN {
+        for offer in offers {
+            // A challenge that names no algorithm means MD5.
+            if parameter(offer, "algorithm")
+                .unwrap_or("MD5")
+                .eq_ignore_ascii_case(algorithm)
+            {
+                let value = respond(offer, algorithm, hash, [user, password, method, uri])?;
+                return Ok(Answer { value, algorithm });
+            }
+        }
+    }
+    bail!("no algorithm that we know is offered: {offers:?}")
+}
+
+fn respond(offer: &str, algorithm: &str, hash: Hash, request: [&str; 4]) -> Result<String> {
+    let [user, password, method, uri] = request;
+    let realm = parameter(offer, "realm").context("the challenge has no realm")?;
+    let nonce = parameter(offer, "nonce").context("the challenge has no nonce")?;
+    let (count, client_nonce) = ("00000001", "ZGVtbw");
+    let secret = hash(&format!("{user}:{realm}:{password}"));
+    let subject = hash(&format!("{method}:{uri}"));
+    let response = hash(&format!(
+        "{secret}:{nonce}:{count}:{client_nonce}:auth:{subject}"
+    ));
+    let opaque =
+        parameter(offer, "opaque").map_or_else(String::new, |it| format!(", opaque=\"{it}\""));
+    Ok(format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", \
+         algorithm={algorithm}, qop=auth, nc={count}, cnonce=\"{client_nonce}\"{opaque}"
+    ))
+}
+
+/// One parameter of a challenge, without its quotes.
+fn parameter<'a>(offer: &'a str, name: &str) -> Option<&'a str> {
+    let parameters = offer.trim().strip_prefix("Digest ")?;
+    let mut inside = false;
+    let split = |it: char| {
+        inside ^= it == '"';
+        it == ',' && !inside
+    };
+    parameters.split(split).find_map(|part| {
+        let (its_name, value) = part.trim().split_once('=')?;
+        its_name
+            .eq_ignore_ascii_case(name)
+            .then(|| value.trim_matches('"'))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str =
+        "Digest realm=\"a, b\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256, opaque=\"o\"";
+
+    #[test]
+    fn commas_inside_quotes_do_not_split() {
+        assert_eq!(parameter(OFFER, "realm"), Some("a, b"));
+        assert_eq!(parameter(OFFER, "algorithm"), Some("SHA-256"));
+        assert_eq!(parameter(OFFER, "stale"), None);
+    }
+
+    #[test]
+    fn the_better_algorithm_is_chosen() {
+        let md5 = "Digest realm=\"r\", nonce=\"n\", algorithm=MD5";
+        let chosen = answer(&[md5, OFFER], "u", "p", "INVITE", "sip:a").expect("an answer");
+        assert_eq!(chosen.algorithm, "SHA-256");
+        let unknown = "Digest realm=\"r\", nonce=\"n\", algorithm=NEW";
+        assert!(answer(&[unknown], "u", "p", "INVITE", "sip:a").is_err());
+    }
+
+    #[test]
+    fn the_response_is_that_of_rfc_7616_section_3_4_1() {
+        let offer = "Digest realm=\"r\", nonce=\"n\", algorithm=MD5";
+        let answer = answer(&[offer], "u", "p", "INVITE", "sip:a").expect("an answer");
+        let hash = |text: &str| hex::encode(Md5::digest(text));
+        let wanted = hash(&format!(
+            "{}:n:00000001:ZGVtbw:auth:{}",
+            hash("u:r:p"),
+            hash("INVITE:sip:a")
+        ));
+        assert!(answer.value.contains(&format!("response=\"{wanted}\"")));
+    }
+}
