@@ -72,7 +72,10 @@ impl Admission {
         }
         counts.per_peer.insert(key, of_peer + 1);
         counts.inbound += 1;
-        Ok(Slot { admission: Arc::clone(self), peer: Some(key) })
+        Ok(Slot {
+            admission: Arc::clone(self),
+            peer: Some(key),
+        })
     }
 
     pub(crate) fn admit_outbound(
@@ -84,7 +87,10 @@ impl Admission {
             return Err(Refusal::Outbound);
         }
         counts.outbound += 1;
-        Ok(Slot { admission: Arc::clone(self), peer: None })
+        Ok(Slot {
+            admission: Arc::clone(self),
+            peer: None,
+        })
     }
 
     /// Open connections: accepted, and opened by us.
@@ -116,7 +122,12 @@ mod tests {
     use super::*;
 
     fn limits(inbound: usize, per_peer: usize, outbound: usize) -> ConnectionLimits {
-        ConnectionLimits { inbound, per_peer, outbound, ..ConnectionLimits::default() }
+        ConnectionLimits {
+            inbound,
+            per_peer,
+            outbound,
+            ..ConnectionLimits::default()
+        }
     }
 
     fn address(text: &str) -> IpAddr {
@@ -128,7 +139,9 @@ mod tests {
         let admission = Arc::new(Admission::default());
         let limits = limits(10, 2, 1);
         let first = admission.admit(address("192.0.2.1"), &limits).unwrap();
-        let _second = admission.admit(address("::ffff:192.0.2.1"), &limits).unwrap();
+        let _second = admission
+            .admit(address("::ffff:192.0.2.1"), &limits)
+            .unwrap();
         let third = admission.admit(address("192.0.2.1"), &limits);
         assert_eq!(third.unwrap_err(), Refusal::PerPeer);
         let _other = admission.admit(address("192.0.2.2"), &limits).unwrap();
@@ -156,7 +169,10 @@ mod tests {
             Refusal::Inbound
         );
         let outbound = admission.admit_outbound(&limits).unwrap();
-        assert_eq!(admission.admit_outbound(&limits).unwrap_err(), Refusal::Outbound);
+        assert_eq!(
+            admission.admit_outbound(&limits).unwrap_err(),
+            Refusal::Outbound
+        );
         assert_eq!(admission.open(), (1, 1));
         drop((inbound, outbound));
         assert_eq!(admission.open(), (0, 0));

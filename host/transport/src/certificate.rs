@@ -39,7 +39,8 @@ impl PeerCertificate {
         self.names.iter().any(|name| {
             let name = match name.split_once(':') {
                 Some((scheme, host))
-                    if scheme.eq_ignore_ascii_case("sip") || scheme.eq_ignore_ascii_case("sips") =>
+                    if scheme.eq_ignore_ascii_case("sip")
+                        || scheme.eq_ignore_ascii_case("sips") =>
                 {
                     host
                 }
@@ -99,7 +100,9 @@ fn alternative_names<'a>(
 /// Names with control or other strange characters are no names: the well-known
 /// `trusted.example\0.evil.example` must not reach a policy.
 fn is_plain(name: &str) -> bool {
-    !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())
+    !name.is_empty()
+        && name.len() <= NAME_BYTES_MAX
+        && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -117,8 +120,12 @@ mod tests {
     #[test]
     fn alternative_names_hide_the_common_name() {
         let mut params = CertificateParams::new(vec!["pbx.example".into()]).unwrap();
-        params.subject_alt_names.push(SanType::URI("sip:example.com".try_into().unwrap()));
-        params.distinguished_name.push(DnType::CommonName, "cn.example");
+        params
+            .subject_alt_names
+            .push(SanType::URI("sip:example.com".try_into().unwrap()));
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "cn.example");
         let read = certificate(params);
         assert_eq!(read.names, ["pbx.example", "sip:example.com"]);
         assert_eq!(read.fingerprint.len(), 64);
@@ -131,7 +138,9 @@ mod tests {
     fn the_common_name_serves_without_alternatives() {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, "cn.example");
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "cn.example");
         assert_eq!(certificate(params).names, ["cn.example"]);
     }
 

@@ -113,6 +113,10 @@ pub struct DatagramLimits {
 
 impl Default for DatagramLimits {
     fn default() -> Self {
-        DatagramLimits { send_queue: 1_024, receive_buffer: 4 << 20, send_buffer: 1 << 20 }
+        DatagramLimits {
+            send_queue: 1_024,
+            receive_buffer: 4 << 20,
+            send_buffer: 1 << 20,
+        }
     }
 }

@@ -41,7 +41,15 @@ pub(crate) struct Dial {
 impl Dial {
     /// Connects and runs the connection to its end.
     pub(crate) async fn run(self) {
-        let Dial { handle, mut queue, from, limits, core, inbox, slot } = self;
+        let Dial {
+            handle,
+            mut queue,
+            from,
+            limits,
+            core,
+            inbox,
+            slot,
+        } = self;
         let _slot = slot;
         let _entry = core.entry(&handle);
         let opened = tokio::select! {
@@ -57,7 +65,13 @@ impl Dial {
             }
         };
         core.counters.connected.increment();
-        let connection = Connection { handle, local, limits, core: Rc::clone(&core), inbox };
+        let connection = Connection {
+            handle,
+            local,
+            limits,
+            core: Rc::clone(&core),
+            inbox,
+        };
         match stream {
             Opened::Tcp(stream) => {
                 let (reader, writer) = stream.into_split();
@@ -82,16 +96,22 @@ async fn open(
     limits: &ConnectionLimits,
     core: &WorkerCore,
 ) -> Result<(Opened, SocketAddr), SendError> {
-    let stream = connect(handle.opening.peer, from, limits).await.inspect_err(|_| {
-        core.counters.connect_failures.increment();
-    })?;
-    let local = stream.local_addr().map_err(|error| SendError::Connect(error.kind()))?;
+    let stream = connect(handle.opening.peer, from, limits)
+        .await
+        .inspect_err(|_| {
+            core.counters.connect_failures.increment();
+        })?;
+    let local = stream
+        .local_addr()
+        .map_err(|error| SendError::Connect(error.kind()))?;
     if handle.opening.transport != Transport::Tls {
         return Ok((Opened::Tcp(stream), local));
     }
-    let stream = handshake(handle, stream, limits, core).await.inspect_err(|_| {
-        core.counters.handshake_failures.increment();
-    })?;
+    let stream = handshake(handle, stream, limits, core)
+        .await
+        .inspect_err(|_| {
+            core.counters.handshake_failures.increment();
+        })?;
     Ok((Opened::Tls(Box::new(stream)), local))
 }
 
@@ -116,14 +136,23 @@ async fn handshake(
     limits: &ConnectionLimits,
     core: &WorkerCore,
 ) -> Result<TlsStream<TcpStream>, SendError> {
-    let tls = core.shared.config().outbound_tls.clone().ok_or(SendError::NoOutboundTls)?;
+    let tls = core
+        .shared
+        .config()
+        .outbound_tls
+        .clone()
+        .ok_or(SendError::NoOutboundTls)?;
     let name = server_name(handle)?;
     let connecting = TlsConnector::from(tls.current()).connect(name, stream);
     let stream = timeout(limits.handshake, connecting)
         .await
         .map_err(|_| SendError::Handshake("no answer in time".into()))?
         .map_err(|error| SendError::Handshake(error.to_string().into()))?;
-    let presented = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let presented = stream
+        .get_ref()
+        .1
+        .peer_certificates()
+        .and_then(<[_]>::first);
     let certificate = presented
         .and_then(PeerCertificate::from_der)
         .ok_or_else(|| SendError::Handshake("the server's certificate is not readable".into()))?;

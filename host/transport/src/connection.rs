@@ -166,7 +166,9 @@ impl Connection {
             }
             activity.touch();
             self.core.counters.bytes_received.add(length);
-            let Some(seen) = self.take_frames(&mut framer) else { return Ending::Framing };
+            let Some(seen) = self.take_frames(&mut framer) else {
+                return Ending::Framing;
+            };
             patience.observe(seen, framer.buffered() < PING_BYTES);
             // The alarm may ring too early, which costs little, but never too late.
             let (deadline, _) = patience.deadline(activity);
@@ -198,7 +200,9 @@ impl Connection {
         let mut seen = Seen::default();
         loop {
             let frame = framer.next().ok()?;
-            let Some(frame) = frame else { return Some(seen) };
+            let Some(frame) = frame else {
+                return Some(seen);
+            };
             seen.frame = true;
             let what = match frame {
                 Frame::Ping => {
@@ -242,7 +246,11 @@ impl Connection {
     fn pong(&self) {
         // A peer that floods us with pings and does not read the answers has
         // filled the queue; it gets no more of them.
-        if self.handle.enqueue(Outgoing::new(Bytes::from_static(b"\r\n"), None)).is_err() {
+        if self
+            .handle
+            .enqueue(Outgoing::new(Bytes::from_static(b"\r\n"), None))
+            .is_err()
+        {
             self.core.counters.queue_overflows.increment();
             self.handle.close(Close::Abort);
         }
@@ -335,7 +343,10 @@ struct WriteBatch<'a> {
 
 impl<'a> WriteBatch<'a> {
     fn new(batch: &'a [Outgoing]) -> Self {
-        let mut batch = WriteBatch { rest: batch, written: 0 };
+        let mut batch = WriteBatch {
+            rest: batch,
+            written: 0,
+        };
         batch.advance(0);
         batch
     }
@@ -400,7 +411,12 @@ impl Patience {
             Direction::Inbound => Some(Instant::now() + limits.first_message),
             Direction::Outbound => None,
         };
-        Patience { idle: limits.idle, message: limits.message, first_message, began: None }
+        Patience {
+            idle: limits.idle,
+            message: limits.message,
+            first_message,
+            began: None,
+        }
     }
 
     fn observe(&mut self, seen: Seen, framer_is_idle: bool) {
@@ -417,10 +433,20 @@ impl Patience {
     /// The next deadline and what it means to miss it.
     fn deadline(&self, activity: &Activity) -> (Instant, Ending) {
         let idle = (activity.0.get() + self.idle, Ending::IdleTimeout);
-        let message = self.began.map(|began| (began + self.message, Ending::MessageTimeout));
-        let first = self.first_message.map(|until| (until, Ending::FirstMessageTimeout));
-        [message, first].into_iter().flatten().fold(idle, |nearest, other| {
-            if other.0 < nearest.0 { other } else { nearest }
-        })
+        let message = self
+            .began
+            .map(|began| (began + self.message, Ending::MessageTimeout));
+        let first = self
+            .first_message
+            .map(|until| (until, Ending::FirstMessageTimeout));
+        [message, first]
+            .into_iter()
+            .flatten()
+            .fold(
+                idle,
+                |nearest, other| {
+                    if other.0 < nearest.0 { other } else { nearest }
+                },
+            )
     }
 }

@@ -47,8 +47,17 @@ impl StreamListener {
             .and_then(TcpListener::from_std)
             .map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
-        let tls = config.tls.clone().filter(|_| config.transport == Transport::Tls);
-        Ok(StreamListener { listener: config.id, transport: config.transport, tls, local, socket })
+        let tls = config
+            .tls
+            .clone()
+            .filter(|_| config.transport == Transport::Tls);
+        Ok(StreamListener {
+            listener: config.id,
+            transport: config.transport,
+            tls,
+            local,
+            socket,
+        })
     }
 
     /// Accepts, for ever.
@@ -65,14 +74,22 @@ impl StreamListener {
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, core: &Rc<WorkerCore>, inbox: &SharedInbox) {
+    fn admit(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        core: &Rc<WorkerCore>,
+        inbox: &SharedInbox,
+    ) {
         let limits = core.shared.config().limits.clone();
         let slot = match core.shared.admission.admit(peer.ip(), &limits) {
             Ok(slot) => slot,
             Err(refusal) => {
                 match refusal {
                     Refusal::PerPeer => core.counters.refused_per_peer.increment(),
-                    Refusal::Inbound | Refusal::Outbound => core.counters.refused_inbound.increment(),
+                    Refusal::Inbound | Refusal::Outbound => {
+                        core.counters.refused_inbound.increment()
+                    }
                 }
                 tracing::debug!(%peer, ?refusal, "connection refused");
                 // A reset leaves nothing behind, not even a waiting port.
@@ -152,7 +169,11 @@ impl Accepted {
                 return;
             }
         };
-        let presented = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let presented = stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .and_then(<[_]>::first);
         let mut opening = self.opening;
         if let Some(presented) = presented {
             let Some(certificate) = PeerCertificate::from_der(presented) else {

@@ -54,7 +54,10 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(transaction: TransactionId, failures: &Arc<FailureQueue>) -> Self {
-        Report { transaction, failures: Some(Arc::clone(failures)) }
+        Report {
+            transaction,
+            failures: Some(Arc::clone(failures)),
+        }
     }
 
     fn speak(&mut self, error: SendError) {

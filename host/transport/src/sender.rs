@@ -34,7 +34,11 @@ impl Sender {
     /// if it is still open, by another one to the same address if its peer is
     /// known to be the same, or by a new one.
     pub fn send(&self, transmit: Transmit) {
-        let Transmit { to, bytes, transaction } = transmit;
+        let Transmit {
+            to,
+            bytes,
+            transaction,
+        } = transmit;
         let report = transaction.map(|id| Report::new(id, &self.core.failures));
         let outgoing = Outgoing::new(bytes, report);
         match to.transport {
@@ -116,12 +120,17 @@ impl Sender {
         if to.transport == Transport::Tls && config.outbound_tls.is_none() {
             return Err(SendError::NoOutboundTls);
         }
-        let (listener, from) =
-            self.core.source(to.transport, to.listener, to.address).ok_or_else(|| no_listener(to))?;
-        let slot = shared.admission.admit_outbound(&config.limits).map_err(|_| {
-            self.core.counters.refused_outbound.increment();
-            SendError::ConnectionLimit
-        })?;
+        let (listener, from) = self
+            .core
+            .source(to.transport, to.listener, to.address)
+            .ok_or_else(|| no_listener(to))?;
+        let slot = shared
+            .admission
+            .admit_outbound(&config.limits)
+            .map_err(|_| {
+                self.core.counters.refused_outbound.increment();
+                SendError::ConnectionLimit
+            })?;
         let opening = Opening {
             transport: to.transport,
             peer: to.address,
@@ -151,5 +160,8 @@ impl Sender {
 }
 
 fn no_listener(to: &Destination) -> SendError {
-    SendError::NoListener { transport: to.transport, address: to.address }
+    SendError::NoListener {
+        transport: to.transport,
+        address: to.address,
+    }
 }

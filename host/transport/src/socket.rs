@@ -12,15 +12,15 @@ use crate::config::DatagramLimits;
 /// Connections that the kernel holds for a busy worker: 1,024.
 const BACKLOG: i32 = 1_024;
 
-/// Silence before the kernel asks whether the peer is still there: 120 s. With
-/// three probes 20 s apart, a peer that lost power is noticed in three minutes.
-const KEEPALIVE: Duration = Duration::from_secs(120);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
-const KEEPALIVE_PROBES: u32 = 3;
+/// Silence before the kernel asks whether the peer is still there, and the pause
+/// before it asks again.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Data unacknowledged for so long ends a connection: 20 s, so that its
-/// transactions (32 s) may yet try elsewhere.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// A peer that has acknowledged nothing for so long, neither data nor three
+/// questions of the kernel, is gone: 30 s, so that whoever comes after a failed
+/// transaction (32 s) finds a new connection.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 fn bind(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
@@ -74,8 +74,7 @@ pub(crate) fn outbound(peer: SocketAddr, local: IpAddr) -> io::Result<tokio::net
 pub(crate) fn tune(stream: &tokio::net::TcpStream) {
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE_INTERVAL)
-        .with_retries(KEEPALIVE_PROBES);
+        .with_interval(KEEPALIVE_INTERVAL);
     let socket = SockRef::from(stream);
     let _ = socket.set_tcp_nodelay(true);
     let _ = socket.set_tcp_keepalive(&keepalive);

@@ -173,7 +173,11 @@ impl ConnectionHandle {
     /// we accepted may only be reused if its certificate, verified by the
     /// handshake, bears the name that is asked for now (RFC 5923 section 8.2).
     fn serves(&self, wanted: &Wanted<'_>) -> bool {
-        if self.is_closing() || wanted.listener.is_some_and(|id| id != self.opening.listener) {
+        if self.is_closing()
+            || wanted
+                .listener
+                .is_some_and(|id| id != self.opening.listener)
+        {
             return false;
         }
         match (self.opening.transport, self.opening.direction) {
@@ -382,7 +386,10 @@ mod tests {
     }
 
     fn named(name: &str) -> Option<Arc<PeerCertificate>> {
-        Some(Arc::new(PeerCertificate { names: vec![name.into()], fingerprint: "00".into() }))
+        Some(Arc::new(PeerCertificate {
+            names: vec![name.into()],
+            fingerprint: "00".into(),
+        }))
     }
 
     #[test]
@@ -391,9 +398,15 @@ mod tests {
         let mut opening = opening(Transport::Tls, Direction::Outbound);
         opening.server_name = Some("trunk.example".into());
         let (handle, _queue) = table.insert(opening, &ConnectionLimits::default());
-        let found = table.find(&wanted(Transport::Tls, Some("TRUNK.example"))).unwrap();
+        let found = table
+            .find(&wanted(Transport::Tls, Some("TRUNK.example")))
+            .unwrap();
         assert_eq!(found.id, handle.id);
-        assert!(table.find(&wanted(Transport::Tls, Some("other.example"))).is_none());
+        assert!(
+            table
+                .find(&wanted(Transport::Tls, Some("other.example")))
+                .is_none()
+        );
         assert!(table.find(&wanted(Transport::Tls, None)).is_none());
         assert!(table.find(&wanted(Transport::Tcp, None)).is_none());
         let elsewhere = Wanted {
@@ -402,7 +415,11 @@ mod tests {
         };
         assert!(table.find(&elsewhere).is_none());
         table.remove(&handle);
-        assert!(table.find(&wanted(Transport::Tls, Some("trunk.example"))).is_none());
+        assert!(
+            table
+                .find(&wanted(Transport::Tls, Some("trunk.example")))
+                .is_none()
+        );
         assert!(table.connections.read().by_address.is_empty());
     }
 
@@ -411,7 +428,10 @@ mod tests {
         let table = ConnectionTable::default();
         let limits = ConnectionLimits::default();
         let announced: SocketAddr = "192.0.2.1:5071".parse().unwrap();
-        let asked = Wanted { address: announced, ..wanted(Transport::Tls, Some("pbx.example")) };
+        let asked = Wanted {
+            address: announced,
+            ..wanted(Transport::Tls, Some("pbx.example"))
+        };
 
         let (anonymous, _a) = table.insert(opening(Transport::Tls, Direction::Inbound), &limits);
         table.alias(&anonymous, announced);
@@ -453,7 +473,8 @@ mod tests {
             write_bytes: 10,
             ..ConnectionLimits::default()
         };
-        let (handle, mut queue) = table.insert(opening(Transport::Tcp, Direction::Inbound), &limits);
+        let (handle, mut queue) =
+            table.insert(opening(Transport::Tcp, Direction::Inbound), &limits);
         let send = |length| handle.enqueue(Outgoing::new(Bytes::from(vec![0; length]), None));
         assert!(send(10).is_ok());
         assert!(matches!(send(1), Err(Unqueued::Full(_))));

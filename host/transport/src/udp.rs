@@ -58,7 +58,10 @@ pub(crate) struct DatagramSocket {
 
 impl DatagramSocket {
     /// Binds the socket; the runtime's reactor must be entered.
-    pub(crate) fn bind(config: &ListenerConfig, limits: &DatagramLimits) -> Result<Self, BindError> {
+    pub(crate) fn bind(
+        config: &ListenerConfig,
+        limits: &DatagramLimits,
+    ) -> Result<Self, BindError> {
         let refused = |source| BindError::Socket {
             transport: config.transport,
             bind: config.bind,
@@ -119,9 +122,14 @@ impl DatagramSocket {
     fn flush(&self, core: &WorkerCore) {
         loop {
             let mut waiting = self.waiting.borrow_mut();
-            let Some((outgoing, to)) = waiting.front() else { return };
+            let Some((outgoing, to)) = waiting.front() else {
+                return;
+            };
             let result = self.socket.try_send_to(&outgoing.bytes, *to);
-            if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            if result
+                .as_ref()
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            {
                 return;
             }
             let sent = waiting.pop_front();
@@ -159,7 +167,11 @@ impl DatagramSocket {
             for datagram in batch.datagrams.drain(..) {
                 self.deliver(datagram, &core, &inbox);
             }
-            full_batches = if count == BATCH_SIZE { full_batches + 1 } else { 0 };
+            full_batches = if count == BATCH_SIZE {
+                full_batches + 1
+            } else {
+                0
+            };
             if full_batches >= BATCHES_PER_TURN {
                 full_batches = 0;
                 tokio::task::yield_now().await;
@@ -196,7 +208,11 @@ impl DatagramSocket {
             peer: datagram.peer,
             connection: None,
         };
-        inbox.deliver(Inbound { what, flow, certificate: None });
+        inbox.deliver(Inbound {
+            what,
+            flow,
+            certificate: None,
+        });
     }
 }
 
@@ -221,7 +237,9 @@ fn finish(outgoing: Outgoing, result: io::Result<usize>, core: &WorkerCore) {
 fn is_keep_alive(datagram: &[u8]) -> bool {
     datagram.len() <= 4
         || datagram.first().is_some_and(|byte| *byte < 4)
-        || datagram.iter().all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
+        || datagram
+            .iter()
+            .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
 }
 
 /// One datagram of a batch.
@@ -297,8 +315,18 @@ mod tests {
 
     #[test]
     fn keep_alives_are_told_from_messages() {
-        let stun = [0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-        for keep_alive in [&b""[..], b"\r\n", b"\r\n\r\n", b"\r\n\r\n\r\n\r\n", b"\0\0\0\0", b"jaK", &stun] {
+        let stun = [
+            0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12,
+        ];
+        for keep_alive in [
+            &b""[..],
+            b"\r\n",
+            b"\r\n\r\n",
+            b"\r\n\r\n\r\n\r\n",
+            b"\0\0\0\0",
+            b"jaK",
+            &stun,
+        ] {
             assert!(is_keep_alive(keep_alive), "{keep_alive:?}");
         }
         assert!(!is_keep_alive(b"\r\n\r\nOPTIONS sip:a SIP/2.0"));
@@ -315,7 +343,10 @@ mod tests {
         batch.push(&[], &meta);
         batch.push(&[7; 60_000], &meta);
         for (number, datagram) in batch.datagrams.iter().take(100).enumerate() {
-            assert_eq!(datagram.bytes.as_ref(), [u8::try_from(number).unwrap(); 700]);
+            assert_eq!(
+                datagram.bytes.as_ref(),
+                [u8::try_from(number).unwrap(); 700]
+            );
         }
         assert!(batch.datagrams[100].bytes.is_empty());
         assert_eq!(batch.datagrams[101].bytes.len(), 60_000);

@@ -47,7 +47,10 @@ pub struct WorkerHandle {
 
 #[derive(Debug)]
 enum Command {
-    Add(ListenerConfig, oneshot::Sender<Result<SocketAddr, BindError>>),
+    Add(
+        ListenerConfig,
+        oneshot::Sender<Result<SocketAddr, BindError>>,
+    ),
     Remove(ListenerId, oneshot::Sender<bool>),
     Shutdown(Duration, oneshot::Sender<()>),
 }
@@ -106,7 +109,12 @@ impl Worker {
             connections: RefCell::new(HashMap::new()),
             left: Notify::new(),
         });
-        Worker { core, commands, receiver: Some(receiver), tasks: Vec::new() }
+        Worker {
+            core,
+            commands,
+            receiver: Some(receiver),
+            tasks: Vec::new(),
+        }
     }
 
     /// Makes a worker and starts it.
@@ -160,13 +168,16 @@ impl Worker {
                 loop {
                     let (transaction, error) = failures.failures.next().await;
                     inbox.failed(transaction, error);
+                    // Thousands may fail at once when a trunk goes.
+                    tokio::task::consume_budget().await;
                 }
             })
             .abort_handle(),
         );
         if let Some(receiver) = self.receiver.take() {
             let core = Rc::clone(&self.core);
-            self.tasks.push(spawn_local(core.drive_commands(receiver)).abort_handle());
+            self.tasks
+                .push(spawn_local(core.drive_commands(receiver)).abort_handle());
         }
         Ok(())
     }
@@ -174,13 +185,17 @@ impl Worker {
     /// Sends from this worker's thread.
     #[must_use]
     pub fn sender(&self) -> Sender {
-        Sender { core: Rc::clone(&self.core) }
+        Sender {
+            core: Rc::clone(&self.core),
+        }
     }
 
     /// Reaches this worker from other threads.
     #[must_use]
     pub fn handle(&self) -> WorkerHandle {
-        WorkerHandle { commands: self.commands.clone() }
+        WorkerHandle {
+            commands: self.commands.clone(),
+        }
     }
 
     /// The address that a listener is bound to, with the port that the kernel
@@ -188,7 +203,10 @@ impl Worker {
     #[must_use]
     pub fn local_addr(&self, id: ListenerId) -> Option<SocketAddr> {
         let listeners = self.core.listeners.borrow();
-        listeners.iter().find(|listener| listener.id == id).map(|listener| listener.local)
+        listeners
+            .iter()
+            .find(|listener| listener.id == id)
+            .map(|listener| listener.local)
     }
 
     /// Opens one more listener.
@@ -241,14 +259,22 @@ impl WorkerHandle {
     /// As [`Worker::remove_listener`]; false too if the worker has ended.
     pub async fn remove_listener(&self, id: ListenerId) -> bool {
         let (answer, answered) = oneshot::channel();
-        self.commands.send(Command::Remove(id, answer)).await.is_ok()
+        self.commands
+            .send(Command::Remove(id, answer))
+            .await
+            .is_ok()
             && answered.await.unwrap_or(false)
     }
 
     /// As [`Worker::shutdown`].
     pub async fn shutdown(&self, grace: Duration) {
         let (answer, answered) = oneshot::channel();
-        if self.commands.send(Command::Shutdown(grace, answer)).await.is_ok() {
+        if self
+            .commands
+            .send(Command::Shutdown(grace, answer))
+            .await
+            .is_ok()
+        {
             // An error means that the worker ended by itself.
             let _ = answered.await;
         }
@@ -276,7 +302,12 @@ impl WorkerCore {
 
     fn add_listener(self: &Rc<Self>, config: &ListenerConfig) -> Result<SocketAddr, BindError> {
         let inbox = self.inbox().ok_or(BindError::NotRunning)?;
-        if self.listeners.borrow().iter().any(|listener| listener.id == config.id) {
+        if self
+            .listeners
+            .borrow()
+            .iter()
+            .any(|listener| listener.id == config.id)
+        {
             return Err(BindError::Duplicate(config.id));
         }
         let listener = match config.transport {
@@ -305,7 +336,10 @@ impl WorkerCore {
         config: &ListenerConfig,
         inbox: SharedInbox,
     ) -> Result<Listener, BindError> {
-        let socket = Rc::new(DatagramSocket::bind(config, &self.shared.config().datagrams)?);
+        let socket = Rc::new(DatagramSocket::bind(
+            config,
+            &self.shared.config().datagrams,
+        )?);
         let state = udp::receive_state(config.bind).map_err(|source| BindError::Socket {
             transport: config.transport,
             bind: config.bind,
@@ -376,8 +410,13 @@ impl WorkerCore {
 
     /// Notes that this worker owns a connection, until the entry is dropped.
     pub(crate) fn entry(self: &Rc<Self>, handle: &Arc<ConnectionHandle>) -> Entry {
-        self.connections.borrow_mut().insert(handle.id, Arc::clone(handle));
-        Entry { core: Rc::clone(self), handle: Arc::clone(handle) }
+        self.connections
+            .borrow_mut()
+            .insert(handle.id, Arc::clone(handle));
+        Entry {
+            core: Rc::clone(self),
+            handle: Arc::clone(handle),
+        }
     }
 
     async fn shutdown(&self, grace: Duration) {

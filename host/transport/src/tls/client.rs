@@ -79,7 +79,9 @@ impl OutboundTls {
     /// Settings from what [`OutboundTls::prepare`] validated.
     #[must_use]
     pub fn new(prepared: PreparedOutboundTls) -> Arc<Self> {
-        Arc::new(OutboundTls { current: ArcSwap::new(prepared.config) })
+        Arc::new(OutboundTls {
+            current: ArcSwap::new(prepared.config),
+        })
     }
 
     /// Loads and validates without changing anything, the first half of a reload.
@@ -114,7 +116,10 @@ impl OutboundTls {
         for warning in &warnings {
             tracing::warn!(%warning, "certificate");
         }
-        Ok(PreparedOutboundTls { config: Arc::new(client), warnings })
+        Ok(PreparedOutboundTls {
+            config: Arc::new(client),
+            warnings,
+        })
     }
 
     /// Makes new connections use what was prepared; running ones go on.
@@ -148,5 +153,9 @@ fn system_anchors() -> Result<RootCertStore, TlsError> {
         .ok_or(TlsError::NoSystemRoots)?;
     let mut anchors = RootCertStore::empty();
     let (added, _) = anchors.add_parsable_certificates(pem::load_certificates(path)?);
-    if added == 0 { Err(TlsError::NoSystemRoots) } else { Ok(anchors) }
+    if added == 0 {
+        Err(TlsError::NoSystemRoots)
+    } else {
+        Ok(anchors)
+    }
 }

@@ -20,7 +20,8 @@ pub use self::client::{OutboundTls, OutboundTlsConfig, PreparedOutboundTls, Trus
 pub use self::server::{ClientCertificates, PreparedTls, ServerTlsConfig, TlsSettings};
 
 /// What we speak: the floor is TLS 1.2 (RFC 9325).
-static VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS13, &rustls::version::TLS12];
+static VERSIONS: [&SupportedProtocolVersion; 2] =
+    [&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A certificate chain and its private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]

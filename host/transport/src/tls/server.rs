@@ -67,7 +67,9 @@ impl fmt::Debug for TlsSettings {
 
 impl fmt::Debug for PreparedTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedTls").field("warnings", &self.warnings).finish_non_exhaustive()
+        f.debug_struct("PreparedTls")
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +86,9 @@ impl TlsSettings {
     /// Settings from what [`TlsSettings::prepare`] validated.
     #[must_use]
     pub fn new(prepared: PreparedTls) -> Arc<Self> {
-        Arc::new(TlsSettings { current: ArcSwap::new(prepared.config) })
+        Arc::new(TlsSettings {
+            current: ArcSwap::new(prepared.config),
+        })
     }
 
     /// Loads and validates without changing anything, the first half of a reload.
@@ -120,8 +124,11 @@ impl TlsSettings {
             Some(path) => {
                 let anchors = Arc::new(pem::load_anchors(path)?);
                 let verifier = WebPkiClientVerifier::builder_with_provider(anchors, provider);
-                let verifier =
-                    if required { verifier } else { verifier.allow_unauthenticated() };
+                let verifier = if required {
+                    verifier
+                } else {
+                    verifier.allow_unauthenticated()
+                };
                 builder.with_client_cert_verifier(verifier.build().map_err(library)?)
             }
         }
@@ -134,7 +141,10 @@ impl TlsSettings {
         } else {
             server.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX);
         }
-        Ok(PreparedTls { config: Arc::new(server), warnings })
+        Ok(PreparedTls {
+            config: Arc::new(server),
+            warnings,
+        })
     }
 
     /// Makes new connections use what was prepared; running ones go on.
@@ -171,7 +181,10 @@ struct CertificateResolver {
 impl CertificateResolver {
     fn add(&mut self, key: Arc<CertifiedKey>, names: Vec<String>) {
         for name in names {
-            self.by_name.entry(name.to_ascii_lowercase()).or_default().push(self.all.len());
+            self.by_name
+                .entry(name.to_ascii_lowercase())
+                .or_default()
+                .push(self.all.len());
         }
         self.all.push(key);
     }

@@ -1,23 +1,21 @@
 //! TCP connections that we open, their reuse, and other workers' connections.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sip_transaction::{ConnectionId, Destination, ListenerId, Transport};
+use sip_transaction::{ConnectionId, Destination, ListenerId, TransactionId, Transmit, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
-use transport::{ConnectionLimits, SendError, SharedTransport, TransportConfig};
-
-use self::harness::{
-    LISTENER, NEVER, SOON, Station, call_id, listener, on_worker, request, transactions,
+use transport::{
+    ConnectionLimits, Inbound, Inbox, SendError, Sender, SharedTransport, TransportConfig, Worker,
 };
 
-mod harness;
+use crate::harness::{
+    LISTENER, NEVER, SOON, Station, call_id, eventually, listener, on_worker, request, transactions,
+};
 
 fn station() -> Station {
     Station::with_limits(ConnectionLimits::default())
@@ -35,7 +33,10 @@ async fn accept(trunk: &TcpListener) -> TcpStream {
 
 async fn read(stream: &mut TcpStream, expected: &[u8]) {
     let mut buffer = vec![0; expected.len()];
-    timeout(SOON, stream.read_exact(&mut buffer)).await.unwrap().unwrap();
+    timeout(SOON, stream.read_exact(&mut buffer))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(buffer, expected);
 }
 
@@ -77,9 +78,13 @@ fn a_closed_connection_is_replaced() {
         first.write_all(&request(2, 0)).await.unwrap();
         let (_, inbound) = station.message().await;
         drop(first);
-        sleep(NEVER).await;
+        eventually(|| station.shared.connections().is_empty()).await;
         // A response whose connection is gone goes to the address instead.
-        station.send(&inbound.flow.reply(), Bytes::from_static(b"SIP/2.0 200 OK"), None);
+        station.send(
+            &inbound.flow.reply(),
+            Bytes::from_static(b"SIP/2.0 200 OK"),
+            None,
+        );
         let mut second = accept(&trunk).await;
         read(&mut second, b"SIP/2.0 200 OK").await;
         assert!(station.no_failure().await);
@@ -99,7 +104,10 @@ fn a_failed_connect_is_reported_to_all_who_waited() {
         for id in ids {
             let (failed, error) = station.failure().await;
             assert_eq!(failed, id);
-            assert_eq!(error, SendError::Connect(std::io::ErrorKind::ConnectionRefused));
+            assert_eq!(
+                error,
+                SendError::Connect(std::io::ErrorKind::ConnectionRefused)
+            );
         }
         assert!(station.no_failure().await);
         assert_eq!(station.shared.figures().connect_failures, 1);
@@ -111,7 +119,10 @@ fn a_failed_connect_is_reported_to_all_who_waited() {
 fn a_connect_takes_no_longer_than_allowed() {
     on_worker(async {
         let connect = Duration::from_millis(300);
-        let mut station = Station::with_limits(ConnectionLimits { connect, ..Default::default() });
+        let mut station = Station::with_limits(ConnectionLimits {
+            connect,
+            ..Default::default()
+        });
         // A listener that accepts nothing and whose queue is full drops what knocks.
         let full = tokio::net::TcpSocket::new_v4().unwrap();
         full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -124,7 +135,11 @@ fn a_connect_takes_no_longer_than_allowed() {
             fillers.push(filler);
         }
         let [id] = transactions();
-        station.send(&Destination::new(Transport::Tcp, address), request(1, 0), Some(id));
+        station.send(
+            &Destination::new(Transport::Tcp, address),
+            request(1, 0),
+            Some(id),
+        );
         assert_eq!(station.failure().await, (id, SendError::ConnectTimeout));
     });
 }
@@ -132,7 +147,10 @@ fn a_connect_takes_no_longer_than_allowed() {
 #[test]
 fn both_sides_of_the_ceiling_for_outbound_connections() {
     on_worker(async {
-        let limits = ConnectionLimits { outbound: 1, ..Default::default() };
+        let limits = ConnectionLimits {
+            outbound: 1,
+            ..Default::default()
+        };
         let mut station = Station::with_limits(limits);
         let (first, to_first) = trunk().await;
         let (second, to_second) = trunk().await;
@@ -143,7 +161,7 @@ fn both_sides_of_the_ceiling_for_outbound_connections() {
         let mut peer = accept(&first).await;
         read(&mut peer, &request(1, 0)).await;
         drop(peer);
-        sleep(NEVER).await;
+        eventually(|| station.shared.figures().outbound_connections == 0).await;
         station.send(&to_second, request(3, 0), Some(three));
         read(&mut accept(&second).await, &request(3, 0)).await;
         assert!(station.no_failure().await);
@@ -154,7 +172,10 @@ fn both_sides_of_the_ceiling_for_outbound_connections() {
 fn a_request_never_takes_another_listeners_connection() {
     on_worker(async {
         let inside = listener(Transport::Tcp);
-        let outside = transport::ListenerConfig { id: ListenerId(7), ..inside.clone() };
+        let outside = transport::ListenerConfig {
+            id: ListenerId(7),
+            ..inside.clone()
+        };
         let mut station = Station::start(TransportConfig::default(), &[inside, outside]);
         let (trunk, mut to) = trunk().await;
         to.listener = Some(LISTENER);
@@ -169,7 +190,10 @@ fn a_request_never_takes_another_listeners_connection() {
         let [id] = transactions();
         to.listener = Some(ListenerId(70));
         station.send(&to, request(4, 0), Some(id));
-        assert!(matches!(station.failure().await.1, SendError::NoListener { .. }));
+        assert!(matches!(
+            station.failure().await.1,
+            SendError::NoListener { .. }
+        ));
     });
 }
 
@@ -181,10 +205,16 @@ fn a_connection_number_of_another_transport_leads_nowhere() {
         peer.write_all(&request(1, 0)).await.unwrap();
         let (_, inbound) = station.message().await;
         let [id] = transactions();
-        let to = Destination { transport: Transport::Tls, ..inbound.flow.reply() };
+        let to = Destination {
+            transport: Transport::Tls,
+            ..inbound.flow.reply()
+        };
         station.send(&to, request(2, 0), Some(id));
         assert_eq!(station.failure().await, (id, SendError::NoOutboundTls));
-        let to = Destination { connection: Some(ConnectionId(u64::MAX)), ..inbound.flow.reply() };
+        let to = Destination {
+            connection: Some(ConnectionId(u64::MAX)),
+            ..inbound.flow.reply()
+        };
         station.send(&to, request(3, 0), None);
         // The peer's own address still finds its connection.
         read(&mut peer, &request(3, 0)).await;
@@ -217,16 +247,76 @@ fn a_worker_sends_on_a_connection_that_another_owns() {
         peer.write_all(&request(1, 0)).await.unwrap();
         let flow = accepted.recv_timeout(SOON).unwrap();
         let [id] = transactions();
-        other.send(&flow.reply(), Bytes::from_static(b"SIP/2.0 200 OK"), Some(id));
+        other.send(
+            &flow.reply(),
+            Bytes::from_static(b"SIP/2.0 200 OK"),
+            Some(id),
+        );
         read(&mut peer, b"SIP/2.0 200 OK").await;
         assert!(other.no_failure().await);
         assert_eq!(shared.figures().messages_sent, 1);
         drop(peer);
-        sleep(NEVER).await;
-        other.send(&flow.reply(), Bytes::from_static(b"SIP/2.0 200 OK"), Some(id));
+        eventually(|| shared.connections().is_empty()).await;
+        other.send(
+            &flow.reply(),
+            Bytes::from_static(b"SIP/2.0 200 OK"),
+            Some(id),
+        );
         assert_eq!(other.failure().await.0, id);
     });
     owner.join().unwrap();
+}
+
+/// A driver that sends while it is being told.
+#[derive(Clone)]
+struct Reentrant {
+    sender: Sender,
+    failed: tokio::sync::mpsc::UnboundedSender<TransactionId>,
+    id: TransactionId,
+}
+
+impl Inbox for Reentrant {
+    fn deliver(&self, inbound: Inbound) {
+        let nowhere = Destination::new(Transport::Udp, "127.0.0.1:9".parse().unwrap());
+        let bytes = Bytes::from_static(b"x");
+        self.sender.send(Transmit {
+            to: nowhere,
+            bytes,
+            transaction: Some(self.id),
+        });
+        let bytes = request(2, 0);
+        self.sender.send(Transmit {
+            to: inbound.flow.reply(),
+            bytes,
+            transaction: None,
+        });
+    }
+
+    fn failed(&self, transaction: TransactionId, _error: SendError) {
+        self.failed.send(transaction).unwrap();
+    }
+}
+
+#[test]
+fn an_inbox_may_send_while_it_is_called() {
+    on_worker(async {
+        let shared = SharedTransport::new(TransportConfig::default());
+        let mut worker = Worker::new(&shared);
+        let (failed, mut failures) = tokio::sync::mpsc::unbounded_channel();
+        let [id] = transactions();
+        let inbox = Reentrant {
+            sender: worker.sender(),
+            failed,
+            id,
+        };
+        worker.start(&[listener(Transport::Tcp)], inbox).unwrap();
+        let mut peer = TcpStream::connect(worker.local_addr(LISTENER).unwrap())
+            .await
+            .unwrap();
+        peer.write_all(&request(1, 0)).await.unwrap();
+        read(&mut peer, &request(2, 0)).await;
+        assert_eq!(failures.recv().await, Some(id));
+    });
 }
 
 #[test]
@@ -234,7 +324,10 @@ fn two_workers_share_one_address() {
     on_worker(async {
         let shared = SharedTransport::new(TransportConfig::default());
         let mut first = Station::join(&shared, &[listener(Transport::Tcp)]);
-        let config = transport::ListenerConfig { bind: first.address(), ..listener(Transport::Tcp) };
+        let config = transport::ListenerConfig {
+            bind: first.address(),
+            ..listener(Transport::Tcp)
+        };
         let mut second = Station::join(&shared, &[config]);
         let mut peers = Vec::new();
         for number in 0..32 {

@@ -1,7 +1,5 @@
 //! UDP over loopback.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
-
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,9 +7,7 @@ use sip_transaction::{Destination, ListenerId, Transport};
 use tokio::net::UdpSocket;
 use transport::{BindError, DatagramLimits, ListenerConfig, Received, SendError, TransportConfig};
 
-use self::harness::{LISTENER, Station, call_id, listener, on_worker, request, transactions};
-
-mod harness;
+use crate::harness::{LISTENER, Station, call_id, listener, on_worker, request, transactions};
 
 fn station() -> Station {
     Station::start(TransportConfig::default(), &[listener(Transport::Udp)])
@@ -22,7 +18,9 @@ fn a_message_comes_in_and_the_answer_goes_back() {
     on_worker(async {
         let mut station = station();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        peer.send_to(&request(1, 10), station.address()).await.unwrap();
+        peer.send_to(&request(1, 10), station.address())
+            .await
+            .unwrap();
         let (message, inbound) = station.message().await;
         assert_eq!(message.call_id(), call_id(1));
         assert_eq!(message.bytes(), &request(1, 10));
@@ -33,7 +31,11 @@ fn a_message_comes_in_and_the_answer_goes_back() {
         assert_eq!(inbound.flow.connection, None);
         assert_eq!(inbound.certificate, None);
 
-        station.send(&inbound.flow.reply(), Bytes::from_static(b"SIP/2.0 200 OK"), None);
+        station.send(
+            &inbound.flow.reply(),
+            Bytes::from_static(b"SIP/2.0 200 OK"),
+            None,
+        );
         let mut buffer = [0; 100];
         let (length, from) = peer.recv_from(&mut buffer).await.unwrap();
         assert_eq!(&buffer[..length], b"SIP/2.0 200 OK");
@@ -65,7 +67,9 @@ fn the_largest_message_passes() {
     on_worker(async {
         let mut station = station();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        peer.send_to(&request(1, 65_000), station.address()).await.unwrap();
+        peer.send_to(&request(1, 65_000), station.address())
+            .await
+            .unwrap();
         assert_eq!(station.message().await.0.body().len(), 65_000);
     });
 }
@@ -75,12 +79,19 @@ fn keep_alives_are_silent_and_rubbish_is_told() {
     on_worker(async {
         let mut station = station();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        for keep_alive in [&b""[..], b"\r\n\r\n", b"\0\0\0\0", &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]] {
+        for keep_alive in [
+            &b""[..],
+            b"\r\n\r\n",
+            b"\0\0\0\0",
+            &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42],
+        ] {
             peer.send_to(keep_alive, station.address()).await.unwrap();
         }
         assert!(station.nothing().await);
         assert_eq!(station.shared.figures().keep_alives, 4);
-        peer.send_to(b"GET / HTTP/1.1\r\n\r\n", station.address()).await.unwrap();
+        peer.send_to(b"GET / HTTP/1.1\r\n\r\n", station.address())
+            .await
+            .unwrap();
         assert!(matches!(station.inbound().await.what, Received::Invalid(_)));
         assert_eq!(station.shared.figures().messages_invalid, 1);
     });
@@ -89,13 +100,21 @@ fn keep_alives_are_silent_and_rubbish_is_told() {
 #[test]
 fn a_wildcard_listener_knows_the_address_that_was_meant() {
     on_worker(async {
-        let config = ListenerConfig { bind: "0.0.0.0:0".parse().unwrap(), ..listener(Transport::Udp) };
+        let config = ListenerConfig {
+            bind: "0.0.0.0:0".parse().unwrap(),
+            ..listener(Transport::Udp)
+        };
         let mut station = Station::start(TransportConfig::default(), &[config]);
         let port = station.address().port();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        peer.send_to(&request(1, 0), ("127.0.0.2", port)).await.unwrap();
+        peer.send_to(&request(1, 0), ("127.0.0.2", port))
+            .await
+            .unwrap();
         let (_, inbound) = station.message().await;
-        assert_eq!(inbound.flow.local, format!("127.0.0.2:{port}").parse().unwrap());
+        assert_eq!(
+            inbound.flow.local,
+            format!("127.0.0.2:{port}").parse().unwrap()
+        );
     });
 }
 
@@ -107,7 +126,10 @@ fn what_cannot_leave_is_reported() {
         let peer = "127.0.0.1:9".parse().unwrap();
         let to = Destination::new(Transport::Udp, peer);
         station.send(&to, Bytes::from(vec![b'x'; 65_508]), Some(large));
-        assert_eq!(station.failure().await, (large, SendError::TooLarge(65_508)));
+        assert_eq!(
+            station.failure().await,
+            (large, SendError::TooLarge(65_508))
+        );
 
         let to = Destination::new(Transport::Udp, "[::1]:9".parse().unwrap());
         station.send(&to, request(1, 0), Some(elsewhere));
@@ -122,7 +144,10 @@ fn what_cannot_leave_is_reported() {
 
         let to = Destination::new(Transport::Wss, peer);
         station.send(&to, request(1, 0), Some(socket));
-        assert_eq!(station.failure().await, (socket, SendError::Unsupported(Transport::Wss)));
+        assert_eq!(
+            station.failure().await,
+            (socket, SendError::Unsupported(Transport::Wss))
+        );
     });
 }
 
@@ -130,8 +155,14 @@ fn what_cannot_leave_is_reported() {
 #[test]
 fn both_sides_of_the_send_queue() {
     on_worker(async {
-        let datagrams = DatagramLimits { send_queue: 2, ..DatagramLimits::default() };
-        let config = TransportConfig { datagrams, ..TransportConfig::default() };
+        let datagrams = DatagramLimits {
+            send_queue: 2,
+            ..DatagramLimits::default()
+        };
+        let config = TransportConfig {
+            datagrams,
+            ..TransportConfig::default()
+        };
         let mut station = Station::start(config, &[listener(Transport::Udp)]);
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let to = Destination::new(Transport::Udp, peer.local_addr().unwrap());
@@ -156,18 +187,26 @@ fn listeners_come_and_go_while_the_worker_runs() {
     on_worker(async {
         let mut station = station();
         let handle = station.worker.handle();
-        let more = ListenerConfig { id: ListenerId(4), ..listener(Transport::Udp) };
+        let more = ListenerConfig {
+            id: ListenerId(4),
+            ..listener(Transport::Udp)
+        };
         let address = handle.add_listener(more.clone()).await.unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         peer.send_to(&request(1, 0), address).await.unwrap();
         assert_eq!(station.message().await.1.flow.listener, ListenerId(4));
-        assert!(matches!(handle.add_listener(more).await, Err(BindError::Duplicate(ListenerId(4)))));
+        assert!(matches!(
+            handle.add_listener(more).await,
+            Err(BindError::Duplicate(ListenerId(4)))
+        ));
         assert!(handle.remove_listener(ListenerId(4)).await);
         assert!(!handle.remove_listener(ListenerId(4)).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
         let _ = peer.send_to(&request(2, 0), address).await;
         assert!(station.nothing().await);
-        peer.send_to(&request(3, 0), station.address()).await.unwrap();
+        peer.send_to(&request(3, 0), station.address())
+            .await
+            .unwrap();
         assert_eq!(station.message().await.0.call_id(), call_id(3));
     });
 }
@@ -181,11 +220,25 @@ fn a_listener_that_cannot_be_opened_is_refused_by_name() {
             bind: "192.0.2.77:5060".parse().unwrap(),
             ..listener(Transport::Udp)
         };
-        let Err(error) = station.worker.add_listener(&config) else { panic!("bound") };
+        let Err(error) = station.worker.add_listener(&config) else {
+            panic!("bound")
+        };
         assert!(error.to_string().contains("UDP 192.0.2.77:5060"), "{error}");
-        let config = ListenerConfig { id: ListenerId(6), ..listener(Transport::Tls) };
-        assert!(matches!(station.worker.add_listener(&config), Err(BindError::NoCertificate(_))));
-        let config = ListenerConfig { id: ListenerId(6), ..listener(Transport::Ws) };
-        assert!(matches!(station.worker.add_listener(&config), Err(BindError::Unsupported(_))));
+        let config = ListenerConfig {
+            id: ListenerId(6),
+            ..listener(Transport::Tls)
+        };
+        assert!(matches!(
+            station.worker.add_listener(&config),
+            Err(BindError::NoCertificate(_))
+        ));
+        let config = ListenerConfig {
+            id: ListenerId(6),
+            ..listener(Transport::Ws)
+        };
+        assert!(matches!(
+            station.worker.add_listener(&config),
+            Err(BindError::Unsupported(_))
+        ));
     });
 }

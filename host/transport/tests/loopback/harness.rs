@@ -1,7 +1,5 @@
 //! A worker on a thread of its own making, with its inbox in sight.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,22 +15,36 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 use transport::{
-    ConnectionLimits, Inbound, Inbox, ListenerConfig, Received, SendError, Sender,
-    SharedTransport, TransportConfig, Worker,
+    ConnectionLimits, Inbound, Inbox, ListenerConfig, Received, SendError, Sender, SharedTransport,
+    TransportConfig, Worker,
 };
 
 /// Longest wait for anything that should happen.
-pub const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(5);
 /// Longest wait for something that should not happen.
-pub const NEVER: Duration = Duration::from_millis(150);
+pub(crate) const NEVER: Duration = Duration::from_millis(150);
 /// The listener of most tests.
-pub const LISTENER: ListenerId = ListenerId(3);
+pub(crate) const LISTENER: ListenerId = ListenerId(3);
 
 /// Runs a test as a worker thread would run.
-pub fn on_worker<T>(test: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    tokio::task::LocalSet::new()
-        .block_on(&runtime, async { timeout(Duration::from_secs(60), test).await.unwrap() })
+pub(crate) fn on_worker<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        timeout(Duration::from_secs(60), test).await.unwrap()
+    })
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, waiting).await.unwrap();
 }
 
 #[derive(Clone)]
@@ -52,42 +64,54 @@ impl Inbox for Recorder {
 }
 
 /// A worker and what it delivered.
-pub struct Station {
-    pub shared: Arc<SharedTransport>,
-    pub worker: Worker,
-    pub sender: Sender,
+pub(crate) struct Station {
+    pub(crate) shared: Arc<SharedTransport>,
+    pub(crate) worker: Worker,
+    pub(crate) sender: Sender,
     inbound: UnboundedReceiver<Inbound>,
     failed: UnboundedReceiver<(TransactionId, SendError)>,
 }
 
 impl Station {
-    pub fn start(config: TransportConfig, listeners: &[ListenerConfig]) -> Self {
+    pub(crate) fn start(config: TransportConfig, listeners: &[ListenerConfig]) -> Self {
         Self::join(&SharedTransport::new(config), listeners)
     }
 
-    pub fn with_limits(limits: ConnectionLimits) -> Self {
-        let config = TransportConfig { limits, ..TransportConfig::default() };
+    pub(crate) fn with_limits(limits: ConnectionLimits) -> Self {
+        let config = TransportConfig {
+            limits,
+            ..TransportConfig::default()
+        };
         Self::start(config, &[listener(Transport::Tcp)])
     }
 
-    pub fn join(shared: &Arc<SharedTransport>, listeners: &[ListenerConfig]) -> Self {
+    pub(crate) fn join(shared: &Arc<SharedTransport>, listeners: &[ListenerConfig]) -> Self {
         let (inbound_sender, inbound) = unbounded_channel();
         let (failed_sender, failed) = unbounded_channel();
-        let recorder = Recorder { inbound: inbound_sender, failed: failed_sender };
+        let recorder = Recorder {
+            inbound: inbound_sender,
+            failed: failed_sender,
+        };
         let worker = Worker::bind(shared, listeners, recorder).unwrap();
         let sender = worker.sender();
-        Station { shared: Arc::clone(shared), worker, sender, inbound, failed }
+        Station {
+            shared: Arc::clone(shared),
+            worker,
+            sender,
+            inbound,
+            failed,
+        }
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.worker.local_addr(LISTENER).unwrap()
     }
 
-    pub async fn inbound(&mut self) -> Inbound {
+    pub(crate) async fn inbound(&mut self) -> Inbound {
         timeout(SOON, self.inbound.recv()).await.unwrap().unwrap()
     }
 
-    pub async fn message(&mut self) -> (Arc<Message>, Inbound) {
+    pub(crate) async fn message(&mut self) -> (Arc<Message>, Inbound) {
         let inbound = self.inbound().await;
         match &inbound.what {
             Received::Message(message) => (Arc::clone(message), inbound),
@@ -95,37 +119,46 @@ impl Station {
         }
     }
 
-    pub async fn nothing(&mut self) -> bool {
+    pub(crate) async fn nothing(&mut self) -> bool {
         timeout(NEVER, self.inbound.recv()).await.is_err()
     }
 
-    pub async fn failure(&mut self) -> (TransactionId, SendError) {
+    pub(crate) async fn failure(&mut self) -> (TransactionId, SendError) {
         timeout(SOON, self.failed.recv()).await.unwrap().unwrap()
     }
 
-    pub async fn no_failure(&mut self) -> bool {
+    pub(crate) async fn no_failure(&mut self) -> bool {
         timeout(NEVER, self.failed.recv()).await.is_err()
     }
 
-    pub fn send(&self, to: &Destination, bytes: Bytes, transaction: Option<TransactionId>) {
-        self.sender.send(Transmit { to: to.clone(), bytes, transaction });
+    pub(crate) fn send(&self, to: &Destination, bytes: Bytes, transaction: Option<TransactionId>) {
+        self.sender.send(Transmit {
+            to: to.clone(),
+            bytes,
+            transaction,
+        });
     }
 
-    pub async fn dial(&self) -> TcpStream {
+    pub(crate) async fn dial(&self) -> TcpStream {
         TcpStream::connect(self.address()).await.unwrap()
     }
 }
 
-pub fn listener(transport: Transport) -> ListenerConfig {
-    ListenerConfig { id: LISTENER, transport, bind: "127.0.0.1:0".parse().unwrap(), tls: None }
+pub(crate) fn listener(transport: Transport) -> ListenerConfig {
+    ListenerConfig {
+        id: LISTENER,
+        transport,
+        bind: "127.0.0.1:0".parse().unwrap(),
+        tls: None,
+    }
 }
 
 /// A request of some length; `number` tells it from others.
-pub fn request(number: usize, body: usize) -> Bytes {
+pub(crate) fn request(number: usize, body: usize) -> Bytes {
     request_via("TCP 127.0.0.1:5060", number, body)
 }
 
-pub fn request_via(via: &str, number: usize, body: usize) -> Bytes {
+pub(crate) fn request_via(via: &str, number: usize, body: usize) -> Bytes {
     format!(
         "OPTIONS sip:proxy@127.0.0.1 SIP/2.0\r\n\
          Via: SIP/2.0/{via};branch=z9hG4bK{number}\r\n\
@@ -141,16 +174,18 @@ pub fn request_via(via: &str, number: usize, body: usize) -> Bytes {
     .into()
 }
 
-pub fn call_id(number: usize) -> Vec<u8> {
+pub(crate) fn call_id(number: usize) -> Vec<u8> {
     format!("{number}@127.0.0.1").into_bytes()
 }
 
 /// Real transaction numbers: only the layer makes them.
-pub fn transactions<const N: usize>() -> [TransactionId; N] {
-    let mut layer = TransactionLayer::new(Timers::default(), TableLimits::default());
+pub(crate) fn transactions<const N: usize>() -> [TransactionId; N] {
+    let mut layer = TransactionLayer::new(Timers::default(), TableLimits::default(), 7);
     let to = Destination::new(Transport::Udp, "127.0.0.1:5060".parse().unwrap());
     std::array::from_fn(|number| {
         let message = Message::parse_datagram(request(number, 0), &Limits::default()).unwrap();
-        layer.request(Moment::from_micros(0), message, to.clone()).unwrap()
+        layer
+            .request(Moment::from_micros(0), message, to.clone())
+            .unwrap()
     })
 }
