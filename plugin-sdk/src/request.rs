@@ -5,10 +5,10 @@ use crate::{Anomalies, Dialog, Method, Peer, Uri};
 
 /// Where headers and body are fetched from.
 #[cfg(target_arch = "wasm32")]
-pub type MessageSource<'a> = &'a crate::bindings::messages::Message;
+pub(crate) type MessageSource<'a> = &'a crate::bindings::messages::Message;
 /// Where headers and body are fetched from.
 #[cfg(not(target_arch = "wasm32"))]
-pub type MessageSource<'a> = &'a crate::testing::Message;
+pub(crate) type MessageSource<'a> = &'a crate::testing::Message;
 
 /// The buffer that spans point into.
 #[derive(Clone, Copy)]

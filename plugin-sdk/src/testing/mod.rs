@@ -39,4 +39,4 @@ pub use harness::Harness;
 pub use message::Message;
 pub use request::{Credentials, Nonce, Request};
 pub use response::Response;
-pub use serde_json::json;
+pub use serde_json::{Value, json};

@@ -9,8 +9,8 @@ use std::net::IpAddr;
 use sipward_plugin_sdk::prelude::*;
 use sipward_plugin_sdk::{Network, NetworkMap};
 
-pub use settings::Settings;
 use settings::Answer;
+pub use settings::Settings;
 
 /// Networks in all lists together. 65,536: a national block list, about 4 MiB
 /// of guest memory and a few milliseconds of `configure`.
@@ -34,7 +34,11 @@ struct Rules {
 
 impl Rules {
     fn new(zone: &str, settings: settings::Zone) -> Result<Self, SettingsError> {
-        if let Some(both) = settings.allow.iter().find(|allowed| settings.deny.contains(allowed)) {
+        if let Some(both) = settings
+            .allow
+            .iter()
+            .find(|allowed| settings.deny.contains(allowed))
+        {
             return Err(SettingsError::new(
                 format!("{zone}.allow"),
                 format!("{both} stands in `deny` too; remove it from one of them"),
@@ -78,10 +82,18 @@ impl Policy for IpAcl {
 
     fn configure(settings: Settings) -> Result<Self, SettingsError> {
         let lists = |zone: &settings::Zone| -> [usize; 4] {
-            [&zone.allow, &zone.deny, &zone.require_tls, &zone.require_digest].map(Vec::<Network>::len)
+            [
+                &zone.allow,
+                &zone.deny,
+                &zone.require_tls,
+                &zone.require_digest,
+            ]
+            .map(Vec::<Network>::len)
         };
-        let networks: usize =
-            [lists(&settings.inside), lists(&settings.outside)].iter().flatten().sum();
+        let networks: usize = [lists(&settings.inside), lists(&settings.outside)]
+            .iter()
+            .flatten()
+            .sum();
         if networks > NETWORKS {
             return Err(SettingsError::new(
                 "",

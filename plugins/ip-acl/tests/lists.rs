@@ -39,7 +39,12 @@ fn the_longest_network_decides() {
         ("2001:db9::1", false),
     ] {
         let outcome = harness.call(&from(address));
-        assert_eq!(outcome.is_next(), admitted, "{address}: {}", outcome.reason());
+        assert_eq!(
+            outcome.is_next(),
+            admitted,
+            "{address}: {}",
+            outcome.reason()
+        );
         assert_eq!(outcome.status(), (!admitted).then_some(403), "{address}");
     }
 }
@@ -48,25 +53,51 @@ fn the_longest_network_decides() {
 fn zones_have_lists_of_their_own() {
     let harness = harness();
     assert!(harness.call(&from("8.8.8.8").zone(Zone::Inside)).is_next());
-    assert!(harness.call(&from("10.65.255.255").zone(Zone::Inside)).is_next());
+    assert!(
+        harness
+            .call(&from("10.65.255.255").zone(Zone::Inside))
+            .is_next()
+    );
     let outcome = harness.call(&from("10.66.0.0").zone(Zone::Inside));
-    assert_eq!((outcome.status(), outcome.reason()), (Some(403), "10.66.0.0 is in 10.66.0.0/16, denied"));
-    assert_eq!(harness.call(&from("8.8.8.8")).reason(), "8.8.8.8 is in no list, default deny");
+    assert_eq!(
+        (outcome.status(), outcome.reason()),
+        (Some(403), "10.66.0.0 is in 10.66.0.0/16, denied")
+    );
+    assert_eq!(
+        harness.call(&from("8.8.8.8")).reason(),
+        "8.8.8.8 is in no list, default deny"
+    );
 }
 
 #[test]
 fn requirements_come_on_top() {
     let harness = harness();
     let call = from("203.0.113.1");
-    assert_eq!(harness.call(&call).reason(), "203.0.113.0/25 has to use TLS");
+    assert_eq!(
+        harness.call(&call).reason(),
+        "203.0.113.0/25 has to use TLS"
+    );
     let call = call.transport(Transport::Tcp);
-    assert_eq!(harness.call(&call).reason(), "203.0.113.0/25 has to use TLS");
+    assert_eq!(
+        harness.call(&call).reason(),
+        "203.0.113.0/25 has to use TLS"
+    );
     let call = call.transport(Transport::Tls);
-    assert_eq!(harness.call(&call).reason(), "203.0.113.0/24 has to authenticate first");
+    assert_eq!(
+        harness.call(&call).reason(),
+        "203.0.113.0/24 has to authenticate first"
+    );
     assert!(harness.call(&call.identity("alice")).is_next());
     let udp = from("203.0.113.128").identity("alice");
-    assert!(harness.call(&udp).is_next(), "outside the /25 TLS is not required");
-    assert!(harness.call(&from("203.0.113.1").transport(Transport::Wss).identity("a")).is_next());
+    assert!(
+        harness.call(&udp).is_next(),
+        "outside the /25 TLS is not required"
+    );
+    assert!(
+        harness
+            .call(&from("203.0.113.1").transport(Transport::Wss).identity("a"))
+            .is_next()
+    );
 }
 
 #[test]
@@ -85,13 +116,22 @@ fn wrong_settings_name_their_key() {
     let error = wrong(json!({ "inside": open }));
     assert!(error.message().contains("missing field `outside`"));
     let error = wrong(json!({ "inside": {}, "outside": open }));
-    assert_eq!((error.key(), error.message()), ("inside", "missing field `default`"));
-    let error = wrong(json!({ "inside": { "default": "allow", "deny": ["10.0.0.0/8", "10.0.0.1/8"] }, "outside": open }));
+    assert_eq!(
+        (error.key(), error.message()),
+        ("inside", "missing field `default`")
+    );
+    let error = wrong(
+        json!({ "inside": { "default": "allow", "deny": ["10.0.0.0/8", "10.0.0.1/8"] }, "outside": open }),
+    );
     assert_eq!(error.key(), "inside.deny[1]");
-    assert!(error.message().contains("did you mean 10.0.0.0/8?"), "{error}");
+    assert!(
+        error.message().contains("did you mean 10.0.0.0/8?"),
+        "{error}"
+    );
     let error = wrong(json!({ "inside": open, "outside": { "default": "allow", "alow": [] } }));
     assert_eq!(error.key(), "outside.alow");
-    let both = json!({ "default": "deny", "allow": ["10.0.0.0/8"], "deny": ["::ffff:10.0.0.0/104"] });
+    let both =
+        json!({ "default": "deny", "allow": ["10.0.0.0/8"], "deny": ["::ffff:10.0.0.0/104"] });
     let error = wrong(json!({ "inside": open, "outside": both }));
     assert_eq!(error.key(), "outside.allow");
     assert!(error.message().contains("10.0.0.0/8 stands in `deny` too"));
@@ -100,7 +140,9 @@ fn wrong_settings_name_their_key() {
 #[test]
 fn the_number_of_networks_has_two_sides() {
     let settings = |count: u32| {
-        let networks: Vec<_> = (0..count).map(|n| std::net::Ipv4Addr::from(n).to_string()).collect();
+        let networks: Vec<_> = (0..count)
+            .map(|n| std::net::Ipv4Addr::from(n).to_string())
+            .collect();
         json!({ "inside": { "default": "allow", "deny": networks }, "outside": { "default": "allow" } })
     };
     assert!(Harness::<IpAcl>::try_new(&settings(65_536)).is_ok());
