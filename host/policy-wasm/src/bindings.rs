@@ -2,11 +2,6 @@
 //!
 //! The world with both hooks is bound; which hooks a component has is found out
 //! by its exports, interface by interface.
-#![expect(
-    missing_docs,
-    unreachable_pub,
-    reason = "generated from wit/policy.wit, which documents every item"
-)]
 
 wasmtime::component::bindgen!({
     path: "../../wit",

@@ -22,6 +22,7 @@ mod random;
 
 use ceiling::Ceiling;
 pub(crate) use credentials::algorithm;
+#[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
 pub use messages::LentMessage;
 
 /// Data of one store.

@@ -11,6 +11,7 @@ use crate::bindings::messages::{Host, HostMessage};
 use crate::host::HostState;
 
 /// Type of the resource. Its representation is the ticket of the call.
+#[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
 pub enum LentMessage {}
 
 impl Host for HostState {}

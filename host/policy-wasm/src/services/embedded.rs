@@ -148,11 +148,10 @@ impl Credentials for DigestCredentials {
         allowed: &[DigestAlgorithm],
         now_ms: u64,
     ) -> Verification {
-        let headers: Vec<&[u8]> = request
+        let headers = request
             .values(HeaderKind::ProxyAuthorization)
             .chain(request.values(HeaderKind::Authorization))
-            .take(AUTHORIZATIONS)
-            .collect();
+            .take(AUTHORIZATIONS);
         let allowed: Vec<Algorithm> = allowed
             .iter()
             .map(|algorithm| match algorithm {
@@ -166,7 +165,7 @@ impl Credentials for DigestCredentials {
             request.method_name(),
             request.request_uri().raw,
             request.body(),
-            &headers,
+            headers,
             realm,
             &allowed,
             now_ms,

@@ -1,0 +1,5 @@
+//! Loading and calling plugins, with guests written for these tests.
+
+mod calls;
+mod guest;
+mod loading;
