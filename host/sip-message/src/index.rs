@@ -238,6 +238,7 @@ impl Index {
             return Err(ParseErrorKind::BareCarriageReturn);
         }
         if found & 1 != 0 {
+            self.anomalies |= Anomalies::CONTROL_CHARACTER;
             self.controls = true;
             self.rewrite = true;
         }

@@ -55,6 +55,7 @@ mod parse;
 mod salvage;
 mod splice;
 mod status;
+pub mod typed;
 mod uri;
 mod via;
 
