@@ -60,7 +60,7 @@ function ksr_request_route()
         KSR.sl.sl_send_reply(403, "Forbidden")
         return 1
     end
-    if KSR.auth.pv_proxy_authenticate("sipward", "secret", 0) < 0 then
+    if KSR.auth.pv_auth_check("sipward", "secret", 0, 0) < 0 then
         local user = KSR.pv.get("$au")
         if user ~= nil then
             count_failure(user, source)

@@ -1,1 +1,174 @@
 //! Guests that misbehave on purpose.
+//!
+//! One component; its settings choose what it does wrong, so that a test can
+//! show that the host survives it, says why, and serves everybody else.
+
+use std::hint::black_box;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use sipward_plugin_sdk::{clock, info, prelude::*};
+
+/// What it shall do wrong, and how much of it.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// What it does wrong.
+    pub behaviour: Behaviour,
+    /// The hook it does it in.
+    #[serde(default)]
+    pub hook: Hook,
+    /// Lines, calls, effects, KiB or thousands of rounds, where that matters.
+    #[serde(default = "amount")]
+    pub amount: u32,
+}
+
+/// A kind of misbehaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Behaviour {
+    /// Nothing: it lets everything pass.
+    None,
+    /// Never returns.
+    EndlessLoop,
+    /// Takes memory until there is none.
+    MemoryGrowth,
+    /// Calls itself until the stack ends.
+    DeepRecursion,
+    /// Panics while it is configured.
+    TrapInConfigure,
+    /// Panics when it is asked.
+    TrapOnCall,
+    /// Refuses its settings.
+    RefuseSettings,
+    /// Returns an annotation of `amount` KiB.
+    OversizedOutcome,
+    /// Puts a line end and a Via into a header value.
+    CrlfEffect,
+    /// Sets a header that belongs to the proxy.
+    ViaEffect,
+    /// Rejects with a status that is no refusal.
+    WrongStatus,
+    /// Writes `amount` log lines.
+    LogFlood,
+    /// Calls the host `amount` times.
+    HostCallFlood,
+    /// Returns `amount` effects.
+    TooManyEffects,
+    /// Counts to `amount` thousand, then lets the request pass.
+    Slow,
+}
+
+/// A hook.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Hook {
+    /// `on-request`.
+    #[default]
+    Request,
+    /// `on-response`.
+    Response,
+}
+
+/// Beyond every default limit of the host.
+const fn amount() -> u32 {
+    100_000
+}
+
+/// The configured guest.
+pub struct Hostile {
+    settings: Settings,
+}
+
+#[policy]
+impl Policy for Hostile {
+    type Settings = Settings;
+
+    const CAPABILITIES: &'static [Capability] = &[Capability::EditHeaders];
+
+    fn configure(settings: Settings) -> Result<Self, SettingsError> {
+        match settings.behaviour {
+            Behaviour::TrapInConfigure => trap("in configure"),
+            Behaviour::RefuseSettings => Err(SettingsError::new(
+                "behaviour",
+                "refuses itself; anything else would do",
+            )),
+            _ => Ok(Self { settings }),
+        }
+    }
+
+    fn on_request(&self, _: &Request<'_>) -> Outcome {
+        self.behave(Hook::Request)
+    }
+
+    fn on_response(&self, _: &Response<'_>) -> Outcome {
+        self.behave(Hook::Response)
+    }
+}
+
+impl Hostile {
+    fn behave(&self, hook: Hook) -> Outcome {
+        let amount = self.settings.amount;
+        if hook != self.settings.hook {
+            return Outcome::next();
+        }
+        match self.settings.behaviour {
+            Behaviour::None | Behaviour::TrapInConfigure | Behaviour::RefuseSettings => {
+                Outcome::next().because("behaves")
+            }
+            Behaviour::EndlessLoop => loop {
+                black_box(amount);
+            },
+            Behaviour::MemoryGrowth => grow(),
+            Behaviour::DeepRecursion => {
+                Outcome::next().because(format!("{} frames deep", descend(1)))
+            }
+            Behaviour::TrapOnCall => trap("on call"),
+            Behaviour::OversizedOutcome => {
+                Outcome::next().annotate("oversized", "x".repeat(amount as usize * 1024))
+            }
+            Behaviour::CrlfEffect => {
+                Outcome::next().set_header("X-Evil", "1\r\nVia: SIP/2.0/UDP evil.example")
+            }
+            Behaviour::ViaEffect => Outcome::next().set_header("v", "SIP/2.0/UDP evil.example"),
+            Behaviour::WrongStatus => Outcome::reject(200),
+            Behaviour::LogFlood => {
+                (0..amount).for_each(|line| info!("line {line} of {amount}"));
+                Outcome::next()
+            }
+            Behaviour::HostCallFlood => {
+                (0..amount).for_each(|_| _ = black_box(clock::now_ms()));
+                Outcome::next()
+            }
+            Behaviour::TooManyEffects => (0..amount).fold(Outcome::next(), |outcome, n| {
+                outcome.annotate(format!("n{n}"), "x")
+            }),
+            Behaviour::Slow => {
+                (0..u64::from(amount) * 1_000).for_each(|round| _ = black_box(round));
+                Outcome::next().because("slowly")
+            }
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "this guest is here to trap")]
+fn trap<T>(place: &str) -> T {
+    panic!("hostile plugin traps {place}")
+}
+
+/// Touches what it takes, so that it is really there.
+fn grow() -> Outcome {
+    let mut hoard = Vec::new();
+    loop {
+        hoard.push(black_box(vec![0xaa_u8; 1 << 20]));
+    }
+}
+
+#[expect(
+    unconditional_recursion,
+    reason = "this guest is here to exhaust the stack"
+)]
+fn descend(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    descend(depth + 1) + black_box(frame).iter().sum::<u64>()
+}

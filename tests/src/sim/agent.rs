@@ -19,14 +19,18 @@ use super::text;
 
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
+/// How long a side keeps a request on which nothing happens: longer than Timer C.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Something an agent has resolved to do.
 #[derive(Debug, Clone)]
 enum Intent {
     Start(usize),
     Cancel(TransactionId),
-    Ring(TransactionId, usize),
+    Ring(TransactionId),
     Answer(TransactionId, usize),
+    /// Forget a request that will never be answered.
+    GiveUp(TransactionId),
     /// 2xx again until the ACK: RFC 3261 section 13.3.1.4.
     Repeat { dialog: String, bytes: Bytes, to: Destination, interval: Duration, since: Moment },
     InDialog(String, &'static str),
@@ -46,7 +50,6 @@ struct Dialog {
 }
 
 /// A user agent at one address.
-#[derive(Debug)]
 pub struct Agent {
     address: SocketAddr,
     proxy: SocketAddr,
@@ -167,8 +170,12 @@ impl Agent {
         match intent {
             Intent::Start(script) => self.start(now, script),
             Intent::Cancel(id) => self.cancel(now, id),
-            Intent::Ring(id, _) => self.respond(now, id, 180),
+            Intent::Ring(id) => self.respond(now, id, 180),
             Intent::Answer(id, script) => self.answer(now, id, script),
+            Intent::GiveUp(id) => {
+                self.called.remove(&id);
+                self.layer.terminate(id);
+            }
             Intent::InDialog(key, method) => self.in_dialog(now, &key, method),
             Intent::HangUp(key) => self.hang_up(now, &key),
             Intent::Repeat { dialog, bytes, to, interval, since } => {
@@ -205,6 +212,8 @@ impl Agent {
         let Ok(id) = self.layer.request(now, message.clone(), to(self.proxy)) else { return };
         self.calling.insert(id, (number, message));
         if script.method == "INVITE" {
+            // A caller who was told 100 and nothing else hangs up some day.
+            self.resolve(now + PATIENCE, Intent::GiveUp(id));
             if let Some(after) = script.cancel_after {
                 self.resolve(now + after, Intent::Cancel(id));
             }
@@ -231,10 +240,11 @@ impl Agent {
                 let Some(script) = script.and_then(|number| self.scripts.get(number)).cloned() else { return };
                 self.called.insert(id, (message, flow));
                 self.respond(now, id, 100);
-                self.resolve(now + script.ring_after, Intent::Ring(id, script.number));
-                if script.answer != Answer::Silence {
-                    let at = now + script.ring_after + script.answer_after;
-                    self.resolve(at, Intent::Answer(id, script.number));
+                self.resolve(now + script.ring_after, Intent::Ring(id));
+                let at = now + script.ring_after + script.answer_after;
+                match script.answer {
+                    Answer::Silence => self.resolve(now + PATIENCE, Intent::GiveUp(id)),
+                    _ => self.resolve(at, Intent::Answer(id, script.number)),
                 }
             }
             Method::Bye => {
@@ -250,7 +260,10 @@ impl Agent {
                 let refused = script.and_then(|number| self.scripts.get(number)).map(|script| script.answer);
                 let status = match refused {
                     Some(Answer::Refuse(status)) if !known => status,
-                    Some(Answer::Silence) if !known => return,
+                    Some(Answer::Silence) if !known => {
+                        self.resolve(now + PATIENCE, Intent::GiveUp(id));
+                        return;
+                    }
                     _ => 200,
                 };
                 let reinvite = method == Method::Invite;
@@ -408,6 +421,7 @@ impl Agent {
         } else if let Ok(id) = self.layer.request(now, message.clone(), to(hop)) {
             let number = script_of(&message).unwrap_or_default();
             self.calling.insert(id, (number, message));
+            self.resolve(now + PATIENCE, Intent::GiveUp(id));
         }
     }
 

@@ -20,7 +20,7 @@ pub fn pipeline() -> Pipeline {
             name: Arc::from("script"),
             on_failure: OnFailure::Deny,
             grants: Grants::default(),
-            methods: MethodSet::all(),
+            methods: MethodSet::ALL,
             limits: OutcomeLimits::default(),
         }],
     }

@@ -1,0 +1,92 @@
+//! `bench signalling`: whole calls through Sipward and through Kamailio 5.6.
+//!
+//! Every subject makes the same decisions (address list, digest, destination
+//! prefixes, rates) on the same sipp scenario: INVITE challenged by 407, INVITE with
+//! credentials, 100, 180, 200, ACK, BYE, 200. All traffic stays on 127.0.0.1.
+
+mod load;
+mod ports;
+mod report;
+mod subject;
+mod usage;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+
+use crate::load::Load;
+use crate::report::Figures;
+use crate::subject::Kind;
+
+/// Whole calls beside Kamailio: CPU, memory, latency.
+#[derive(Parser)]
+#[command(name = "bench-signalling")]
+struct Arguments {
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// Calls a second.
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    rate: u32,
+    /// Measured calls of each subject; a tenth as many warm it up first.
+    #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    calls: u32,
+    /// Who is measured.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Sipward, Kind::KamailioNative, Kind::KamailioKemi])]
+    subjects: Vec<Kind>,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut all = Vec::new();
+    for kind in &arguments.subjects {
+        eprintln!(
+            "    {} calls at {} a second through {}",
+            arguments.calls,
+            arguments.rate,
+            kind.name()
+        );
+        let figures = measure(*kind, &arguments)
+            .with_context(|| format!("failed to measure {}", kind.name()))?;
+        if arguments.json {
+            report::lines(&figures, arguments.rate);
+        }
+        all.push(figures);
+    }
+    if !arguments.json {
+        println!("{}", report::table(&all, arguments.rate));
+    }
+    Ok(())
+}
+
+fn measure(kind: Kind, arguments: &Arguments) -> Result<Figures> {
+    let folder = tempfile::tempdir().context("failed to make a folder")?;
+    let ports = ports::Ports::find()?;
+    let trunk = load::trunk(&ports)?;
+    let subject = subject::start(kind, &ports, folder.path())?;
+    let warm_up = Load {
+        calls: (arguments.calls / 10).max(10),
+        rate: arguments.rate,
+    };
+    warm_up.run(&ports, &folder.path().join("warm-up"))?;
+    let before = usage::cpu(subject.group())?;
+    let watch = usage::Watch::start(subject.group());
+    let run = Load {
+        calls: arguments.calls,
+        rate: arguments.rate,
+    };
+    let outcome = run.run(&ports, &folder.path().join("measured"))?;
+    // Timers of finished transactions are part of the work.
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = usage::cpu(subject.group())?.saturating_sub(before);
+    let figures = Figures {
+        subject: kind.name(),
+        cpu_us_per_call: spent.as_secs_f64() * 1e6 / f64::from(arguments.calls),
+        peak_rss_kib: watch.peak_kib(),
+        outcome,
+    };
+    drop(subject);
+    drop(trunk);
+    Ok(figures)
+}

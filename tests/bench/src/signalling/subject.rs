@@ -1,0 +1,200 @@
+//! The programs that are measured, each started for one run and stopped after it.
+
+use std::fs;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use crate::load;
+use crate::ports::Ports;
+
+/// How long a subject may take until it answers.
+const START: Duration = Duration::from_secs(30);
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Sipward with its four plugins.
+    Sipward,
+    /// Kamailio, decisions in its own language.
+    KamailioNative,
+    /// Kamailio, decisions in Lua.
+    KamailioKemi,
+}
+
+impl Kind {
+    /// The name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sipward => "sipward",
+            Self::KamailioNative => "kamailio-native",
+            Self::KamailioKemi => "kamailio-kemi",
+        }
+    }
+}
+
+/// A running subject, in a process group of its own; dropped, it is stopped.
+pub(crate) struct Subject {
+    child: Child,
+}
+
+impl Subject {
+    /// The process group that all its processes are in.
+    pub(crate) fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.group());
+        // A group that has ended is what is wanted.
+        let _sent = Command::new("kill")
+            .args([signal, "--", &group])
+            .stderr(Stdio::null())
+            .status();
+    }
+}
+
+impl Drop for Subject {
+    fn drop(&mut self) {
+        self.signal("-TERM");
+        let until = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < until && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.signal("-KILL");
+        let _reaped = self.child.wait();
+    }
+}
+
+/// Start a subject and wait until it answers.
+pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path) -> Result<Subject> {
+    let mut command = match kind {
+        Kind::Sipward => sipward(ports, folder)?,
+        Kind::KamailioNative => kamailio("native.cfg", ports, folder)?,
+        Kind::KamailioKemi => kamailio("kemi.cfg", ports, folder)?,
+    };
+    let log_path = folder.join("subject.log");
+    let log = fs::File::create(&log_path)?;
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("failed to start {}", kind.name()))?;
+    let mut subject = Subject { child };
+    if let Err(error) = wait_until_it_answers(&mut subject, ports) {
+        let log = fs::read_to_string(&log_path).unwrap_or_default();
+        let tail: Vec<&str> = log.lines().rev().take(10).collect();
+        bail!(
+            "{error:#}; its last lines, newest first:\n{}",
+            tail.join("\n")
+        );
+    }
+    Ok(subject)
+}
+
+fn wait_until_it_answers(subject: &mut Subject, ports: &Ports) -> Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    socket.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let us = socket.local_addr()?;
+    let until = Instant::now() + START;
+    let mut number = 0_u32;
+    while Instant::now() < until {
+        if let Some(status) = subject.child.try_wait()? {
+            bail!("it ended at once: {status}");
+        }
+        number += 1;
+        let options = format!(
+            "OPTIONS sip:ready@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bKready{number}\r\n\
+             From: <sip:bench@{us}>;tag=ready\r\nTo: <sip:ready@127.0.0.1:{port}>\r\nCall-ID: ready{number}@{us}\r\n\
+             CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+            port = ports.inside
+        );
+        // Nobody may listen yet.
+        let _sent = socket.send_to(options.as_bytes(), (Ipv4Addr::LOCALHOST, ports.inside));
+        let mut buffer = [0; 2048];
+        if socket.recv(&mut buffer).is_ok_and(|length| {
+            buffer
+                .get(..length)
+                .is_some_and(|it| it.starts_with(b"SIP/2.0 "))
+        }) {
+            return Ok(());
+        }
+    }
+    bail!("it did not answer within {} s", START.as_secs())
+}
+
+/// Kamailio at its best: its fast allocator, enough shared memory for
+/// the load, two workers.
+fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("kamailio");
+    let trunk = format!("sip:127.0.0.1:{}", ports.trunk);
+    let place = folder.join("kamailio");
+    fs::create_dir_all(place.join("tables"))?;
+    fs::create_dir_all(place.join("run"))?;
+    for name in ["stack.cfg", "native.cfg", "kemi.cfg", "kemi.lua"] {
+        let text = fs::read_to_string(source.join(name))
+            .with_context(|| format!("failed to read {name}"))?;
+        let text = text
+            .replace("@FOLDER@", &place.to_string_lossy())
+            .replace("@TRUNK@", &trunk);
+        fs::write(place.join(name), text)?;
+    }
+    for name in ["version", "destinations", "address.list"] {
+        fs::copy(
+            source.join("tables").join(name),
+            place.join("tables").join(name),
+        )?;
+    }
+    let program = ["kamailio", "/usr/sbin/kamailio"]
+        .into_iter()
+        .find(|it| {
+            Command::new(it)
+                .arg("-v")
+                .stdout(Stdio::null())
+                .status()
+                .is_ok()
+        })
+        .context("kamailio is not installed; `cargo xtask setup --for bench` installs it")?;
+    let mut command = Command::new(program);
+    command
+        .args([
+            "-DD", "-n", "2", "-x", "fm", "-X", "fm", "-m", "2048", "-M", "32",
+        ])
+        .args(["-l", &format!("udp:127.0.0.1:{}", ports.inside)])
+        .arg("-f")
+        .arg(place.join(main))
+        .arg("-Y")
+        .arg(place.join("run"));
+    Ok(command)
+}
+
+/// Sipward, built for release, with the four plugins.
+fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
+    let plugins = named_by("SIPWARD_BENCH_PLUGINS")?;
+    let program = named_by("SIPWARD_BENCH_PROGRAM")?;
+    let config = include_str!("sipward.toml")
+        .replace("@FOLDER@", &folder.to_string_lossy())
+        .replace("@PLUGINS@", &plugins.to_string_lossy())
+        .replace("@INSIDE@", &ports.inside.to_string())
+        .replace("@TRUNK@", &ports.trunk.to_string());
+    fs::write(folder.join("password"), format!("{}\n", load::PASSWORD))?;
+    let path = folder.join("sipward.toml");
+    fs::write(&path, config)?;
+    let mut command = Command::new(program);
+    command.args(["run", "--config"]).arg(path);
+    Ok(command)
+}
+
+fn named_by(variable: &str) -> Result<PathBuf> {
+    let value = std::env::var_os(variable).with_context(|| {
+        format!("{variable} is not set; start this by `cargo xtask bench signalling`")
+    })?;
+    Ok(PathBuf::from(value))
+}
