@@ -52,7 +52,9 @@ pub fn method(method: crate::Method) -> Option<rsip::Method> {
 /// The status; one that `rsip` does not know carries our phrase.
 pub fn status_code(status: u16) -> rsip::StatusCode {
     match rsip::StatusCode::from(status) {
-        rsip::StatusCode::Other(status, _) => rsip::StatusCode::Other(status, reason_phrase(status).to_owned()),
+        rsip::StatusCode::Other(status, _) => {
+            rsip::StatusCode::Other(status, reason_phrase(status).to_owned())
+        }
         known => known,
     }
 }
@@ -68,7 +70,10 @@ pub fn uri(uri: &Uri<'_>) -> Result<rsip::Uri, TypedError> {
         Scheme::Tel | Scheme::Other => return Err(TypedError::Scheme),
     };
     let auth = match uri.user {
-        Some(user) => Some(rsip::Auth { user: text(user)?, password: uri.password.map(text).transpose()? }),
+        Some(user) => Some(rsip::Auth {
+            user: text(user)?,
+            password: uri.password.map(text).transpose()?,
+        }),
         None => None,
     };
     Ok(rsip::Uri {
@@ -87,7 +92,10 @@ fn host_with_port(host: Host<'_>, port: Option<u16>) -> Result<rsip::HostWithPor
         // As an address rsip would write it without brackets.
         Host::V6(address) => rsip::Host::Domain(format!("[{address}]").into()),
     };
-    Ok(rsip::HostWithPort { host, port: port.map(Into::into) })
+    Ok(rsip::HostWithPort {
+        host,
+        port: port.map(Into::into),
+    })
 }
 
 /// Parameters one by one, so that `rsip` reads no delimiters.
@@ -99,10 +107,13 @@ fn params(text_of_params: &[u8]) -> Result<Vec<rsip::Param>, TypedError> {
             None => (Some(param), None),
         };
         let name = text(crate::grammar::trim(name.unwrap_or_default()))?;
-        let value = value.map(|value| text(crate::grammar::trim(value))).transpose()?;
+        let value = value
+            .map(|value| text(crate::grammar::trim(value)))
+            .transpose()?;
         let param = rsip::Param::try_from((name.as_str(), value.as_deref()));
         // What rsip has a type for but cannot read, such as an unknown transport, stays text.
-        params.push(param.unwrap_or_else(|_| rsip::Param::Other(name.into(), value.map(Into::into))));
+        params
+            .push(param.unwrap_or_else(|_| rsip::Param::Other(name.into(), value.map(Into::into))));
     }
     Ok(params)
 }
@@ -112,11 +123,16 @@ fn params(text_of_params: &[u8]) -> Result<Vec<rsip::Param>, TypedError> {
 /// # Errors
 /// [`TypedError`] when `rsip` cannot hold it.
 pub fn via(via: &Via<'_>) -> Result<rsip::typed::Via, TypedError> {
-    let transport = text(via.transport)?.parse().map_err(|_| TypedError::Transport)?;
+    let transport = text(via.transport)?
+        .parse()
+        .map_err(|_| TypedError::Transport)?;
     Ok(rsip::typed::Via {
         version: rsip::Version::V2,
         transport,
-        uri: rsip::Uri { host_with_port: host_with_port(via.host, via.port)?, ..rsip::Uri::default() },
+        uri: rsip::Uri {
+            host_with_port: host_with_port(via.host, via.port)?,
+            ..rsip::Uri::default()
+        },
         params: params(via.params)?,
     })
 }
@@ -127,7 +143,11 @@ pub fn via(via: &Via<'_>) -> Result<rsip::typed::Via, TypedError> {
 /// [`TypedError`] when `rsip` cannot hold it.
 pub fn from(from: &NameAddr<'_>) -> Result<rsip::typed::From, TypedError> {
     let (display_name, uri, params) = address(from)?;
-    Ok(rsip::typed::From { display_name, uri, params })
+    Ok(rsip::typed::From {
+        display_name,
+        uri,
+        params,
+    })
 }
 
 /// A To.
@@ -136,7 +156,11 @@ pub fn from(from: &NameAddr<'_>) -> Result<rsip::typed::From, TypedError> {
 /// [`TypedError`] when `rsip` cannot hold it.
 pub fn to(to: &NameAddr<'_>) -> Result<rsip::typed::To, TypedError> {
     let (display_name, uri, params) = address(to)?;
-    Ok(rsip::typed::To { display_name, uri, params })
+    Ok(rsip::typed::To {
+        display_name,
+        uri,
+        params,
+    })
 }
 
 /// A Contact.
@@ -145,17 +169,27 @@ pub fn to(to: &NameAddr<'_>) -> Result<rsip::typed::To, TypedError> {
 /// [`TypedError`] when `rsip` cannot hold it.
 pub fn contact(contact: &NameAddr<'_>) -> Result<rsip::typed::Contact, TypedError> {
     let (display_name, uri, params) = address(contact)?;
-    Ok(rsip::typed::Contact { display_name, uri, params })
+    Ok(rsip::typed::Contact {
+        display_name,
+        uri,
+        params,
+    })
 }
 
 type Address = (Option<String>, rsip::Uri, Vec<rsip::Param>);
 
 fn address(address: &NameAddr<'_>) -> Result<Address, TypedError> {
-    Ok((address.display.map(text).transpose()?, uri(&address.uri)?, params(address.params)?))
+    Ok((
+        address.display.map(text).transpose()?,
+        uri(&address.uri)?,
+        params(address.params)?,
+    ))
 }
 
 fn text(bytes: &[u8]) -> Result<String, TypedError> {
-    std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| TypedError::Utf8)
+    std::str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| TypedError::Utf8)
 }
 
 /// Digest algorithms of RFC 8760 section 2.

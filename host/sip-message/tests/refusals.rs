@@ -2,7 +2,9 @@
 //! the crate's documentation says.
 
 use bytes::Bytes;
-use sip_message::{Anomalies, HeaderKind, Host, Limits, Message, ParseError, ParseErrorKind, UriError};
+use sip_message::{
+    Anomalies, HeaderKind, Host, Limits, Message, ParseError, ParseErrorKind, UriError,
+};
 
 const START: &str = "INVITE sip:bob@example.net SIP/2.0\r\n";
 const CORE: &str = "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa1\r\nMax-Forwards: 70\r\n\
@@ -55,10 +57,17 @@ fn two_content_lengths_are_one_or_a_refusal() {
     let same = accepted(with("l: 0\r\n"));
     assert!(same.anomalies().contains(Anomalies::DUPLICATE_HEADER));
     assert_eq!(same.values(HeaderKind::ContentLength).count(), 1);
-    assert_eq!(refused(with("l: 1\r\n")), ParseErrorKind::Duplicate(HeaderKind::ContentLength));
+    assert_eq!(
+        refused(with("l: 1\r\n")),
+        ParseErrorKind::Duplicate(HeaderKind::ContentLength)
+    );
     for value in ["0, 0", "+0", "-1", "0x0", "", "4294967296", "0 0"] {
         let text = format!("{START}{CORE}Content-Length: {value}\r\n\r\n");
-        assert_eq!(refused(text), ParseErrorKind::Value(HeaderKind::ContentLength), "{value}");
+        assert_eq!(
+            refused(text),
+            ParseErrorKind::Value(HeaderKind::ContentLength),
+            "{value}"
+        );
     }
 }
 
@@ -66,15 +75,30 @@ fn two_content_lengths_are_one_or_a_refusal() {
 fn other_single_headers_may_repeat_their_value_only() {
     let line = "Content-Type: application/sdp\r\n";
     let message = accepted(with(&[line, line].concat()));
-    assert_eq!(message.headers().filter(|header| header.kind == HeaderKind::ContentType).count(), 1);
-    assert_eq!(refused(with(&[line, "c: text/plain\r\n"].concat())), ParseErrorKind::Duplicate(HeaderKind::ContentType));
-    assert_eq!(refused(with("Refer-To: <sip:a@b>\r\nr: <sip:c@d>\r\n")), ParseErrorKind::Duplicate(HeaderKind::ReferTo));
+    assert_eq!(
+        message
+            .headers()
+            .filter(|header| header.kind == HeaderKind::ContentType)
+            .count(),
+        1
+    );
+    assert_eq!(
+        refused(with(&[line, "c: text/plain\r\n"].concat())),
+        ParseErrorKind::Duplicate(HeaderKind::ContentType)
+    );
+    assert_eq!(
+        refused(with("Refer-To: <sip:a@b>\r\nr: <sip:c@d>\r\n")),
+        ParseErrorKind::Duplicate(HeaderKind::ReferTo)
+    );
 }
 
 #[test]
 fn what_is_missing_is_named() {
     for (kind, line) in [
-        (HeaderKind::Via, "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa1\r\n"),
+        (
+            HeaderKind::Via,
+            "Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKa1\r\n",
+        ),
         (HeaderKind::From, "From: <sip:alice@example.com>;tag=f1\r\n"),
         (HeaderKind::To, "To: <sip:bob@example.net>\r\n"),
         (HeaderKind::CallId, "Call-ID: c1@192.0.2.1\r\n"),
@@ -82,7 +106,11 @@ fn what_is_missing_is_named() {
     ] {
         let error = parse(with("").replace(line, "")).unwrap_err();
         assert_eq!(*error.reason(), ParseErrorKind::Missing(kind));
-        assert_eq!((error.status(), error.response(b"t")), (None, None), "nobody could match an answer");
+        assert_eq!(
+            (error.status(), error.response(b"t")),
+            (None, None),
+            "nobody could match an answer"
+        );
     }
 }
 
@@ -92,43 +120,96 @@ fn line_ends_are_normalised_or_refused() {
     assert_eq!(bare.anomalies(), Anomalies::BARE_LINE_FEED);
     assert_eq!(bare.bytes(), with("").as_bytes().to_vec().as_slice());
     assert!(bare.received().iter().all(|byte| *byte != b'\r'));
-    for lone in ["X-A: one\rtwo\r\n", "X-A: one\r\r\n", "X-A\r: one\r\n", "X-A: one\rX-B: two\n"] {
+    for lone in [
+        "X-A: one\rtwo\r\n",
+        "X-A: one\r\r\n",
+        "X-A\r: one\r\n",
+        "X-A: one\rX-B: two\n",
+    ] {
         let kind = refused(with(lone));
-        assert!(matches!(kind, ParseErrorKind::BareCarriageReturn | ParseErrorKind::HeaderLine), "{lone:?}: {kind:?}");
+        assert!(
+            matches!(
+                kind,
+                ParseErrorKind::BareCarriageReturn | ParseErrorKind::HeaderLine
+            ),
+            "{lone:?}: {kind:?}"
+        );
     }
     let smuggled = format!("{START}{CORE}X: a\n\nContent-Length: 0\r\n\r\n");
     let message = accepted(smuggled);
-    assert!(message.anomalies().contains(Anomalies::MISSING_CONTENT_LENGTH), "the first empty line ends the headers");
+    assert!(
+        message
+            .anomalies()
+            .contains(Anomalies::MISSING_CONTENT_LENGTH),
+        "the first empty line ends the headers"
+    );
     assert_eq!(message.body(), b"Content-Length: 0\r\n\r\n");
 }
 
 #[test]
 fn control_characters_stand_in_quotes_only_and_never_leave() {
-    for byte in (0u8..0x20).filter(|byte| !b"\t\r\n".contains(byte)).chain([0x7f]) {
+    for byte in (0u8..0x20)
+        .filter(|byte| !b"\t\r\n".contains(byte))
+        .chain([0x7f])
+    {
         let control = char::from(byte);
-        assert_eq!(refused(with(&format!("Subject: a{control}b\r\n"))), ParseErrorKind::ControlCharacter, "{byte:#x}");
+        assert_eq!(
+            refused(with(&format!("Subject: a{control}b\r\n"))),
+            ParseErrorKind::ControlCharacter,
+            "{byte:#x}"
+        );
         let quoted = accepted(with(&format!("Contact: \"a{control}b\" <sip:a@b>\r\n")));
-        assert_eq!(quoted.anomalies(), Anomalies::CONTROL_CHARACTER, "{byte:#x}");
-        assert_eq!(quoted.header(HeaderKind::Contact), Some(&b"\"a?b\" <sip:a@b>"[..]));
+        assert_eq!(
+            quoted.anomalies(),
+            Anomalies::CONTROL_CHARACTER,
+            "{byte:#x}"
+        );
+        assert_eq!(
+            quoted.header(HeaderKind::Contact),
+            Some(&b"\"a?b\" <sip:a@b>"[..])
+        );
         let start = with("").replace("sip:bob", &format!("sip:b{control}ob"));
-        assert!(matches!(refused(start), ParseErrorKind::ControlCharacter | ParseErrorKind::StartLine));
+        assert!(matches!(
+            refused(start),
+            ParseErrorKind::ControlCharacter | ParseErrorKind::StartLine
+        ));
     }
 }
 
 #[test]
 fn oddities_of_layout_are_normalised() {
-    let text = format!("\r\n\r\n{START}{CORE}X-Fold: one\r\n\t two\n   three \r\nX-Space \t: v\r\nContent-Length: 0\r\n\r\n");
+    let text = format!(
+        "\r\n\r\n{START}{CORE}X-Fold: one\r\n\t two\n   three \r\nX-Space \t: v\r\nContent-Length: 0\r\n\r\n"
+    );
     let message = accepted(text);
-    let expected = Anomalies::FOLDED_HEADER | Anomalies::BARE_LINE_FEED | Anomalies::SPACE_BEFORE_COLON | Anomalies::OTHER;
+    let expected = Anomalies::FOLDED_HEADER
+        | Anomalies::BARE_LINE_FEED
+        | Anomalies::SPACE_BEFORE_COLON
+        | Anomalies::OTHER;
     assert_eq!(message.anomalies(), expected);
-    assert_eq!(message.bytes(), with("X-Fold: one two three\r\nX-Space: v\r\n").as_bytes().to_vec().as_slice());
+    assert_eq!(
+        message.bytes(),
+        with("X-Fold: one two three\r\nX-Space: v\r\n")
+            .as_bytes()
+            .to_vec()
+            .as_slice()
+    );
     let lower = accepted(with("").replacen("SIP/2.0", "sip/2.0", 1));
-    assert_eq!((lower.anomalies(), &lower.bytes()[..]), (Anomalies::OTHER, with("").as_bytes()));
+    assert_eq!(
+        (lower.anomalies(), &lower.bytes()[..]),
+        (Anomalies::OTHER, with("").as_bytes())
+    );
 }
 
 #[test]
 fn malformed_lines_are_refused() {
-    for line in ["no colon here\r\n", ": empty name\r\n", "Bad Name: v\r\n", "Bäd: v\r\n", "X@Y: v\r\n"] {
+    for line in [
+        "no colon here\r\n",
+        ": empty name\r\n",
+        "Bad Name: v\r\n",
+        "Bäd: v\r\n",
+        "X@Y: v\r\n",
+    ] {
         assert_eq!(refused(with(line)), ParseErrorKind::HeaderLine, "{line:?}");
     }
     let fold_first = format!("{START} folded\r\n{CORE}Content-Length: 0\r\n\r\n");
@@ -138,13 +219,34 @@ fn malformed_lines_are_refused() {
 #[test]
 fn start_lines() {
     for (line, kind) in [
-        ("INVITE sip:bob@example.net SIP/3.0", ParseErrorKind::Version),
-        ("INVITE  sip:bob@example.net SIP/2.0", ParseErrorKind::StartLine),
-        ("INVITE sip:bob@example.net  SIP/2.0", ParseErrorKind::StartLine),
-        ("INVITE sip:bob@example.net SIP/2.0 ", ParseErrorKind::StartLine),
-        ("INVITE\tsip:bob@example.net SIP/2.0", ParseErrorKind::StartLine),
-        ("INV(TE sip:bob@example.net SIP/2.0", ParseErrorKind::StartLine),
-        (" INVITE sip:bob@example.net SIP/2.0", ParseErrorKind::StartLine),
+        (
+            "INVITE sip:bob@example.net SIP/3.0",
+            ParseErrorKind::Version,
+        ),
+        (
+            "INVITE  sip:bob@example.net SIP/2.0",
+            ParseErrorKind::StartLine,
+        ),
+        (
+            "INVITE sip:bob@example.net  SIP/2.0",
+            ParseErrorKind::StartLine,
+        ),
+        (
+            "INVITE sip:bob@example.net SIP/2.0 ",
+            ParseErrorKind::StartLine,
+        ),
+        (
+            "INVITE\tsip:bob@example.net SIP/2.0",
+            ParseErrorKind::StartLine,
+        ),
+        (
+            "INV(TE sip:bob@example.net SIP/2.0",
+            ParseErrorKind::StartLine,
+        ),
+        (
+            " INVITE sip:bob@example.net SIP/2.0",
+            ParseErrorKind::StartLine,
+        ),
         ("INVITE SIP/2.0", ParseErrorKind::StartLine),
         ("GET / HTTP/1.1", ParseErrorKind::NotSip),
         ("INVITE sip:bob@example.net", ParseErrorKind::NotSip),
@@ -152,69 +254,141 @@ fn start_lines() {
         let text = format!("{line}\r\n{CORE}Content-Length: 0\r\n\r\n");
         assert_eq!(refused(text), kind, "{line:?}");
     }
-    for line in ["SIP/2.0 099 Low", "SIP/2.0 700 High", "SIP/2.0 20 OK", "SIP/2.0 2000 OK", "SIP/2.0  200 OK", "SIP/3.0 200 OK"] {
+    for line in [
+        "SIP/2.0 099 Low",
+        "SIP/2.0 700 High",
+        "SIP/2.0 20 OK",
+        "SIP/2.0 2000 OK",
+        "SIP/2.0  200 OK",
+        "SIP/3.0 200 OK",
+    ] {
         let error = parse(format!("{line}\r\n{CORE}Content-Length: 0\r\n\r\n")).unwrap_err();
         assert_eq!(error.status(), None, "a response is never answered: {line}");
     }
     let bare = accepted(format!("SIP/2.0 200\r\n{CORE}Content-Length: 0\r\n\r\n"));
-    assert_eq!((bare.status(), bare.anomalies()), (Some(200), Anomalies::OTHER));
+    assert_eq!(
+        (bare.status(), bare.anomalies()),
+        (Some(200), Anomalies::OTHER)
+    );
     assert!(bare.bytes().starts_with(b"SIP/2.0 200 \r\n"));
 }
 
 #[test]
 fn the_method_of_cseq_is_that_of_the_request_exactly() {
-    assert_eq!(refused(with("").replace("1 INVITE", "1 invite")), ParseErrorKind::MethodMismatch);
+    assert_eq!(
+        refused(with("").replace("1 INVITE", "1 invite")),
+        ParseErrorKind::MethodMismatch
+    );
     let other = with("").replace("INVITE", "FOO");
     assert_eq!(accepted(&other).method_name(), b"FOO");
-    assert_eq!(refused(other.replace("1 FOO", "1 XFOO")), ParseErrorKind::MethodMismatch);
-    assert_eq!(accepted(with("").replace("CSeq: 1 ", "CSeq: 2147483647 ")).cseq().number, 2_147_483_647);
-    assert_eq!(refused(with("").replace("CSeq: 1 ", "CSeq: 2147483648 ")), ParseErrorKind::Value(HeaderKind::CSeq));
-    assert_eq!(refused(with("").replace("CSeq: 1 INVITE", "CSeq: 1 INVITE x")), ParseErrorKind::Value(HeaderKind::CSeq));
+    assert_eq!(
+        refused(other.replace("1 FOO", "1 XFOO")),
+        ParseErrorKind::MethodMismatch
+    );
+    assert_eq!(
+        accepted(with("").replace("CSeq: 1 ", "CSeq: 2147483647 "))
+            .cseq()
+            .number,
+        2_147_483_647
+    );
+    assert_eq!(
+        refused(with("").replace("CSeq: 1 ", "CSeq: 2147483648 ")),
+        ParseErrorKind::Value(HeaderKind::CSeq)
+    );
+    assert_eq!(
+        refused(with("").replace("CSeq: 1 INVITE", "CSeq: 1 INVITE x")),
+        ParseErrorKind::Value(HeaderKind::CSeq)
+    );
 }
 
 #[test]
 fn limits_have_two_sides() {
-    let limits = Limits { message_bytes: with("").len(), ..Limits::default() };
-    let at = |text: &str, limits: &Limits| Message::parse_datagram(Bytes::copy_from_slice(text.as_bytes()), limits);
+    let limits = Limits {
+        message_bytes: with("").len(),
+        ..Limits::default()
+    };
+    let at = |text: &str, limits: &Limits| {
+        Message::parse_datagram(Bytes::copy_from_slice(text.as_bytes()), limits)
+    };
     assert!(at(&with(""), &limits).is_ok());
-    assert_eq!(*at(&with("X: y\r\n"), &limits).unwrap_err().reason(), ParseErrorKind::MessageTooLarge);
+    assert_eq!(
+        *at(&with("X: y\r\n"), &limits).unwrap_err().reason(),
+        ParseErrorKind::MessageTooLarge
+    );
 
-    let limits = Limits { header_count: 8, ..Limits::default() };
+    let limits = Limits {
+        header_count: 8,
+        ..Limits::default()
+    };
     assert!(at(&with("X: y\r\n"), &limits).is_ok());
-    assert_eq!(*at(&with("X: y\r\nX: y\r\n"), &limits).unwrap_err().reason(), ParseErrorKind::TooManyHeaders);
+    assert_eq!(
+        *at(&with("X: y\r\nX: y\r\n"), &limits).unwrap_err().reason(),
+        ParseErrorKind::TooManyHeaders
+    );
 
     let line = |len: usize| format!("X: {}\r\n", "y".repeat(len - 5));
     assert!(parse(with(&line(8_192))).is_ok());
     assert_eq!(refused(with(&line(8_193))), ParseErrorKind::HeaderTooLong);
     let folded = format!("X: a\r\n {}\r\n", "y".repeat(8_192 - 9));
     assert!(parse(with(&folded)).is_ok());
-    assert_eq!(refused(with(&folded.replace(" y", " yy"))), ParseErrorKind::HeaderTooLong);
+    assert_eq!(
+        refused(with(&folded.replace(" y", " yy"))),
+        ParseErrorKind::HeaderTooLong
+    );
 
     let via = |count: usize| "Via: SIP/2.0/UDP a.example;branch=z9hG4bK1\r\n".repeat(count);
     assert_eq!(accepted(with(&via(69))).vias().count(), 70);
     let error = parse(with(&via(70))).unwrap_err();
-    assert_eq!((*error.reason(), error.status()), (ParseErrorKind::TooManyVias, Some(483)));
-    let joined = format!("Via: {}\r\n", vec!["SIP/2.0/UDP a;branch=z9hG4bK1"; 70].join(","));
+    assert_eq!(
+        (*error.reason(), error.status()),
+        (ParseErrorKind::TooManyVias, Some(483))
+    );
+    let joined = format!(
+        "Via: {}\r\n",
+        vec!["SIP/2.0/UDP a;branch=z9hG4bK1"; 70].join(",")
+    );
     assert_eq!(refused(with(&joined)), ParseErrorKind::TooManyVias);
 
-    let uri = |len: usize| with("").replace("sip:bob@example.net SIP", &format!("sip:{}@example.net SIP", "b".repeat(len - 16)));
+    let uri = |len: usize| {
+        with("").replace(
+            "sip:bob@example.net SIP",
+            &format!("sip:{}@example.net SIP", "b".repeat(len - 16)),
+        )
+    };
     assert!(parse(uri(2_048)).is_ok());
     let error = parse(uri(2_049)).unwrap_err();
-    assert_eq!((*error.reason(), error.status()), (ParseErrorKind::RequestUri(UriError::TooLong), Some(414)));
+    assert_eq!(
+        (*error.reason(), error.status()),
+        (ParseErrorKind::RequestUri(UriError::TooLong), Some(414))
+    );
 }
 
 #[test]
 fn hops_and_expiry() {
     for (value, hops) in [("0", 0), ("255", 255), ("0070", 70)] {
-        assert_eq!(accepted(with("").replace("Forwards: 70", &format!("Forwards: {value}"))).max_forwards(), Some(hops));
+        assert_eq!(
+            accepted(with("").replace("Forwards: 70", &format!("Forwards: {value}")))
+                .max_forwards(),
+            Some(hops)
+        );
     }
     for value in ["256", "-1", "7O", ""] {
         let text = with("").replace("Forwards: 70", &format!("Forwards: {value}"));
-        assert_eq!(refused(text), ParseErrorKind::Value(HeaderKind::MaxForwards), "{value}");
+        assert_eq!(
+            refused(text),
+            ParseErrorKind::Value(HeaderKind::MaxForwards),
+            "{value}"
+        );
     }
-    assert_eq!(accepted(with("Expires: 4294967295\r\n")).expires(), Some(u32::MAX));
+    assert_eq!(
+        accepted(with("Expires: 4294967295\r\n")).expires(),
+        Some(u32::MAX)
+    );
     let unreadable = accepted(with("Expires: 4294967296\r\n"));
-    assert_eq!((unreadable.expires(), unreadable.anomalies()), (None, Anomalies::OTHER));
+    assert_eq!(
+        (unreadable.expires(), unreadable.anomalies()),
+        (None, Anomalies::OTHER)
+    );
 }
 
 #[test]
@@ -222,15 +396,37 @@ fn bodies_are_bytes() {
     let head = format!("{START}{CORE}Content-Length: 4\r\n\r\n");
     let whole = [head.as_bytes(), &[0, 0xff, b'\r', 0x80]].concat();
     let message = accepted(&whole);
-    assert_eq!((message.body(), message.anomalies()), (&[0, 0xff, b'\r', 0x80][..], Anomalies::NONE));
+    assert_eq!(
+        (message.body(), message.anomalies()),
+        (&[0, 0xff, b'\r', 0x80][..], Anomalies::NONE)
+    );
     let long = accepted([&whole[..], b"tail"].concat());
-    assert_eq!((long.body().len(), long.anomalies(), long.bytes().len()), (4, Anomalies::TRAILING_BYTES, whole.len()));
-    assert_eq!(refused(&whole[..whole.len() - 1]), ParseErrorKind::BodyTruncated);
+    assert_eq!(
+        (long.body().len(), long.anomalies(), long.bytes().len()),
+        (4, Anomalies::TRAILING_BYTES, whole.len())
+    );
+    assert_eq!(
+        refused(&whole[..whole.len() - 1]),
+        ParseErrorKind::BodyTruncated
+    );
     let none = accepted([format!("{START}{CORE}\r\n").as_bytes(), &[1, 2, 3]].concat());
     assert_eq!((none.body(), none.content_length()), (&[1, 2, 3][..], None));
-    assert!(none.bytes().ends_with(b"Content-Length: 3\r\n\r\n\x01\x02\x03"));
-    let latin = accepted([START.as_bytes(), CORE.as_bytes(), b"Subject: caf\xe9\r\nContent-Length: 0\r\n\r\n"].concat());
-    assert_eq!((latin.anomalies(), latin.header(HeaderKind::Subject)), (Anomalies::INVALID_UTF8, Some(&b"caf\xe9"[..])));
+    assert!(
+        none.bytes()
+            .ends_with(b"Content-Length: 3\r\n\r\n\x01\x02\x03")
+    );
+    let latin = accepted(
+        [
+            START.as_bytes(),
+            CORE.as_bytes(),
+            b"Subject: caf\xe9\r\nContent-Length: 0\r\n\r\n",
+        ]
+        .concat(),
+    );
+    assert_eq!(
+        (latin.anomalies(), latin.header(HeaderKind::Subject)),
+        (Anomalies::INVALID_UTF8, Some(&b"caf\xe9"[..]))
+    );
 }
 
 #[test]
@@ -271,66 +467,122 @@ fn addresses_that_two_readers_split_differently_are_refused() {
         "*, <sip:a@b>",
     ] {
         let kind = refused(with(&format!("Contact: {contact}\r\n")));
-        assert!(matches!(kind, ParseErrorKind::Address(HeaderKind::Contact, _)), "{contact}: {kind:?}");
+        assert!(
+            matches!(kind, ParseErrorKind::Address(HeaderKind::Contact, _)),
+            "{contact}: {kind:?}"
+        );
     }
     for route in ["sip:a@b;lr", "<sip:a@b;lr>;", "<sip:a@b;lr;lr>"] {
         let kind = refused(with(&format!("Route: {route}\r\n")));
-        assert!(matches!(kind, ParseErrorKind::Address(HeaderKind::Route, _)), "{route}: {kind:?}");
+        assert!(
+            matches!(kind, ParseErrorKind::Address(HeaderKind::Route, _)),
+            "{route}: {kind:?}"
+        );
     }
     let tags = with("").replace("tag=f1", "tag=f1;TAG=f2");
-    assert!(matches!(refused(tags), ParseErrorKind::Address(HeaderKind::From, _)));
+    assert!(matches!(
+        refused(tags),
+        ParseErrorKind::Address(HeaderKind::From, _)
+    ));
     let star = accepted(with("Contact: *\r\n"));
     assert_eq!(star.contacts().count(), 0);
 }
 
 #[test]
 fn values_are_split_at_commas_outside_quotes_and_brackets() {
-    let message = accepted(with("Contact: \"a, \\\"b\" <sip:a@b;x=1>;q=0.1 , <sip:a,b@c>\r\nm: sip:d@e;p=\"x,y\"\r\nSubject: a, b\r\n"));
-    let contacts: Vec<_> = message.contacts().map(|contact| contact.unwrap().uri.raw.to_vec()).collect();
+    let message = accepted(with(
+        "Contact: \"a, \\\"b\" <sip:a@b;x=1>;q=0.1 , <sip:a,b@c>\r\nm: sip:d@e;p=\"x,y\"\r\nSubject: a, b\r\n",
+    ));
+    let contacts: Vec<_> = message
+        .contacts()
+        .map(|contact| contact.unwrap().uri.raw.to_vec())
+        .collect();
     assert_eq!(contacts, [&b"sip:a@b;x=1"[..], b"sip:a,b@c", b"sip:d@e"]);
-    assert_eq!(message.values(HeaderKind::Subject).collect::<Vec<_>>(), [&b"a, b"[..]]);
+    assert_eq!(
+        message.values(HeaderKind::Subject).collect::<Vec<_>>(),
+        [&b"a, b"[..]]
+    );
     assert_eq!(message.values_named(b"m").count(), 3);
 }
 
 #[test]
 fn vias_with_two_meanings_are_refused() {
     for params in [
-        ";branch=a;branch=b", ";received=1.1.1.1;received=2.2.2.2", ";rport;rport=5", ";rport=0", ";rport=65536", ";rport=x",
-        ";ttl=256", ";ttl=1;ttl=2", ";maddr=a;maddr=b", ";;branch=a", ";branch=", ";branch=\"a\"", ";", " junk", ";branch=a junk", ":0", ":65536", ":",
+        ";branch=a;branch=b",
+        ";received=1.1.1.1;received=2.2.2.2",
+        ";rport;rport=5",
+        ";rport=0",
+        ";rport=65536",
+        ";rport=x",
+        ";ttl=256",
+        ";ttl=1;ttl=2",
+        ";maddr=a;maddr=b",
+        ";;branch=a",
+        ";branch=",
+        ";branch=\"a\"",
+        ";",
+        " junk",
+        ";branch=a junk",
+        ":0",
+        ":65536",
+        ":",
     ] {
         let text = with("").replace(":5060;branch=z9hG4bKa1", params);
         assert!(matches!(refused(&text), ParseErrorKind::Via(_)), "{params}");
         assert_eq!(parse(&text).unwrap_err().status(), None, "{params}");
     }
     let lower = with("Via: SIP/2.0/TCP bad host\r\n");
-    assert_eq!(parse(lower).unwrap_err().status(), Some(400), "the topmost Via is sound");
+    assert_eq!(
+        parse(lower).unwrap_err().status(),
+        Some(400),
+        "the topmost Via is sound"
+    );
     let message = accepted(with("").replace(";branch", ";rport;branch"));
     assert_eq!(message.top_via().rport, Some(None));
     assert_eq!(message.top_via().sent_by(), b"192.0.2.1:5060");
-    assert_eq!(message.top_via().host, Host::V4("192.0.2.1".parse().unwrap()));
+    assert_eq!(
+        message.top_via().host,
+        Host::V4("192.0.2.1".parse().unwrap())
+    );
 }
 
 #[test]
 fn an_answer_to_a_refusal_copies_what_matches_it_and_nothing_else() {
-    let text = with("Subject: x\x01y\r\n").replace("Max-Forwards: 70\r\n", "v: SIP/2.0/TCP\r\n b.example ; branch=z9hG4bKb\r\n");
+    let text = with("Subject: x\x01y\r\n").replace(
+        "Max-Forwards: 70\r\n",
+        "v: SIP/2.0/TCP\r\n b.example ; branch=z9hG4bKb\r\n",
+    );
     let error = parse(&text).unwrap_err();
     assert_eq!(error.status(), Some(400));
     let response = accepted(error.response(b"tt").unwrap());
     assert_eq!(response.anomalies(), Anomalies::NONE);
-    assert_eq!((response.status(), response.to_tag()), (Some(400), Some(&b"tt"[..])));
+    assert_eq!(
+        (response.status(), response.to_tag()),
+        (Some(400), Some(&b"tt"[..]))
+    );
     assert_eq!(response.call_id(), b"c1@192.0.2.1");
     assert_eq!(response.vias().count(), 2);
     assert_eq!(error.top_via().unwrap().branch, Some(&b"z9hG4bKa1"[..]));
     let injected = error.response(b"t\r\nEvil: 1").unwrap();
     assert!(!injected.windows(4).any(|window| window == b"Evil"));
-    assert_eq!(parse(text.replace("INVITE", "ACK")).unwrap_err().status(), None, "an ACK is never answered");
+    assert_eq!(
+        parse(text.replace("INVITE", "ACK")).unwrap_err().status(),
+        None,
+        "an ACK is never answered"
+    );
     let dirty = with("").replace("Call-ID: c1", "Call-ID: c\x01");
-    assert_eq!(parse(dirty).unwrap_err().status(), None, "what we would copy is itself unclean");
+    assert_eq!(
+        parse(dirty).unwrap_err().status(),
+        None,
+        "what we would copy is itself unclean"
+    );
 }
 
 #[test]
 fn needless_escapes_are_seen() {
-    let escaped = |user: &str| accepted(with("").replacen("sip:bob@", &format!("sip:{user}@"), 1)).anomalies();
+    let escaped = |user: &str| {
+        accepted(with("").replacen("sip:bob@", &format!("sip:{user}@"), 1)).anomalies()
+    };
     assert_eq!(escaped("%62ob"), Anomalies::NEEDLESS_ESCAPE);
     assert_eq!(escaped("b%40b"), Anomalies::NONE);
     assert_eq!(escaped("%2B1"), Anomalies::NONE);

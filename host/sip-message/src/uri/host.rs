@@ -139,4 +139,3 @@ fn host_name(name: &[u8]) -> Option<HostKind> {
     (sound && memchr::memmem::find(labels, b"..").is_none() && !labels.ends_with(b"."))
         .then_some(HostKind::Name)
 }
-
