@@ -2,7 +2,8 @@
 //!
 //! The To tag of such a refusal is made from the request, so that the ACK for it, which
 //! matches no transaction, can be told from the ACK for a 2xx and dropped, although
-//! nothing was remembered.
+//! nothing was remembered. Inside a dialog the To tag is the peer's own; the ACK for the
+//! refusal of such a request reaches the transaction user like one for a 2xx.
 
 use bytes::Bytes;
 use sip_message::{Message, build::Response};

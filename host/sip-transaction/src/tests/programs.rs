@@ -97,21 +97,7 @@ impl Witness {
                 legacy,
                 to_tag,
                 copy,
-            } => {
-                let mut request = if legacy {
-                    Request::legacy(method)
-                } else {
-                    Request::new(method, &branch.to_string())
-                };
-                if copy && !legacy {
-                    request.via.push_str("copy");
-                }
-                if to_tag {
-                    request = request.to_tag("bob");
-                }
-                self.stage.receive(&request);
-                self.collect(Some(&request));
-            }
+            } => self.receive(method, branch, legacy, to_tag, copy),
             Step::ReceiveResponse {
                 method,
                 branch,
@@ -120,18 +106,7 @@ impl Witness {
                 let request = Request::new(method, &branch.to_string());
                 self.stage.receive_bytes(request.response(status, "bob"));
             }
-            Step::Send { method, branch } => {
-                let request = Request::new(method, &branch.to_string());
-                match self.stage.try_send(&request) {
-                    Ok(id) => self.begin(id, &request),
-                    Err(Refused::TableFull) => {
-                        assert!(self.stage.layer.client_len() >= self.limits.client);
-                    }
-                    Err(Refused::NotTransactional) => assert_eq!(method, "ACK"),
-                    Err(Refused::BranchInUse) => assert!(self.stage.layer.client_len() > 0),
-                    Err(Refused::NoBranch) => panic!("it has one"),
-                }
-            }
+            Step::Send { method, branch } => self.send(method, branch),
             Step::Respond { which, status } => {
                 if let Some(id) = self.pick(which).filter(|id| !id.is_client()) {
                     let response = self.requests[&id].response(status, "bob");
@@ -171,6 +146,42 @@ impl Witness {
             }
         }
         self.collect(None);
+    }
+
+    fn receive(
+        &mut self,
+        method: &'static str,
+        branch: u8,
+        legacy: bool,
+        to_tag: bool,
+        copy: bool,
+    ) {
+        let mut request = if legacy {
+            Request::legacy(method)
+        } else {
+            Request::new(method, &branch.to_string())
+        };
+        if copy && !legacy {
+            request.via.push_str("copy");
+        }
+        if to_tag {
+            request = request.to_tag("bob");
+        }
+        self.stage.receive(&request);
+        self.collect(Some(&request));
+    }
+
+    fn send(&mut self, method: &'static str, branch: u8) {
+        let request = Request::new(method, &branch.to_string());
+        match self.stage.try_send(&request) {
+            Ok(id) => self.begin(id, &request),
+            Err(Refused::TableFull) => {
+                assert!(self.stage.layer.client_len() >= self.limits.client);
+            }
+            Err(Refused::NotTransactional) => assert_eq!(method, "ACK"),
+            Err(Refused::BranchInUse) => assert!(self.stage.layer.client_len() > 0),
+            Err(Refused::NoBranch) => panic!("it has one"),
+        }
     }
 
     fn begin(&mut self, id: TransactionId, request: &Request) {
@@ -245,7 +256,12 @@ impl Witness {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        // More by PROPTEST_CASES.
+        cases: ProptestConfig::default().cases.max(2_000),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn every_program_comes_to_rest(
