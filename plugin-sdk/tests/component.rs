@@ -1,0 +1,117 @@
+//! What the built components import and export: exactly what was written.
+//!
+//! Builds the shipped plugins and the hostile ones as users do, and looks at the
+//! bytes through wit-component.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use wit_component::{ComponentEncoder, DecodedWasm};
+use wit_parser::WorldItem;
+
+/// Folder of the built guests.
+fn built() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or(root.join("target"), PathBuf::from);
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root)
+        .args([
+            "build",
+            "--quiet",
+            "--target",
+            "wasm32-unknown-unknown",
+            "--profile",
+            "plugin",
+        ])
+        .args([
+            "-p",
+            "ip-acl",
+            "-p",
+            "digest-auth",
+            "-p",
+            "destination-limits",
+            "-p",
+            "rate-limit",
+        ])
+        .args(["-p", "hostile-plugins", "--lib", "--examples"])
+        .status()
+        .unwrap();
+    assert!(status.success(), "rustup target add wasm32-unknown-unknown");
+    target.join("wasm32-unknown-unknown/plugin")
+}
+
+fn encoded(module: &Path) -> anyhow::Result<Vec<u8>> {
+    let bytes = std::fs::read(module)?;
+    ComponentEncoder::default()
+        .validate(true)
+        .module(&bytes)?
+        .encode()
+}
+
+/// Short names of the interfaces that a component imports and exports.
+fn interfaces(component: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let DecodedWasm::Component(resolve, world) = wit_component::decode(component).unwrap() else {
+        panic!("not a component");
+    };
+    let world = &resolve.worlds[world];
+    let names = |items: Vec<&WorldItem>| {
+        let name = |item: &WorldItem| match item {
+            WorldItem::Interface { id, .. } => {
+                let name = resolve.id_of(*id).unwrap();
+                let short = name
+                    .strip_prefix("sipward:policy/")
+                    .map(|rest| rest.strip_suffix("@0.1.0").unwrap());
+                short.map_or(name.clone(), str::to_owned)
+            }
+            other => panic!("{other:?}"),
+        };
+        items.into_iter().map(name).collect()
+    };
+    (
+        names(world.imports.values().collect()),
+        names(world.exports.values().collect()),
+    )
+}
+
+#[test]
+fn components_import_what_they_use_and_export_what_they_have() {
+    let built = built();
+    let request = ["lifecycle", "request-policy"].as_slice();
+    let both = ["lifecycle", "request-policy", "response-policy"].as_slice();
+    let types = ["types", "messages", "outcomes", "log"];
+    for (name, extra, exports) in [
+        ("ip_acl", [].as_slice(), request),
+        (
+            "digest_auth",
+            &["clock", "counters", "credentials", "keyvalue"],
+            request,
+        ),
+        ("destination_limits", &[], request),
+        ("rate_limit", &["counters"], request),
+        ("hostile_plugins", &["clock"], both),
+        (
+            "examples/foreign_import",
+            &["evil:network/dial@1.0.0"],
+            request,
+        ),
+    ] {
+        let component = encoded(&built.join(format!("{name}.wasm"))).unwrap();
+        let set = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let wanted: BTreeSet<String> = set(&[&types[..], extra].concat());
+        let (imported, exported) = interfaces(&component);
+        assert_eq!(imported, wanted, "{name}");
+        assert_eq!(exported, set(exports), "{name}");
+        println!("{name}: {} KiB", component.len() / 1024);
+        assert!(
+            component.len() < 512 * 1024,
+            "{name} has {} bytes",
+            component.len()
+        );
+    }
+    let refused = encoded(&built.join("examples/forbidden_import.wasm")).unwrap_err();
+    assert!(
+        format!("{refused:?}").contains("wasi_snapshot_preview1"),
+        "{refused:?}"
+    );
+}

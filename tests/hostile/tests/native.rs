@@ -1,0 +1,71 @@
+//! The behaviours that a native harness survives; the host's tests have the rest.
+
+use hostile_plugins::Hostile;
+use sipward_plugin_sdk::testing::{Harness, Request, Response, json};
+use sipward_plugin_sdk::{Effect, Outcome};
+
+fn outcome(settings: sipward_plugin_sdk::testing::Value) -> (Outcome, usize) {
+    let harness = Harness::<Hostile>::new(settings);
+    let outcome = harness.call(&Request::invite("sip:bob@example.com"));
+    (outcome, harness.take_host_calls())
+}
+
+#[test]
+fn settings_choose_the_behaviour() {
+    let (calm, calls) = outcome(json!({ "behaviour": "none" }));
+    assert!(calm.is_next() && calm.effects().is_empty() && calls == 0);
+    let (many, _) = outcome(json!({ "behaviour": "too-many-effects", "amount": 33 }));
+    assert_eq!(many.effects().len(), 33);
+    let (large, _) = outcome(json!({ "behaviour": "oversized-outcome", "amount": 17 }));
+    assert!(matches!(large.effects(), [Effect::Annotate(note)] if note.value.len() == 17 * 1024));
+    let (crlf, _) = outcome(json!({ "behaviour": "crlf-effect" }));
+    assert!(matches!(crlf.effects(), [Effect::SetHeader(header)] if header.value.contains(&b'\n')));
+    assert_eq!(
+        outcome(json!({ "behaviour": "wrong-status" })).0.status(),
+        Some(200)
+    );
+    assert_eq!(
+        outcome(json!({ "behaviour": "log-flood", "amount": 9 })).1,
+        9
+    );
+    assert_eq!(
+        outcome(json!({ "behaviour": "host-call-flood", "amount": 9 })).1,
+        9
+    );
+    assert_eq!(
+        outcome(json!({ "behaviour": "slow", "amount": 1 }))
+            .0
+            .reason(),
+        "slowly"
+    );
+}
+
+#[test]
+fn the_hook_can_be_chosen() {
+    let harness =
+        Harness::<Hostile>::new(json!({ "behaviour": "wrong-status", "hook": "response" }));
+    assert!(
+        harness
+            .call(&Request::invite("sip:bob@example.com"))
+            .is_next()
+    );
+    assert_eq!(
+        harness.answer(&Response::new(180, "Ringing")).status(),
+        Some(200)
+    );
+}
+
+#[test]
+#[should_panic(expected = "traps on call")]
+fn a_trap_is_a_panic() {
+    _ = outcome(json!({ "behaviour": "trap-on-call" }));
+}
+
+#[test]
+fn refused_settings_are_told() {
+    let settings = json!({ "behaviour": "refuse-settings" });
+    assert_eq!(
+        Harness::<Hostile>::try_new(&settings).err().unwrap().key(),
+        "behaviour"
+    );
+}
