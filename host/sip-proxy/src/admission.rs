@@ -28,14 +28,28 @@ use crate::validation::Validated;
 impl ProxyCore {
     /// Forwards a request that a pipeline admitted.
     pub(crate) fn forward_admitted(&mut self, now: Moment, pending: Pending, permit: Permit) {
-        let Pending { server, request, flow, .. } = &pending;
+        let Pending {
+            server,
+            request,
+            flow,
+            ..
+        } = &pending;
         if !pending.trying_sent {
             self.answer(now, *server, request, flow, Answer::new(100));
         }
         if let Some(dialog) = pending.dialog {
-            let Pending { server, request, flow, validated, approach, .. } = pending;
+            let Pending {
+                server,
+                request,
+                flow,
+                validated,
+                approach,
+                ..
+            } = pending;
             let authority = Authority::Permit(permit);
-            self.forward_within(now, server, request, flow, validated, approach, dialog, authority);
+            self.forward_within(
+                now, server, request, flow, validated, approach, dialog, authority,
+            );
             return;
         }
         let limits = self.site.routing.limits;
@@ -53,11 +67,21 @@ impl ProxyCore {
         }
         let uri = effective_uri(request, &pending.approach);
         let peer = &pending.peer;
-        match target_set(&self.site, &pending.approach, &uri, peer, flow, permit.route()) {
+        match target_set(
+            &self.site,
+            &pending.approach,
+            &uri,
+            peer,
+            flow,
+            permit.route(),
+        ) {
             Ok(targets) => self.begin_alone(now, pending, permit, targets),
             Err(no_route) => {
-                let consult = Some(permit.consult());
-                self.log(LogEvent::NoRoute { consult, cause: no_route.cause });
+                let consult = permit.consult();
+                self.log(LogEvent::NoRoute {
+                    consult,
+                    cause: no_route.cause,
+                });
                 self.answer(now, *server, request, flow, Answer::new(no_route.status));
             }
         }
@@ -69,16 +93,27 @@ impl ProxyCore {
         } else {
             Purpose::Alone
         };
-        let Pending { server, request, flow, validated, approach, .. } = pending;
+        let Pending {
+            server,
+            request,
+            flow,
+            validated,
+            approach,
+            ..
+        } = pending;
         let plan = self.plan(&request, approach, validated);
         let authority = Authority::Permit(permit);
-        self.begin(now, server, request, flow, authority, plan, purpose, targets);
+        self.begin(
+            now, server, request, flow, authority, plan, purpose, targets,
+        );
     }
 
     fn begin_call(&mut self, pending: &Pending, permit: &Permit) -> CallId {
         let request = &pending.request;
         let limits = &self.site.routing.limits;
-        let limit = permit.limit_duration().map(|seconds| Duration::from_secs(seconds.into()));
+        let limit = permit
+            .limit_duration()
+            .map(|seconds| Duration::from_secs(seconds.into()));
         let call_id: Arc<[u8]> = request.call_id().into();
         let call = self.calls.insert(Call {
             pass: permit.call_pass(),
@@ -109,7 +144,10 @@ impl ProxyCore {
     }
 
     /// Forwards a request that may pass because its call was admitted.
-    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they become the fields of one record"
+    )]
     pub(crate) fn forward_passed(
         &mut self,
         now: Moment,
@@ -125,10 +163,15 @@ impl ProxyCore {
             return;
         };
         let authority = Authority::Pass(pass);
-        self.forward_within(now, server, request, flow, validated, approach, dialog, authority);
+        self.forward_within(
+            now, server, request, flow, validated, approach, dialog, authority,
+        );
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they become the fields of one record"
+    )]
     fn forward_within(
         &mut self,
         now: Moment,
@@ -152,15 +195,17 @@ impl ProxyCore {
             self.answer(now, server, &request, &flow, Answer::new(481));
             return;
         };
-        let uri = effective_uri(&request, &approach);
-        let choice = within_call(&self.site, &approach, &uri, other_side);
+        let mut approach = approach;
+        let choice = within_call(&self.site, &mut approach, &request, &flow, other_side);
         let purpose = match request.method() {
             Method::Bye => Purpose::Ends(dialog),
             _ => Purpose::Within(dialog),
         };
         let plan = self.plan(&request, approach, validated);
         let targets = TargetSet::one(choice);
-        self.begin(now, server, request, flow, authority, plan, purpose, targets);
+        self.begin(
+            now, server, request, flow, authority, plan, purpose, targets,
+        );
     }
 
     pub(crate) fn plan(&self, request: &Message, approach: Approach, validated: Validated) -> Plan {
@@ -175,7 +220,10 @@ impl ProxyCore {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they become the fields of one record"
+    )]
     fn begin(
         &mut self,
         now: Moment,

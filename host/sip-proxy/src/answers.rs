@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use sip_message::build::Response;
 use sip_message::{EditError, Message};
-use sip_transaction::{Flow, Moment, TransactionId};
+use sip_transaction::{Flow, Moment, TransactionId, via_stamp};
 use smallvec::SmallVec;
 
 use crate::core::ProxyCore;
-use crate::forwarding::stamp;
 
 /// A final or provisional response before it has a tag.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +19,10 @@ pub(crate) struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     pub(crate) fn new(status: u16) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn phrase(mut self, phrase: &'a str) -> Self {
@@ -85,7 +87,8 @@ fn make_answer(
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
-    if let Some((received, rport)) = stamp(request, flow) {
+    let (received, rport) = via_stamp(&request.top_via(), flow);
+    if received.is_some() || rport.is_some() {
         response = response.stamp_via(received, rport);
     }
     response.finish()

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use policy::{CallPass, HeaderEdit, Permit};
+use policy::{CallPass, ConsultId, HeaderEdit, Permit};
 
 /// Leave to forward one request, to one target after another.
 #[derive(Debug)]
@@ -16,6 +16,14 @@ pub(crate) enum Authority {
 }
 
 impl Authority {
+    /// The consult that gave it.
+    pub(crate) fn consult(&self) -> ConsultId {
+        match self {
+            Self::Permit(permit) => permit.consult(),
+            Self::Pass(pass) => pass.consult(),
+        }
+    }
+
     pub(crate) fn header_edits(&self) -> &[HeaderEdit] {
         match self {
             Self::Permit(permit) => permit.header_edits(),
@@ -33,9 +41,9 @@ impl Authority {
     /// The longest that the call may last from now on, if the policy said so.
     pub(crate) fn limit_duration(&self) -> Option<Duration> {
         match self {
-            Self::Permit(permit) => {
-                permit.limit_duration().map(|seconds| Duration::from_secs(seconds.into()))
-            }
+            Self::Permit(permit) => permit
+                .limit_duration()
+                .map(|seconds| Duration::from_secs(seconds.into())),
             Self::Pass(_) => None,
         }
     }

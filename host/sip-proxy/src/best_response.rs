@@ -29,7 +29,10 @@ impl BestResponse {
         {
             self.challenges.push(Arc::clone(message));
         }
-        let better = self.best.as_ref().is_none_or(|(best, _)| rank(status) < rank(*best));
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|(best, _)| rank(status) < rank(*best));
         if better {
             self.best = Some((status, response));
         }
@@ -43,7 +46,11 @@ impl BestResponse {
     /// challenge itself (step 7).
     pub(crate) fn further_challenges(&self, best: &Arc<Message>) -> Vec<(&'static str, Vec<u8>)> {
         let mut further = Vec::new();
-        for message in self.challenges.iter().filter(|message| !Arc::ptr_eq(message, best)) {
+        for message in self
+            .challenges
+            .iter()
+            .filter(|message| !Arc::ptr_eq(message, best))
+        {
             for (kind, name) in [
                 (HeaderKind::WwwAuthenticate, "WWW-Authenticate"),
                 (HeaderKind::ProxyAuthenticate, "Proxy-Authenticate"),

@@ -30,7 +30,11 @@ impl ProxyCore {
             let breadth = context.plan.max_breadth;
             let group = context.targets.next_group(breadth);
             let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
-            let write = size > 1 || context.request.header(sip_message::HeaderKind::MaxBreadth).is_some();
+            let write = size > 1
+                || context
+                    .request
+                    .header(sip_message::HeaderKind::MaxBreadth)
+                    .is_some();
             for (place, choice) in (0u32..).zip(group) {
                 // Shares add up to the whole: RFC 5393 section 5.3.3.
                 let share = breadth / size + u32::from(place < breadth % size);
@@ -47,14 +51,17 @@ impl ProxyCore {
         max_breadth: Option<u32>,
     ) {
         let site = Arc::clone(&self.site);
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let egress = site
             .own
             .listener_for(&choice.destination, choice.egress, choice.zone)
             .and_then(|id| site.routing.listener(id));
+        let consult = context.authority.consult();
         let Some(egress) = egress else {
             let cause = "no listener has the target's transport";
-            self.log(LogEvent::NoRoute { consult: None, cause });
+            self.log(LogEvent::NoRoute { consult, cause });
             self.branch_not_started(server, 503);
             return;
         };
@@ -66,8 +73,13 @@ impl ProxyCore {
             branch: &branch,
             max_breadth,
         };
-        let made =
-            copy(&context.request, &context.flow, &context.authority, &context.plan, copy_for);
+        let made = copy(
+            &context.request,
+            &context.flow,
+            &context.authority,
+            &context.plan,
+            copy_for,
+        );
         choice.destination.listener = Some(egress.id);
         // What a policy adds can make a message that nobody would accept.
         let made = made.ok().and_then(|bytes| {
@@ -76,7 +88,7 @@ impl ProxyCore {
         });
         let Some((bytes, message)) = made else {
             let cause = "the edited request exceeds the limits of a message";
-            self.log(LogEvent::NoRoute { consult: None, cause });
+            self.log(LogEvent::NoRoute { consult, cause });
             self.branch_not_started(server, 500);
             return;
         };
@@ -86,7 +98,8 @@ impl ProxyCore {
                     let at = now + self.layer.timers().duration(Letter::C);
                     self.timers.set(at, Timer::C(client))
                 });
-                self.branches.insert(client, (server, context.branches.len()));
+                self.branches
+                    .insert(client, (server, context.branches.len()));
                 context.branches.push(Branch {
                     client,
                     destination: choice.destination,
@@ -130,9 +143,13 @@ impl ProxyCore {
         response: Final,
     ) {
         let challenges_limit = self.site.routing.limits.challenges_per_response;
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let cancelled = context.cancelled;
-        let Some(branch) = context.finish(index) else { return };
+        let Some(branch) = context.finish(index) else {
+            return;
+        };
         let target = branch.destination.address;
         self.timers.stop(branch.timer.take());
         let (status, response) = match (status, &response) {
@@ -172,7 +189,9 @@ impl ProxyCore {
         }
         // Those who still ring do so for nobody.
         self.cancel_branches(now, id);
-        let Some(context) = self.contexts.remove(&id) else { return };
+        let Some(context) = self.contexts.remove(&id) else {
+            return;
+        };
         for branch in context.branches {
             self.timers.stop(branch.timer);
             self.branches.remove(&branch.client);

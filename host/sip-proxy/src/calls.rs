@@ -33,7 +33,12 @@ pub(crate) struct Calls {
 
 impl Calls {
     pub(crate) fn new(key: HashKey) -> Self {
-        Self { calls: HashMap::default(), index: HashTable::new(), key, next: 1 }
+        Self {
+            calls: HashMap::default(),
+            index: HashTable::new(),
+            key,
+            next: 1,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -84,14 +89,25 @@ impl Calls {
         callee_tag: &[u8],
     ) -> Option<DialogRef> {
         let hash = self.hash(call_id, caller_tag);
-        self.index.iter_hash(hash).filter(|entry| entry.0 == hash).find_map(|(_, id)| {
-            let call = self.calls.get(id)?;
-            if *call.call_id != *call_id || *call.caller_tag != *caller_tag {
-                return None;
-            }
-            let dialog = call.dialogs.iter().find(|dialog| *dialog.callee_tag == *callee_tag)?;
-            Some(DialogRef { call: *id, dialog: dialog.serial, side, state: dialog.state })
-        })
+        self.index
+            .iter_hash(hash)
+            .filter(|entry| entry.0 == hash)
+            .find_map(|(_, id)| {
+                let call = self.calls.get(id)?;
+                if *call.call_id != *call_id || *call.caller_tag != *caller_tag {
+                    return None;
+                }
+                let dialog = call
+                    .dialogs
+                    .iter()
+                    .find(|dialog| *dialog.callee_tag == *callee_tag)?;
+                Some(DialogRef {
+                    call: *id,
+                    dialog: dialog.serial,
+                    side,
+                    state: dialog.state,
+                })
+            })
     }
 
     fn hash(&self, call_id: &[u8], caller_tag: &[u8]) -> u64 {

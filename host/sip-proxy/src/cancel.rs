@@ -28,7 +28,13 @@ impl ProxyCore {
         self.answer(now, cancel, request, flow, Answer::new(200));
         if let Some(pending) = self.consults.take_by_server(server) {
             self.timers.stop(pending.deadline);
-            self.answer(now, server, &pending.request, &pending.flow, Answer::new(487));
+            self.answer(
+                now,
+                server,
+                &pending.request,
+                &pending.flow,
+                Answer::new(487),
+            );
             return;
         }
         self.cancel_request(now, server);
@@ -36,7 +42,9 @@ impl ProxyCore {
 
     /// Ends a forwarded INVITE that has no final response yet.
     pub(crate) fn cancel_request(&mut self, now: Moment, server: TransactionId) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         if context.final_sent.is_some() || !context.is_invite() {
             return;
         }
@@ -49,14 +57,20 @@ impl ProxyCore {
     /// Cancels every branch that may still answer: those that have sent a provisional
     /// response now, the others as soon as they do (section 9.1).
     pub(crate) fn cancel_branches(&mut self, now: Moment, server: TransactionId) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         context.targets.clear();
         if !context.is_invite() {
             return;
         }
         for index in 0..context.branches.len() {
-            let Some(context) = self.contexts.get_mut(&server) else { return };
-            let Some(branch) = context.branches.get_mut(index) else { continue };
+            let Some(context) = self.contexts.get_mut(&server) else {
+                return;
+            };
+            let Some(branch) = context.branches.get_mut(index) else {
+                continue;
+            };
             match (branch.progress, branch.cancelling) {
                 (Progress::Calling, Cancelling::No) => branch.cancelling = Cancelling::Wanted,
                 (Progress::Proceeding, Cancelling::No | Cancelling::Wanted) => {
@@ -68,8 +82,12 @@ impl ProxyCore {
     }
 
     pub(crate) fn send_cancel(&mut self, now: Moment, server: TransactionId, index: usize) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
-        let Some(branch) = context.branches.get_mut(index) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
+        let Some(branch) = context.branches.get_mut(index) else {
+            return;
+        };
         branch.cancelling = Cancelling::Sent;
         self.timers.stop(branch.timer.take());
         let at = now + self.layer.timers().duration(Letter::B);
@@ -90,9 +108,15 @@ impl ProxyCore {
 
     /// Timer C: a branch has rung for too long (section 16.8).
     pub(crate) fn timer_c_fired(&mut self, now: Moment, client: TransactionId) {
-        let Some((server, index)) = self.branches.get(&client).copied() else { return };
-        let Some(context) = self.contexts.get_mut(&server) else { return };
-        let Some(branch) = context.branches.get_mut(index) else { return };
+        let Some((server, index)) = self.branches.get(&client).copied() else {
+            return;
+        };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
+        let Some(branch) = context.branches.get_mut(index) else {
+            return;
+        };
         branch.timer = None;
         branch.timed_out = true;
         match branch.progress {

@@ -14,7 +14,9 @@ pub(crate) fn classify(
     flow: &Flow,
     certificate: Option<Arc<Certificate>>,
 ) -> Peer {
-    let listener_zone = routing.listener(flow.listener).and_then(|listener| listener.zone);
+    let listener_zone = routing
+        .listener(flow.listener)
+        .and_then(|listener| listener.zone);
     let best = routing
         .peers
         .iter()
@@ -35,7 +37,11 @@ pub(crate) fn classify(
 
 /// How strongly a peer is recognised; none if it is not. A certificate proves more
 /// than an address, a longer prefix more than a shorter one.
-fn strength(peer: &PeerConfig, flow: &Flow, certificate: Option<&Certificate>) -> Option<(bool, u8)> {
+fn strength(
+    peer: &PeerConfig,
+    flow: &Flow,
+    certificate: Option<&Certificate>,
+) -> Option<(bool, u8)> {
     let prefix = if peer.sources.is_empty() {
         None
     } else {
@@ -108,8 +114,14 @@ mod tests {
 
     #[test]
     fn the_longest_prefix_wins() {
-        assert_eq!(named(None, "10.1.2.3:5060", &[]), (Some("narrow".into()), Zone::Inside));
-        assert_eq!(named(None, "10.2.2.3:5060", &[]), (Some("wide".into()), Zone::Inside));
+        assert_eq!(
+            named(None, "10.1.2.3:5060", &[]),
+            (Some("narrow".into()), Zone::Inside)
+        );
+        assert_eq!(
+            named(None, "10.2.2.3:5060", &[]),
+            (Some("wide".into()), Zone::Inside)
+        );
         assert_eq!(
             named(None, "[::ffff:10.2.2.3]:5060", &[]),
             (Some("wide".into()), Zone::Inside)
@@ -131,7 +143,10 @@ mod tests {
 
     #[test]
     fn an_inside_address_on_an_outside_listener_is_a_stranger() {
-        assert_eq!(named(Some(Zone::Outside), "10.1.2.3:5060", &[]), (None, Zone::Outside));
+        assert_eq!(
+            named(Some(Zone::Outside), "10.1.2.3:5060", &[]),
+            (None, Zone::Outside)
+        );
         assert_eq!(
             named(Some(Zone::Inside), "10.1.2.3:5060", &[]),
             (Some("narrow".into()), Zone::Inside)
@@ -141,6 +156,9 @@ mod tests {
     #[test]
     fn strangers_are_outside_unless_the_listener_says_otherwise() {
         assert_eq!(named(None, "198.51.100.9:5060", &[]), (None, Zone::Outside));
-        assert_eq!(named(Some(Zone::Inside), "198.51.100.9:5060", &[]), (None, Zone::Inside));
+        assert_eq!(
+            named(Some(Zone::Inside), "198.51.100.9:5060", &[]),
+            (None, Zone::Inside)
+        );
     }
 }

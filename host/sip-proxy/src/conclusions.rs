@@ -19,10 +19,16 @@ const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, SUBSCRI
 impl ProxyCore {
     /// The policy answered a [`Consult`](crate::Output::Consult).
     ///
-    /// A [`Decision::Challenge`] must have become a [`Decision::Refuse`] with status and
-    /// header by now, for only the driver can make a nonce; one that has not is answered
-    /// with 500. So is a permit that was earned by another consult.
-    pub fn handle_conclusion(&mut self, now: Moment, conclusion: Conclusion) {
+    /// `challenge` are the WWW-Authenticate or Proxy-Authenticate lines, name and value,
+    /// for a [`Decision::Challenge`]: only the driver can make a nonce. Other decisions
+    /// make no use of them. A challenge without any is answered with 500, and so is a
+    /// permit that was earned by another consult.
+    pub fn handle_conclusion(
+        &mut self,
+        now: Moment,
+        conclusion: Conclusion,
+        challenge: Vec<(String, String)>,
+    ) {
         let consult = conclusion.consult;
         let Some(pending) = self.consults.take(consult) else {
             self.log(LogEvent::ConclusionIgnored { consult });
@@ -36,6 +42,10 @@ impl ProxyCore {
                 } else {
                     self.forward_admitted(now, pending, permit);
                 }
+            }
+            Decision::Challenge(spec) if !challenge.is_empty() => {
+                let status = if spec.as_registrar { 401 } else { 407 };
+                self.answer_with(now, &pending, Answer::new(status), &challenge);
             }
             Decision::Admit(_) | Decision::Challenge(_) => self.deny(now, &pending),
             Decision::Refuse(refusal) => self.refuse(now, &pending, &refusal),
@@ -54,17 +64,37 @@ impl ProxyCore {
     }
 
     fn deny(&mut self, now: Moment, pending: &Pending) {
-        self.answer(now, pending.server, &pending.request, &pending.flow, Answer::new(500));
+        self.answer(
+            now,
+            pending.server,
+            &pending.request,
+            &pending.flow,
+            Answer::new(500),
+        );
     }
 
     fn refuse(&mut self, now: Moment, pending: &Pending, refusal: &Refusal) {
-        let status = if (300..700).contains(&refusal.status) { refusal.status } else { 500 };
+        let status = if (300..700).contains(&refusal.status) {
+            refusal.status
+        } else {
+            500
+        };
         let mut answer = Answer::new(status).phrase(&refusal.phrase);
-        for (name, value) in &refusal.headers {
-            answer = answer.header(name, value.as_bytes());
-        }
         if let Some(seconds) = refusal.retry_after {
             answer = answer.header("Retry-After", seconds.to_string());
+        }
+        self.answer_with(now, pending, answer, &refusal.headers);
+    }
+
+    fn answer_with<'a>(
+        &mut self,
+        now: Moment,
+        pending: &Pending,
+        mut answer: Answer<'a>,
+        headers: &'a [(String, String)],
+    ) {
+        for (name, value) in headers {
+            answer = answer.header(name, value.as_bytes());
         }
         self.answer(now, pending.server, &pending.request, &pending.flow, answer);
     }
@@ -84,7 +114,8 @@ impl ProxyCore {
         if self.silenced.is_empty() && routing.limits.silenced > 0 {
             self.timers.set(until, Timer::Silence);
         }
-        self.silenced.insert(until, fingerprint, routing.limits.silenced);
+        self.silenced
+            .insert(until, fingerprint, routing.limits.silenced);
         self.layer.terminate(pending.server);
     }
 

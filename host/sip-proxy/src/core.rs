@@ -163,7 +163,12 @@ impl ProxyCore {
                     self.handle_request(now, id, message, flow, certificate.cloned());
                 }
                 Event::Ack { message, flow } => self.handle_ack(&message, &flow),
-                Event::Cancel { id, target, message, flow } => {
+                Event::Cancel {
+                    id,
+                    target,
+                    message,
+                    flow,
+                } => {
                     self.handle_cancel(now, id, target, &message, &flow);
                 }
                 Event::Response { id, message, flow } => {
@@ -171,7 +176,10 @@ impl ProxyCore {
                 }
                 Event::StrayResponse { flow, .. } => {
                     // RFC 6026 section 7.1 corrects RFC 3261: not forwarded.
-                    self.log(LogEvent::Dropped { cause: "stray response", source: flow.peer });
+                    self.log(LogEvent::Dropped {
+                        cause: "stray response",
+                        source: flow.peer,
+                    });
                 }
                 Event::Timeout { id } => self.client_failed(now, id, 408),
                 // A server transaction whose response is lost ends by itself.

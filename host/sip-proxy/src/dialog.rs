@@ -49,7 +49,10 @@ impl Leg {
         Self {
             party: invite.header(HeaderKind::From).unwrap_or_default().into(),
             remote_target: remote_target(invite, &invite.from()),
-            routes: routes.take(routes_limit).map(|route| bracketed(route.uri.raw)).collect(),
+            routes: routes
+                .take(routes_limit)
+                .map(|route| bracketed(route.uri.raw))
+                .collect(),
             destination,
             cseq: Some(invite.cseq().number),
         }
@@ -141,7 +144,9 @@ impl Call {
     }
 
     pub(crate) fn dialog_mut(&mut self, serial: u32) -> Option<&mut Dialog> {
-        self.dialogs.iter_mut().find(|dialog| dialog.serial == serial)
+        self.dialogs
+            .iter_mut()
+            .find(|dialog| dialog.serial == serial)
     }
 
     /// The leg that a message from `side` goes to.
@@ -164,7 +169,11 @@ impl Call {
     /// an early one gives its place to a confirmed one, and a further early one is not
     /// remembered.
     pub(crate) fn learn(&mut self, tag: &[u8], state: DialogState, callee: Leg, limit: usize) {
-        if let Some(known) = self.dialogs.iter_mut().find(|dialog| *dialog.callee_tag == *tag) {
+        if let Some(known) = self
+            .dialogs
+            .iter_mut()
+            .find(|dialog| *dialog.callee_tag == *tag)
+        {
             if known.state != DialogState::Confirmed {
                 known.state = state;
                 let cseq = known.callee.cseq;
@@ -173,7 +182,10 @@ impl Call {
             return;
         }
         if self.dialogs.len() >= limit.max(1) {
-            let early = self.dialogs.iter().position(|dialog| dialog.state == DialogState::Early);
+            let early = self
+                .dialogs
+                .iter()
+                .position(|dialog| dialog.state == DialogState::Early);
             match early {
                 Some(place) if state == DialogState::Confirmed => {
                     self.dialogs.remove(place);
@@ -183,6 +195,11 @@ impl Call {
         }
         let serial = self.next_dialog;
         self.next_dialog = serial.wrapping_add(1);
-        self.dialogs.push(Dialog { serial, callee_tag: tag.into(), state, callee });
+        self.dialogs.push(Dialog {
+            serial,
+            callee_tag: tag.into(),
+            state,
+            callee,
+        });
     }
 }

@@ -14,7 +14,7 @@ use crate::authority::Authority;
 use crate::calls::DialogRef;
 use crate::core::ProxyCore;
 use crate::dialog::{Call, Leg, Side};
-use crate::forwarding::{self, CopyFor, Plan, effective_uri};
+use crate::forwarding::{self, CopyFor, Plan};
 use crate::loop_detection;
 use crate::output::{CallEvent, CallId, EndReason, LogEvent, Output};
 use crate::routing::{Site, approach, literal, within_call};
@@ -25,7 +25,9 @@ impl ProxyCore {
     /// a BYE towards both sides, whose responses stay with us. False if there is no such
     /// call.
     pub fn end_call(&mut self, now: Moment, call: CallId, reason: EndReason) -> bool {
-        let Some(known) = self.calls.get_mut(call) else { return false };
+        let Some(known) = self.calls.get_mut(call) else {
+            return false;
+        };
         match known.invite {
             Some(server) => {
                 known.ending = Some(reason);
@@ -53,12 +55,15 @@ impl ProxyCore {
     }
 
     pub(crate) fn call_answered(&mut self, now: Moment, id: CallId, callee: Option<Arc<str>>) {
-        let Some(call) = self.calls.get_mut(id) else { return };
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
         call.invite = None;
         call.answered = Some(now);
         call.limit_timer = Some(self.timers.set(now + call.limit.0, Timer::CallLimit(id)));
         let ending = call.ending;
-        self.outputs.push_back(Output::Call(CallEvent::Answered { call: id, callee }));
+        self.outputs
+            .push_back(Output::Call(CallEvent::Answered { call: id, callee }));
         if let Some(reason) = ending {
             self.hang_up(now, id, reason);
         }
@@ -76,9 +81,14 @@ impl ProxyCore {
 
     /// A BYE was answered.
     pub(crate) fn dialog_ended(&mut self, now: Moment, dialog: DialogRef) {
-        let Some(call) = self.calls.get_mut(dialog.call) else { return };
+        let Some(call) = self.calls.get_mut(dialog.call) else {
+            return;
+        };
         call.dialogs.retain(|known| known.serial != dialog.dialog);
-        let confirmed = call.dialogs.iter().any(|known| known.state == DialogState::Confirmed);
+        let confirmed = call
+            .dialogs
+            .iter()
+            .any(|known| known.state == DialogState::Confirmed);
         if call.invite.is_none() && !confirmed {
             self.close_call(now, dialog.call, EndReason::Bye);
         }
@@ -86,10 +96,16 @@ impl ProxyCore {
 
     /// Forgets a call and says so.
     pub(crate) fn close_call(&mut self, now: Moment, id: CallId, reason: EndReason) {
-        let Some(call) = self.calls.remove(id) else { return };
+        let Some(call) = self.calls.remove(id) else {
+            return;
+        };
         self.timers.stop(call.limit_timer);
         let lasted = call.answered.map(|answered| now - answered);
-        self.outputs.push_back(Output::Call(CallEvent::Ended { call: id, reason, lasted }));
+        self.outputs.push_back(Output::Call(CallEvent::Ended {
+            call: id,
+            reason,
+            lasted,
+        }));
     }
 
     /// A 2xx to a request within a dialog that may bring new Contacts: section 12.2.
@@ -100,7 +116,9 @@ impl ProxyCore {
         flow: &Flow,
         response: &Message,
     ) {
-        let Some(call) = self.calls.get_mut(dialog.call) else { return };
+        let Some(call) = self.calls.get_mut(dialog.call) else {
+            return;
+        };
         if let Some(sender) = call.leg_mut(dialog.side, dialog.dialog) {
             sender.refresh(request);
             sender.destination = flow.reply();
@@ -116,8 +134,12 @@ impl ProxyCore {
 
     /// A policy may shorten a call by its decision on a later request, never lengthen it.
     pub(crate) fn shorten_call(&mut self, now: Moment, id: CallId, limit: Option<Duration>) {
-        let Some(call) = self.calls.get_mut(id) else { return };
-        let (Some(limit), Some(answered)) = (limit, call.answered) else { return };
+        let Some(call) = self.calls.get_mut(id) else {
+            return;
+        };
+        let (Some(limit), Some(answered)) = (limit, call.answered) else {
+            return;
+        };
         let total = (now - answered) + limit;
         if total < call.limit.0 {
             call.limit = (total, EndReason::DurationLimit);
@@ -127,13 +149,18 @@ impl ProxyCore {
     }
 
     fn hang_up(&mut self, now: Moment, id: CallId, reason: EndReason) {
-        let Some(call) = self.calls.get(id) else { return };
+        let Some(call) = self.calls.get(id) else {
+            return;
+        };
         let byes: SmallVec<[_; 2]> = call
             .dialogs
             .iter()
             .filter(|dialog| dialog.state == DialogState::Confirmed)
             .flat_map(|dialog| {
-                [(call, &call.caller, &dialog.callee), (call, &dialog.callee, &call.caller)]
+                [
+                    (call, &call.caller, &dialog.callee),
+                    (call, &dialog.callee, &call.caller),
+                ]
             })
             .filter_map(|(call, from, to)| {
                 let branch = loop_detection::branch(self.entropy.unique(), 0);
@@ -155,18 +182,24 @@ impl ProxyCore {
     /// an admitted call; any other is dropped.
     pub(crate) fn handle_ack(&mut self, ack: &Message, flow: &Flow) {
         let dialog = ack.to_tag().and_then(|to_tag| {
-            self.calls.find(ack.call_id(), ack.from_tag().unwrap_or_default(), to_tag)
+            self.calls
+                .find(ack.call_id(), ack.from_tag().unwrap_or_default(), to_tag)
         });
-        let pass = dialog.and_then(|dialog| {
-            Some((dialog, self.calls.get(dialog.call)?.pass.clone()))
-        });
+        let pass =
+            dialog.and_then(|dialog| Some((dialog, self.calls.get(dialog.call)?.pass.clone())));
         let Some((dialog, pass)) = pass else {
             let cause = "ACK outside any admitted call";
-            self.log(LogEvent::Dropped { cause, source: flow.peer });
+            self.log(LogEvent::Dropped {
+                cause,
+                source: flow.peer,
+            });
             return;
         };
         if ack.max_forwards() == Some(0) {
-            self.log(LogEvent::Dropped { cause: "ACK without hops left", source: flow.peer });
+            self.log(LogEvent::Dropped {
+                cause: "ACK without hops left",
+                source: flow.peer,
+            });
             return;
         }
         self.forward_ack(&pass, dialog, ack, flow);
@@ -174,20 +207,22 @@ impl ProxyCore {
 
     fn forward_ack(&mut self, pass: &CallPass, dialog: DialogRef, ack: &Message, flow: &Flow) {
         let site = Arc::clone(&self.site);
-        let approach = approach(&site, &self.entropy, ack, flow);
+        let mut approach = approach(&site, &self.entropy, ack, flow);
         let other = self.calls.get(dialog.call);
         let Some(other) = other.and_then(|call| call.other_side(dialog.side, dialog.dialog)) else {
             return;
         };
-        let uri = effective_uri(ack, &approach);
-        let choice = within_call(&site, &approach, &uri, other);
+        let choice = within_call(&site, &mut approach, ack, flow, other);
         let Some(egress) = site
             .own
             .listener_for(&choice.destination, choice.egress, choice.zone)
             .and_then(|id| site.routing.listener(id))
         else {
             let cause = "no listener for the ACK's transport";
-            self.log(LogEvent::NoRoute { consult: None, cause });
+            self.log(LogEvent::NoRoute {
+                consult: pass.consult(),
+                cause,
+            });
             return;
         };
         // A repeated ACK must have the same branch again: section 16.11.
@@ -203,10 +238,17 @@ impl ProxyCore {
             mark: None,
             max_forwards: hops.unwrap_or(site.routing.limits.max_forwards),
         };
-        let copy_for =
-            CopyFor { uri_host: None, ingress: None, egress, branch: &branch, max_breadth: None };
+        let copy_for = CopyFor {
+            uri_host: None,
+            ingress: None,
+            egress,
+            branch: &branch,
+            max_breadth: None,
+        };
         let authority = Authority::Pass(pass.clone());
-        let Ok(bytes) = forwarding::copy(ack, flow, &authority, &plan, copy_for) else { return };
+        let Ok(bytes) = forwarding::copy(ack, flow, &authority, &plan, copy_for) else {
+            return;
+        };
         let mut destination = choice.destination;
         destination.listener = Some(egress.id);
         self.layer.transmit_stateless(destination, bytes);
@@ -228,7 +270,9 @@ fn bye(
     let target = Uri::parse(&to.remote_target).ok()?;
     let bracketed_target = [b"<", target.raw, b">"].concat();
     let mut routes: SmallVec<[&[u8]; 4]> = to.routes.iter().map(|route| &**route).collect();
-    let first = routes.first().and_then(|route| Uri::parse(without_brackets(route)).ok());
+    let first = routes
+        .first()
+        .and_then(|route| Uri::parse(without_brackets(route)).ok());
     let request_uri = match first {
         Some(first) if !first.is_lr() => {
             // A strict router: it takes the place of the remote target, which goes last.
@@ -241,10 +285,14 @@ fn bye(
     let hop = first.unwrap_or(target);
     let mut destination = literal(&site.routing, &hop, Some(&to.destination))
         .unwrap_or_else(|| to.destination.clone());
-    let egress = site.own.listener_for(&destination, to.destination.listener, None)?;
+    let egress = site
+        .own
+        .listener_for(&destination, to.destination.listener, None)?;
     let egress = site.routing.listener(egress)?;
     destination.listener = Some(egress.id);
-    let cseq = from.cseq.map_or(1, |highest| highest.saturating_add(1).min(MAX_CSEQ));
+    let cseq = from
+        .cseq
+        .map_or(1, |highest| highest.saturating_add(1).min(MAX_CSEQ));
     let mut builder = RequestBuilder::new("BYE", request_uri.raw)
         .via(forwarding::via(egress, branch))
         .from(&from.party)
@@ -258,5 +306,8 @@ fn bye(
 }
 
 fn without_brackets(route: &[u8]) -> &[u8] {
-    route.strip_prefix(b"<").and_then(|inner| inner.strip_suffix(b">")).unwrap_or(route)
+    route
+        .strip_prefix(b"<")
+        .and_then(|inner| inner.strip_suffix(b">"))
+        .unwrap_or(route)
 }

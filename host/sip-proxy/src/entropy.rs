@@ -100,7 +100,11 @@ pub(crate) fn hexadecimal(value: u64) -> [u8; 16] {
     let mut rest = value;
     for digit in digits.iter_mut().rev() {
         let nibble = (rest & 0xf) as u8;
-        *digit = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        *digit = if nibble < 10 {
+            b'0' + nibble
+        } else {
+            b'a' + nibble - 10
+        };
         rest >>= 4;
     }
     digits
@@ -119,7 +123,10 @@ impl Entropy {
     pub(crate) fn new(seed: [u8; 32]) -> Self {
         let mut words = [0u64; 4];
         for (word, chunk) in words.iter_mut().zip(seed.chunks_exact(8)) {
-            *word = chunk.iter().rev().fold(0, |word, byte| (word << 8) | u64::from(*byte));
+            *word = chunk
+                .iter()
+                .rev()
+                .fold(0, |word, byte| (word << 8) | u64::from(*byte));
         }
         let [first, second, third, fourth] = words;
         let (one, two) = (HashKey(first, second), HashKey(third, fourth));

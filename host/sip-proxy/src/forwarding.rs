@@ -1,11 +1,9 @@
 //! Request forwarding: RFC 3261 section 16.6. The copy that one target gets.
 
-use std::net::IpAddr;
-
 use bytes::Bytes;
 use policy::HeaderEdit;
-use sip_message::{EditError, Edits, HeaderKind, Host, Message, Scheme, Uri};
-use sip_transaction::{Flow, Transport};
+use sip_message::{EditError, Edits, HeaderKind, Message, Scheme, Uri};
+use sip_transaction::{Flow, Transport, via_stamp};
 use smallvec::SmallVec;
 
 use crate::authority::Authority;
@@ -64,7 +62,8 @@ pub(crate) fn copy(
     copy_for: CopyFor<'_>,
 ) -> Result<Bytes, EditError> {
     let mut edits = Edits::new(request);
-    if let Some((received, rport)) = stamp(request, flow) {
+    let (received, rport) = via_stamp(&request.top_via(), flow);
+    if received.is_some() || rport.is_some() {
         edits.stamp_via(received, rport);
     }
     apply_policy(&mut edits, request, authority);
@@ -72,9 +71,16 @@ pub(crate) fn copy(
     apply_route(&mut edits, request, &plan.approach, &uri, copy_for.uri_host);
     edits.max_forwards(plan.max_forwards);
     if let Some(mark) = &plan.mark {
-        let scheme = if uri.scheme == Scheme::Sips { Scheme::Sips } else { Scheme::Sip };
+        let scheme = if uri.scheme == Scheme::Sips {
+            Scheme::Sips
+        } else {
+            Scheme::Sip
+        };
         // RFC 5658: the inner value is the one that the caller's side can reach.
-        if let Some(ingress) = copy_for.ingress.filter(|ingress| ingress.id != copy_for.egress.id) {
+        if let Some(ingress) = copy_for
+            .ingress
+            .filter(|ingress| ingress.id != copy_for.egress.id)
+        {
             edits.push_record_route(record_route::value(ingress, scheme, mark));
         }
         edits.push_record_route(record_route::value(copy_for.egress, scheme, mark));
@@ -103,24 +109,10 @@ pub(crate) fn via(listener: &ListenerAddress, branch: &[u8]) -> Vec<u8> {
     via
 }
 
-/// What to add to the topmost Via of a request received: `received` where sent-by is not
-/// the source (section 18.2.1), and both where rport asks for it (RFC 3581 section 4).
-pub(crate) fn stamp(request: &Message, flow: &Flow) -> Option<(Option<IpAddr>, Option<u16>)> {
-    let via = request.top_via();
-    let source = flow.peer.ip().to_canonical();
-    if via.rport.is_some() {
-        return Some((Some(source), Some(flow.peer.port())));
-    }
-    (via_host(&via.host) != Some(source)).then_some((Some(source), None))
-}
-
-fn via_host(host: &Host<'_>) -> Option<IpAddr> {
-    host.address().map(|address| address.to_canonical())
-}
-
 /// Whether the topmost Via names another address than the source.
 pub(crate) fn via_differs(request: &Message, flow: &Flow) -> bool {
-    via_host(&request.top_via().host).is_some_and(|address| address != flow.peer.ip().to_canonical())
+    let claimed = request.top_via().host.address();
+    claimed.is_some_and(|address| address.to_canonical() != flow.peer.ip().to_canonical())
 }
 
 fn apply_policy(edits: &mut Edits<'_>, request: &Message, authority: &Authority) {
@@ -131,10 +123,15 @@ fn apply_policy(edits: &mut Edits<'_>, request: &Message, authority: &Authority)
             HeaderEdit::Remove { name } => edits.remove(name),
         };
     }
-    let Some(realm) = authority.strip_credentials_realm() else { return };
+    let Some(realm) = authority.strip_credentials_realm() else {
+        return;
+    };
     for kind in [HeaderKind::ProxyAuthorization, HeaderKind::Authorization] {
         let ours = |value: &[u8]| credentials_realm(value) == Some(realm.as_bytes());
-        let places = request.values(kind).enumerate().filter(|(_, value)| ours(value));
+        let places = request
+            .values(kind)
+            .enumerate()
+            .filter(|(_, value)| ours(value));
         let places: SmallVec<[usize; 2]> = places.map(|(place, _)| place).collect();
         // From the last to the first, so that no place moves.
         for place in places.into_iter().rev() {
@@ -178,7 +175,9 @@ fn apply_route(
 fn credentials_realm(value: &[u8]) -> Option<&[u8]> {
     let mut rest = value.get(value.iter().position(u8::is_ascii_whitespace)?..)?;
     loop {
-        let start = rest.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b',')?;
+        let start = rest
+            .iter()
+            .position(|byte| !byte.is_ascii_whitespace() && *byte != b',')?;
         rest = rest.get(start..)?;
         let equals = rest.iter().position(|byte| *byte == b'=')?;
         let name = rest.get(..equals)?.trim_ascii();
@@ -189,7 +188,10 @@ fn credentials_realm(value: &[u8]) -> Option<&[u8]> {
                 (quoted.get(..end)?, end + 2)
             }
             None => {
-                let end = rest.iter().position(|byte| *byte == b',').unwrap_or(rest.len());
+                let end = rest
+                    .iter()
+                    .position(|byte| *byte == b',')
+                    .unwrap_or(rest.len());
                 (rest.get(..end)?.trim_ascii_end(), end)
             }
         };
@@ -216,8 +218,14 @@ mod tests {
     #[test]
     fn the_realm_of_credentials_is_found() {
         for (value, realm) in [
-            (&b"Digest username=\"a\", realm=\"pbx\", nonce=\"x\""[..], Some(&b"pbx"[..])),
-            (b"Digest username=\"realm=\\\"no\\\"\",realm=\"yes\"", Some(b"yes")),
+            (
+                &b"Digest username=\"a\", realm=\"pbx\", nonce=\"x\""[..],
+                Some(&b"pbx"[..]),
+            ),
+            (
+                b"Digest username=\"realm=\\\"no\\\"\",realm=\"yes\"",
+                Some(b"yes"),
+            ),
             (b"Digest Realm = plain , qop=auth", Some(b"plain")),
             (b"Digest username=\"a\"", None),
             (b"Digest realm=\"open", None),

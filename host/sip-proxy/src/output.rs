@@ -176,8 +176,8 @@ pub enum LogEvent {
     Full(FullTable),
     /// An admitted request could not be routed.
     NoRoute {
-        /// The question that admitted it, if one was asked.
-        consult: Option<ConsultId>,
+        /// The question that admitted it, or the call it belongs to.
+        consult: ConsultId,
         /// Why not.
         cause: &'static str,
     },

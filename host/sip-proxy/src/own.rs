@@ -30,7 +30,9 @@ impl HostKey {
 
     fn is(&self, host: &Host<'_>) -> bool {
         match self {
-            Self::Address(address) => host.address().is_some_and(|other| other.to_canonical() == *address),
+            Self::Address(address) => host
+                .address()
+                .is_some_and(|other| other.to_canonical() == *address),
             Self::Name(name) => host.same(&Host::Name(name)),
         }
     }
@@ -64,7 +66,11 @@ impl OwnAddresses {
         };
         Self {
             listeners: routing.listeners.iter().map(own).collect(),
-            domains: routing.own_domains.iter().map(|domain| HostKey::of(domain)).collect(),
+            domains: routing
+                .own_domains
+                .iter()
+                .map(|domain| HostKey::of(domain))
+                .collect(),
         }
     }
 
@@ -98,16 +104,21 @@ impl OwnAddresses {
             return false;
         }
         let is_local = uri.host.address() == Some(local.ip())
-            && uri.port.unwrap_or(uri_transport(uri).map_or(5060, Transport::default_port)) == local.port();
-        is_local
-            || (uri.port.is_none() && self.domains.iter().any(|domain| domain.is(&uri.host)))
+            && uri
+                .port
+                .unwrap_or(uri_transport(uri).map_or(5060, Transport::default_port))
+                == local.port();
+        is_local || (uri.port.is_none() && self.domains.iter().any(|domain| domain.is(&uri.host)))
     }
 
     /// Whether the host of a URI is ours, whatever its port: then there is nothing of
     /// the caller's in it that a target would have to see.
     pub(crate) fn owns_host(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
         uri.host.address() == Some(local.ip())
-            || self.listeners.iter().any(|listener| listener.host.is(&uri.host))
+            || self
+                .listeners
+                .iter()
+                .any(|listener| listener.host.is(&uri.host))
             || self.domains.iter().any(|domain| domain.is(&uri.host))
     }
 
@@ -116,7 +127,10 @@ impl OwnAddresses {
         let transport = Transport::from_name(via.transport);
         self.listeners.iter().any(|listener| {
             listener.host.is(&via.host)
-                && listener.port == via.port.unwrap_or(transport.map_or(5060, Transport::default_port))
+                && listener.port
+                    == via
+                        .port
+                        .unwrap_or(transport.map_or(5060, Transport::default_port))
         })
     }
 

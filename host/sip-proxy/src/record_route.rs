@@ -35,7 +35,11 @@ pub(crate) fn is_marked(entropy: &Entropy, uri: &Uri<'_>, call_id: &[u8]) -> boo
 /// A value for Record-Route that names a listener.
 pub(crate) fn value(listener: &ListenerAddress, scheme: Scheme, mark: &[u8; 16]) -> Vec<u8> {
     let mut value = Vec::with_capacity(96);
-    value.extend_from_slice(if scheme == Scheme::Sips { b"<sips:" } else { b"<sip:" });
+    value.extend_from_slice(if scheme == Scheme::Sips {
+        b"<sips:"
+    } else {
+        b"<sip:"
+    });
     value.extend_from_slice(listener.host.as_bytes());
     value.push(b':');
     value.extend_from_slice(listener.port.to_string().as_bytes());
@@ -44,7 +48,12 @@ pub(crate) fn value(listener: &ListenerAddress, scheme: Scheme, mark: &[u8; 16])
         (Transport::Udp, _) | (Transport::Tls, Scheme::Sips) => {}
         (transport, _) => {
             value.extend_from_slice(b";transport=");
-            value.extend(transport.name().bytes().map(|byte| byte.to_ascii_lowercase()));
+            value.extend(
+                transport
+                    .name()
+                    .bytes()
+                    .map(|byte| byte.to_ascii_lowercase()),
+            );
         }
     }
     value.extend_from_slice(b";lr;");

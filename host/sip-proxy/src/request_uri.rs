@@ -31,7 +31,11 @@ pub(crate) fn for_target(uri: &Uri<'_>, host: &str) -> Vec<u8> {
             out.extend_from_slice(b";user=phone");
         }
         Scheme::Sip | Scheme::Sips | Scheme::Other => {
-            out.extend_from_slice(if uri.scheme == Scheme::Sips { b"sips:" } else { b"sip:" });
+            out.extend_from_slice(if uri.scheme == Scheme::Sips {
+                b"sips:"
+            } else {
+                b"sip:"
+            });
             if let Some(user) = uri.user {
                 out.extend_from_slice(user);
                 if let Some(password) = uri.password {
@@ -52,7 +56,9 @@ pub(crate) fn for_target(uri: &Uri<'_>, host: &str) -> Vec<u8> {
 pub(crate) fn without_maddr(uri: &Uri<'_>) -> Vec<u8> {
     let host = String::from_utf8_lossy(uri.host_port()).into_owned();
     let bare = match uri.port {
-        Some(_) => host.rsplit_once(':').map_or(host.as_str(), |(host, _)| host),
+        Some(_) => host
+            .rsplit_once(':')
+            .map_or(host.as_str(), |(host, _)| host),
         None => host.as_str(),
     };
     let mut out = Vec::with_capacity(uri.raw.len());
@@ -92,8 +98,14 @@ mod tests {
     #[test]
     fn the_user_stays_and_the_way_goes() {
         for (uri, expected) in [
-            ("sip:100@pbx.example;transport=tcp;user=phone", "sip:100@t.example:5070;user=phone"),
-            ("sip:100:secret@pbx.example:5080?Subject=x", "sip:100:secret@t.example:5070"),
+            (
+                "sip:100@pbx.example;transport=tcp;user=phone",
+                "sip:100@t.example:5070;user=phone",
+            ),
+            (
+                "sip:100:secret@pbx.example:5080?Subject=x",
+                "sip:100:secret@t.example:5070",
+            ),
             ("sips:pbx.example;lr;maddr=192.0.2.1", "sips:t.example:5070"),
             ("sip:a;b=c@[2001:db8::1]", "sip:a;b=c@t.example:5070"),
         ] {
@@ -111,7 +123,8 @@ mod tests {
 
     #[test]
     fn a_maddr_that_names_us_goes_with_port_and_transport() {
-        let uri = Uri::parse(b"sip:bob@biloxi.com:5090;maddr=192.0.2.1;transport=udp;user=ip").unwrap();
+        let uri =
+            Uri::parse(b"sip:bob@biloxi.com:5090;maddr=192.0.2.1;transport=udp;user=ip").unwrap();
         assert_eq!(without_maddr(&uri), b"sip:bob@biloxi.com;user=ip");
     }
 }

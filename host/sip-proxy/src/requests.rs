@@ -49,19 +49,34 @@ impl ProxyCore {
                 self.forward_passed(now, server, request, flow, validated, approach, dialog);
             }
             (Method::Bye | Method::Prack, None) => {
-                self.reject(now, server, &request, &flow, Answer::new(481), "no admitted call");
+                self.reject(
+                    now,
+                    server,
+                    &request,
+                    &flow,
+                    Answer::new(481),
+                    "no admitted call",
+                );
             }
             (_, None) if self.draining => {
                 self.answer_busy(now, server, &request, &flow);
-                self.log(LogEvent::Rejected { status: 503, cause: "draining", source: flow.peer });
+                self.log(LogEvent::Rejected {
+                    status: 503,
+                    cause: "draining",
+                    source: flow.peer,
+                });
             }
-            _ => self.consult(now, server, request, flow, peer, validated, approach, dialog),
+            _ => self.consult(
+                now, server, request, flow, peer, validated, approach, dialog,
+            ),
         }
     }
 
     fn is_silenced(&self, request: &Message, flow: &Flow) -> bool {
         !self.silenced.is_empty()
-            && self.silenced.contains(Silenced::fingerprint(&self.entropy, request, flow))
+            && self
+                .silenced
+                .contains(Silenced::fingerprint(&self.entropy, request, flow))
     }
 
     fn reject_invalid(
@@ -88,11 +103,18 @@ impl ProxyCore {
         answer: Answer<'_>,
         cause: &'static str,
     ) {
-        self.log(LogEvent::Rejected { status: answer.status, cause, source: flow.peer });
+        self.log(LogEvent::Rejected {
+            status: answer.status,
+            cause,
+            source: flow.peer,
+        });
         self.answer(now, server, request, flow, answer);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "they become the fields of one record")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they become the fields of one record"
+    )]
     fn consult(
         &mut self,
         now: Moment,

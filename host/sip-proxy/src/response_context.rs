@@ -93,7 +93,9 @@ impl ResponseContext {
 
     /// Whether a branch may still bring a final response.
     pub(crate) fn awaits_branches(&self) -> bool {
-        self.branches.iter().any(|branch| branch.progress != Progress::Finished)
+        self.branches
+            .iter()
+            .any(|branch| branch.progress != Progress::Finished)
     }
 
     /// Notes the final response of a branch. False if it had one already.

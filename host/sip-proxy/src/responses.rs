@@ -26,11 +26,18 @@ impl ProxyCore {
         flow: &Flow,
     ) {
         // Answers to a CANCEL or a BYE of our own concern nobody else.
-        let Some((server, index)) = self.branches.get(&client).copied() else { return };
-        let Some(status) = response.status() else { return };
+        let Some((server, index)) = self.branches.get(&client).copied() else {
+            return;
+        };
+        let Some(status) = response.status() else {
+            return;
+        };
         // Step 3: our Via is on top, and somebody's is below.
         if !self.site.own.wrote(&response.top_via()) || response.vias().nth(1).is_none() {
-            self.log(LogEvent::Dropped { cause: "response with wrong Via", source: flow.peer });
+            self.log(LogEvent::Dropped {
+                cause: "response with wrong Via",
+                source: flow.peer,
+            });
             return;
         }
         match status {
@@ -48,10 +55,14 @@ impl ProxyCore {
         status: u16,
         response: &Arc<Message>,
     ) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let invite = context.is_invite();
         let settled = context.final_sent.is_some();
-        let Some(branch) = context.branches.get_mut(index) else { return };
+        let Some(branch) = context.branches.get_mut(index) else {
+            return;
+        };
         if branch.progress == Progress::Finished {
             return;
         }
@@ -82,7 +93,9 @@ impl ProxyCore {
         status: u16,
         response: &Arc<Message>,
     ) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let invite = context.is_invite();
         let first = context.final_sent.is_none();
         if let Some(branch) = context.finish(index) {
@@ -113,9 +126,15 @@ impl ProxyCore {
         response: &Message,
         state: DialogState,
     ) {
-        let Some(context) = self.contexts.get(&server) else { return };
-        let Purpose::Begins(call) = context.purpose else { return };
-        let Some(branch) = context.branches.get(index) else { return };
+        let Some(context) = self.contexts.get(&server) else {
+            return;
+        };
+        let Purpose::Begins(call) = context.purpose else {
+            return;
+        };
+        let Some(branch) = context.branches.get(index) else {
+            return;
+        };
         let tag = response.to_tag();
         // Without a tag there is no early dialog (section 12.1), but from an RFC 2543 peer
         // there is a confirmed one.
@@ -133,7 +152,9 @@ impl ProxyCore {
     /// Sends the best response: steps 6 to 9.
     pub(crate) fn send_best(&mut self, now: Moment, server: TransactionId) {
         let site = Arc::clone(&self.site);
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let (status, response) = context.best.take().unwrap_or((500, Final::Made(500)));
         let (request, flow) = (Arc::clone(&context.request), context.flow.clone());
         if status == 408 && !context.is_invite() {
@@ -183,11 +204,16 @@ impl ProxyCore {
         status: u16,
         success: Option<&Arc<Message>>,
     ) {
-        let Some(context) = self.contexts.get_mut(&server) else { return };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         context.final_sent = Some(status);
         let cancelled = context.cancelled;
         let purpose = context.purpose;
-        let callee = context.branches.get(index).and_then(|branch| branch.peer.clone());
+        let callee = context
+            .branches
+            .get(index)
+            .and_then(|branch| branch.peer.clone());
         match (purpose, success) {
             (Purpose::Begins(call), Some(_)) => self.call_answered(now, call, callee),
             (Purpose::Begins(call), None) => self.call_refused(now, call, status, cancelled),
@@ -198,8 +224,7 @@ impl ProxyCore {
                 }
             }
             (Purpose::Within(dialog), Some(response)) => {
-                let refreshes =
-                    matches!(context.request.method(), Method::Invite | Method::Update);
+                let refreshes = matches!(context.request.method(), Method::Invite | Method::Update);
                 if refreshes {
                     let (request, flow) = (Arc::clone(&context.request), context.flow.clone());
                     let limit = context.authority.limit_duration();
@@ -213,10 +238,7 @@ impl ProxyCore {
 }
 
 /// The response without our Via, and with what was added.
-fn upstream(
-    response: &Message,
-    added: &[(&'static str, Vec<u8>)],
-) -> Result<Bytes, EditError> {
+fn upstream(response: &Message, added: &[(&'static str, Vec<u8>)]) -> Result<Bytes, EditError> {
     let mut edits = Edits::new(response);
     edits.pop_via();
     for (name, value) in added {
@@ -228,10 +250,17 @@ fn upstream(
 /// Whether a 503 from the one target of a request says that no other request would fare
 /// better: there is no other peer of its kind.
 fn is_only_way(context: &ResponseContext, routing: &Routing) -> bool {
-    let Some(branch) = context.branches.first() else { return false };
+    let Some(branch) = context.branches.first() else {
+        return false;
+    };
     let Some(peer) = branch.peer.as_deref().and_then(|name| routing.peer(name)) else {
         return false;
     };
     context.targets.size == 1
-        && routing.peers.iter().filter(|other| other.kind == peer.kind).count() == 1
+        && routing
+            .peers
+            .iter()
+            .filter(|other| other.kind == peer.kind)
+            .count()
+            == 1
 }

@@ -12,6 +12,7 @@ use smallvec::SmallVec;
 use crate::config::{PeerConfig, PeerKind, Routing};
 use crate::dialog::Leg;
 use crate::entropy::Entropy;
+use crate::forwarding::effective_uri;
 use crate::own::{OwnAddresses, uri_transport};
 use crate::record_route;
 use crate::request_uri;
@@ -26,7 +27,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn of(routing: Arc<Routing>) -> Self {
-        Self { own: OwnAddresses::of(&routing), routing }
+        Self {
+            own: OwnAddresses::of(&routing),
+            routing,
+        }
     }
 }
 
@@ -87,7 +91,9 @@ pub(crate) fn approach(site: &Site, entropy: &Entropy, request: &Message, flow: 
 }
 
 fn maddr_is_ours(site: &Site, uri: &Uri<'_>, local: SocketAddr) -> bool {
-    let Some(maddr) = uri.maddr() else { return false };
+    let Some(maddr) = uri.maddr() else {
+        return false;
+    };
     let mut text = Vec::with_capacity(maddr.len() + 12);
     text.extend_from_slice(b"sip:");
     text.extend_from_slice(maddr);
@@ -121,9 +127,10 @@ pub(crate) fn target_set(
 ) -> Result<TargetSet, NoRoute> {
     let routing = &*site.routing;
     if let Some(name) = policy_route {
-        let peer = routing
-            .peer(name)
-            .ok_or(NoRoute { status: 500, cause: "the policy routes to a peer that is not there" })?;
+        let peer = routing.peer(name).ok_or(NoRoute {
+            status: 500,
+            cause: "the policy routes to a peer that is not there",
+        })?;
         return of_peer(site, peer, request_uri, flow);
     }
     if let Some(route) = &approach.next_route {
@@ -131,9 +138,14 @@ pub(crate) fn target_set(
     }
     if approach.marked && !approach.ends_here {
         // In a dialog that we recorded the route of, but not in a call: SUBSCRIBE.
-        let destination = literal(routing, request_uri, None)
-            .ok_or(NoRoute { status: 480, cause: "the remote target has no address" })?;
-        return Ok(TargetSet::one(Choice::literal(destination, approach.egress)));
+        let destination = literal(routing, request_uri, None).ok_or(NoRoute {
+            status: 480,
+            cause: "the remote target has no address",
+        })?;
+        return Ok(TargetSet::one(Choice::literal(
+            destination,
+            approach.egress,
+        )));
     }
     let peer = named_by(routing, request_uri, sender.zone)
         .or_else(|| {
@@ -147,7 +159,10 @@ pub(crate) fn target_set(
             };
             routing.peers.iter().find(|peer| peer.kind == kind)
         })
-        .ok_or(NoRoute { status: 480, cause: "no peer takes requests from this side" })?;
+        .ok_or(NoRoute {
+            status: 480,
+            cause: "no peer takes requests from this side",
+        })?;
     of_peer(site, peer, request_uri, flow)
 }
 
@@ -157,13 +172,19 @@ fn by_route(
     route: &[u8],
     sender: &Peer,
 ) -> Result<TargetSet, NoRoute> {
-    let unreachable = NoRoute { status: 480, cause: "the next route has no address" };
+    let unreachable = NoRoute {
+        status: 480,
+        cause: "the next route has no address",
+    };
     let uri = Uri::parse(route).map_err(|_| unreachable)?;
     let destination = literal(&site.routing, &uri, None).ok_or(unreachable)?;
     let configured = site.routing.peer_with_target(destination.address);
     let inside = configured.is_some_and(|peer| peer.zone == Zone::Inside);
     if !approach.marked && sender.zone == Zone::Outside && !inside {
-        return Err(NoRoute { status: 403, cause: "a route from outside leads to nobody inside" });
+        return Err(NoRoute {
+            status: 403,
+            cause: "a route from outside leads to nobody inside",
+        });
     }
     let mut choice = Choice::literal(destination, approach.egress);
     choice.zone = configured.map(|peer| peer.zone);
@@ -183,7 +204,11 @@ fn of_peer(
     let limit = site.routing.limits.targets_per_request;
     let targets = TargetSet::of_peer(peer, keep_host, secure, limit);
     if targets.is_empty() {
-        let cause = if secure { "the peer has no encrypted target" } else { "the peer has no target" };
+        let cause = if secure {
+            "the peer has no encrypted target"
+        } else {
+            "the peer has no target"
+        };
         return Err(NoRoute { status: 480, cause });
     }
     Ok(targets)
@@ -195,9 +220,11 @@ fn in_domains(peer: &PeerConfig, host: &Host<'_>) -> bool {
             .domains
             .iter()
             .any(|domain| host.same(&Host::Name(domain.as_bytes())) && !name.is_empty()),
-        Host::V4(_) | Host::V6(_) => host
-            .address()
-            .is_some_and(|address| peer.domains.iter().any(|domain| domain.parse() == Ok(address))),
+        Host::V4(_) | Host::V6(_) => host.address().is_some_and(|address| {
+            peer.domains
+                .iter()
+                .any(|domain| domain.parse() == Ok(address))
+        }),
     }
 }
 
@@ -210,34 +237,46 @@ fn named_by<'r>(routing: &'r Routing, uri: &Uri<'_>, from: Zone) -> Option<&'r P
     }
     let reachable = |peer: &&PeerConfig| from == Zone::Inside || peer.zone == Zone::Inside;
     let mut peers = routing.peers.iter().filter(reachable);
-    peers.clone().find(|peer| in_domains(peer, &uri.host)).or_else(|| {
-        let host_port = uri.host_port();
-        peers.find(|peer| {
-            peer.targets.iter().any(|target| {
-                let address = target.destination.address;
-                let default_port = target.destination.transport.default_port();
-                let same_address = uri.host.address() == Some(address.ip())
-                    && uri.port.unwrap_or(default_port) == address.port();
-                let same_host = target
-                    .uri_host
-                    .as_deref()
-                    .is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(host_port));
-                same_address || same_host
+    peers
+        .clone()
+        .find(|peer| in_domains(peer, &uri.host))
+        .or_else(|| {
+            let host_port = uri.host_port();
+            peers.find(|peer| {
+                peer.targets.iter().any(|target| {
+                    let address = target.destination.address;
+                    let default_port = target.destination.transport.default_port();
+                    let same_address = uri.host.address() == Some(address.ip())
+                        && uri.port.unwrap_or(default_port) == address.port();
+                    let same_host = target
+                        .uri_host
+                        .as_deref()
+                        .is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(host_port));
+                    same_address || same_host
+                })
             })
         })
-    })
 }
 
 /// The way for a request within a call: what its Route or Request-URI says, and where
-/// that says nothing that we can send to, the way the other side came by.
+/// that says nothing that we can send to, the way the other side came by. A user agent
+/// that addresses us instead of the other's Contact gets that Contact written for it.
 pub(crate) fn within_call(
     site: &Site,
-    approach: &Approach,
-    request_uri: &Uri<'_>,
+    approach: &mut Approach,
+    request: &Message,
+    flow: &Flow,
     other_side: &Leg,
 ) -> Choice {
-    let next = approach.next_route.as_deref().and_then(|route| Uri::parse(route).ok());
-    let hop = next.unwrap_or(*request_uri);
+    if approach.next_route.is_none() && site.own.owns(&effective_uri(request, approach), flow.local)
+    {
+        approach.request_uri = Some(other_side.remote_target.to_vec());
+    }
+    let next = approach
+        .next_route
+        .as_deref()
+        .and_then(|route| Uri::parse(route).ok());
+    let hop = next.unwrap_or(effective_uri(request, approach));
     let destination = literal(&site.routing, &hop, Some(&other_side.destination))
         .unwrap_or_else(|| other_side.destination.clone());
     let egress = approach.egress.or(other_side.destination.listener);
@@ -255,7 +294,10 @@ pub(crate) fn literal(
     let maddr = uri.maddr().and_then(parse_address);
     let Some(ip) = maddr.or_else(|| uri.host.address()) else {
         let named = |target: &&crate::config::Target| {
-            let host = target.uri_host.as_deref().or(target.destination.server_name.as_deref());
+            let host = target
+                .uri_host
+                .as_deref()
+                .or(target.destination.server_name.as_deref());
             host.is_some_and(|host| host.as_bytes().eq_ignore_ascii_case(uri.host_port()))
         };
         return routing
@@ -284,7 +326,10 @@ pub(crate) fn literal(
 
 fn parse_address(text: &[u8]) -> Option<IpAddr> {
     let text = std::str::from_utf8(text).ok()?;
-    let bare = text.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).unwrap_or(text);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|inner| inner.strip_suffix(']'))
+        .unwrap_or(text);
     bare.parse().ok()
 }
 
@@ -292,6 +337,8 @@ fn parse_address(text: &[u8]) -> Option<IpAddr> {
 /// (section 16.6 step 4).
 pub(crate) fn records_route(request: &Message) -> bool {
     use sip_message::Method;
-    matches!(request.method(), Method::Invite | Method::Subscribe | Method::Refer | Method::Notify)
+    matches!(
+        request.method(),
+        Method::Invite | Method::Subscribe | Method::Refer | Method::Notify
+    )
 }
-

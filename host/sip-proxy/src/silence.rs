@@ -24,7 +24,9 @@ impl Silenced {
         let mut hash = entropy.hash_fields();
         hash.write_u8(b'S');
         let via = request.top_via();
-        hash.field(via.raw).field(request.method_name()).field(request.call_id());
+        hash.field(via.raw)
+            .field(request.method_name())
+            .field(request.call_id());
         hash.write_u32(request.cseq().number);
         hash.field(request.request_uri().raw);
         // Somebody else who repeats it is judged on his own.

@@ -29,7 +29,14 @@ pub(crate) struct Choice {
 impl Choice {
     /// A place that the request itself names.
     pub(crate) fn literal(destination: Destination, egress: Option<ListenerId>) -> Self {
-        Self { destination, uri_host: None, peer: None, zone: None, egress, priority: 0 }
+        Self {
+            destination,
+            uri_host: None,
+            peer: None,
+            zone: None,
+            egress,
+            priority: 0,
+        }
     }
 }
 
@@ -78,7 +85,12 @@ impl TargetSet {
             priority: target.priority,
         };
         let waiting: VecDeque<Choice> = targets.iter().map(choice).collect();
-        Self { size: waiting.len(), waiting, fork: peer.fork, failover: peer.failover }
+        Self {
+            size: waiting.len(),
+            waiting,
+            fork: peer.fork,
+            failover: peer.failover,
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -142,7 +154,12 @@ mod tests {
         let mut groups = Vec::new();
         while !set.is_empty() {
             let group = set.next_group(breadth);
-            groups.push(group.iter().map(|choice| choice.destination.address.port()).collect());
+            groups.push(
+                group
+                    .iter()
+                    .map(|choice| choice.destination.address.port())
+                    .collect(),
+            );
         }
         groups
     }
@@ -168,8 +185,14 @@ mod tests {
 
     #[test]
     fn the_limit_cuts_and_sips_wants_encryption() {
-        assert_eq!(TargetSet::of_peer(&peer(ForkMode::Serial), false, false, 3).size, 3);
-        assert_eq!(TargetSet::of_peer(&peer(ForkMode::Serial), false, false, 2).size, 2);
+        assert_eq!(
+            TargetSet::of_peer(&peer(ForkMode::Serial), false, false, 3).size,
+            3
+        );
+        assert_eq!(
+            TargetSet::of_peer(&peer(ForkMode::Serial), false, false, 2).size,
+            2
+        );
         assert!(TargetSet::of_peer(&peer(ForkMode::Serial), false, true, 3).is_empty());
     }
 
@@ -177,14 +200,24 @@ mod tests {
     fn what_fails_over_is_the_operators_choice() {
         let mut peer = peer(ForkMode::Serial);
         for (failover, yes, no) in [
-            (FailoverOn::Unavailable, &[408, 503, 504][..], &[486, 404, 500, 603][..]),
+            (
+                FailoverOn::Unavailable,
+                &[408, 503, 504][..],
+                &[486, 404, 500, 603][..],
+            ),
             (FailoverOn::ServerErrors, &[408, 500, 503], &[486, 302, 603]),
             (FailoverOn::AnyFailure, &[408, 486, 500], &[302, 603]),
         ] {
             peer.failover = failover;
             let set = TargetSet::of_peer(&peer, false, false, 16);
-            assert!(yes.iter().all(|status| set.fails_over(*status)), "{failover:?}");
-            assert!(!no.iter().any(|status| set.fails_over(*status)), "{failover:?}");
+            assert!(
+                yes.iter().all(|status| set.fails_over(*status)),
+                "{failover:?}"
+            );
+            assert!(
+                !no.iter().any(|status| set.fails_over(*status)),
+                "{failover:?}"
+            );
         }
     }
 }

@@ -86,7 +86,11 @@ pub(crate) fn validate(
     if !unsupported.is_empty() {
         return Err(Invalid::Extension(unsupported));
     }
-    Ok(Validated { routing_hash, max_breadth, last_hop })
+    Ok(Validated {
+        routing_hash,
+        max_breadth,
+        last_hop,
+    })
 }
 
 fn max_breadth(request: &Message, limits: &ProxyLimits) -> Result<u32, Invalid> {
@@ -97,7 +101,9 @@ fn max_breadth(request: &Message, limits: &ProxyLimits) -> Result<u32, Invalid> 
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Invalid::BreadthSyntax);
     }
-    let breadth = std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok());
+    let breadth = std::str::from_utf8(digits)
+        .ok()
+        .and_then(|text| text.parse().ok());
     match breadth.unwrap_or(u32::MAX) {
         0 => Err(Invalid::Breadth),
         // A caller may ask for less than our own ceiling, never for more.
