@@ -3,6 +3,7 @@
 //! Unknown keys are errors everywhere. Times are in the unit that ends the key.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -278,7 +279,7 @@ pub enum Isolation {
 }
 
 /// A plugin and its settings.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plugin {
     /// Unique name; its counters and values belong to it.
@@ -300,6 +301,22 @@ pub struct Plugin {
     /// What it may use.
     #[serde(default)]
     pub limits: PluginLimits,
+}
+
+impl fmt::Debug for Plugin {
+    /// Settings by key alone: a plugin may be given a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Plugin")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .field("settings", &self.settings.keys())
+            .field("capabilities", &self.capabilities)
+            .field("isolation", &self.isolation)
+            .field("on_failure", &self.on_failure)
+            .field("limits", &self.limits)
+            .finish()
+    }
 }
 
 /// Ceilings of one plugin; see `policy_wasm::PluginLimits` for the reasons.

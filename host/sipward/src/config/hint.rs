@@ -1,0 +1,136 @@
+//! What would be right: the nearest known word, or an example for a key.
+
+/// Words further away than this are no misspelling of each other.
+const DISTANCE_MAX: usize = 3;
+
+/// Characters of a word that are compared; longer ones are no keys.
+const WORD_CHARS: usize = 64;
+
+/// The known word that was probably meant.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_ascii_lowercase().replace('-', "_");
+    let allowed = DISTANCE_MAX.min(word.chars().count() / 2);
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                distance(&word, &candidate.to_ascii_lowercase().replace('-', "_")),
+                candidate,
+            )
+        })
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `did you mean`, or all the words there are.
+pub(super) fn among<'a>(word: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
+    match nearest(word, known.clone()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("known are {}", list(known)),
+    }
+}
+
+/// Words in backticks, joined by commas.
+pub(super) fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    if words.is_empty() {
+        "none".to_owned()
+    } else {
+        words.join(", ")
+    }
+}
+
+/// Insertions, deletions, substitutions and swaps of neighbours between two words.
+fn distance(one: &str, two: &str) -> usize {
+    let one: Vec<char> = one.chars().take(WORD_CHARS).collect();
+    let two: Vec<char> = two.chars().take(WORD_CHARS).collect();
+    let mut rows: Vec<Vec<usize>> = vec![(0..=two.len()).collect()];
+    let cell = |rows: &[Vec<usize>], row: usize, column: usize| -> usize {
+        rows.get(row)
+            .and_then(|row| row.get(column))
+            .copied()
+            .unwrap_or(usize::MAX / 2)
+    };
+    for (above, left) in one.iter().enumerate() {
+        let mut row = vec![above + 1];
+        for (column, right) in two.iter().enumerate() {
+            let substituted = cell(&rows, above, column) + usize::from(left != right);
+            let removed = cell(&rows, above, column + 1) + 1;
+            let inserted = row.last().copied().unwrap_or_default() + 1;
+            let swapped = match (above.checked_sub(1), column.checked_sub(1)) {
+                (Some(up), Some(back))
+                    if one.get(up) == Some(right) && two.get(back) == Some(left) =>
+                {
+                    cell(&rows, up, back) + 1
+                }
+                _ => usize::MAX,
+            };
+            row.push(substituted.min(removed).min(inserted).min(swapped));
+        }
+        rows.push(row);
+    }
+    rows.last()
+        .and_then(|row| row.last())
+        .copied()
+        .unwrap_or_default()
+}
+
+/// What is written under a key, with an example.
+pub(super) fn example(path: &[String]) -> Option<&'static str> {
+    let key = path
+        .iter()
+        .rev()
+        .find(|step| step.parse::<usize>().is_err())?;
+    Some(match key.as_str() {
+        "bind" => "an address and a port, such as \"0.0.0.0:5060\" or \"[::]:5061\"",
+        "sources" => "networks, such as [\"192.0.2.0/24\", \"2001:db8::1/128\"]",
+        "targets" => "SIP URIs, such as [\"sip:192.0.2.10:5060;transport=tcp\"]",
+        "certificate_names" => "names, such as [\"pbx.example.com\"]",
+        "domains" => "domains, such as [\"example.com\"]",
+        "plugins" => "names of [[plugin]] entries, such as [\"ip-acl\", \"rate-limit\"]",
+        "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
+        "methods" => "SIP methods, such as [\"INVITE\", \"REGISTER\"]",
+        "capabilities" => "capabilities, such as [\"counters\", \"keyvalue\"]",
+        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "log_level" => {
+            "a text in quotes"
+        }
+        "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
+        | "admin_socket" | "state_dir" | "cache_dir" => "a path in quotes",
+        "watch" => "true or false",
+        "settings" | "tls" | "limits" => "a table",
+        key if key.ends_with("_seconds") => "a whole number of seconds",
+        key if key.ends_with("_ms") => "a whole number of milliseconds",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_misspellings_and_nothing_far_fetched() {
+        let known = ["listener", "pipeline", "plugin", "pbx", "on_failure"];
+        assert_eq!(nearest("lisener", known), Some("listener"));
+        assert_eq!(nearest("pulgin", known), Some("plugin"));
+        assert_eq!(nearest("on-failure", known), Some("on_failure"));
+        assert_eq!(nearest("pbxs", known), Some("pbx"));
+        assert_eq!(nearest("Lisener", ["LISTENER"]), Some("LISTENER"));
+        assert_eq!(nearest("database", known), None);
+        assert_eq!(nearest("x", known), None);
+    }
+
+    #[test]
+    fn distances() {
+        for (one, two, expected) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("ab", "ba", 1),
+            ("kitten", "sitting", 3),
+        ] {
+            assert_eq!(distance(one, two), expected, "{one} {two}");
+            assert_eq!(distance(two, one), expected, "{two} {one}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The configuration: a TOML file, and environment variables over it.
+//!
+//! A variable `SIPWARD_SERVER__LOG_LEVEL` sets `log_level` in `[server]`: two
+//! underscores go one table deeper. Only variables with two underscores count, so
+//! that secrets and `SIPWARD_CONFIG` may carry the prefix; lists of tables are set
+//! in the file alone.
+//!
+//! Every mistake is reported at once, each with its place, its key and what would
+//! be right. Secrets are never in the file, only the names of files and variables
+//! that hold them, and they are not read here.
+//!
+//! - `model`: what may be written;
+//! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
+//! - `check`: what serde cannot know.
+
+mod check;
+mod error;
+mod hint;
+mod model;
+mod place;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+pub use error::{ConfigError, ConfigErrors, Source};
+pub use model::*;
+
+use check::Checks;
+use place::{KeyPath, Places};
+use read::Findings;
+
+/// What a variable must begin with.
+const PREFIX: &str = "SIPWARD_";
+
+/// Goes one table deeper in a variable's name.
+const DEEPER: &str = "__";
+
+/// Bytes of a configuration. Thousands of trunks fit; a device file does not.
+const FILE_BYTES: u64 = 4 << 20;
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration, with paths relative to the file's folder made absolute.
+    pub config: Config,
+    /// What is allowed but hardly meant, each with its place.
+    pub warnings: Vec<ConfigError>,
+}
+
+/// Read, merge and check a configuration with this process's environment.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(file: &Path) -> Result<Loaded, ConfigErrors> {
+    load_with(file, process_environment())
+}
+
+/// This process's variables, without those that are no text.
+fn process_environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// As [`load`], with an environment of one's own.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_with(
+    file: &Path,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<Loaded, ConfigErrors> {
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    let (places, root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let read = read::config(root, &mut findings);
+    let mut warnings = Vec::new();
+    let mut result = None;
+    if let Some((mut config, numbers)) = read {
+        resolve_paths(&mut config, file);
+        let mut checks = Checks::new(&config, &numbers, &mut findings, &environment);
+        warnings = checks.run();
+        result = Some(config);
+    }
+    let mut errors = findings.errors;
+    match result {
+        Some(config) if errors.is_empty() => Ok(Loaded { config, warnings }),
+        _ => {
+            errors.sort_by_key(|error| match &error.source {
+                Source::File { line, column, .. } => (*line, *column),
+                Source::Environment(_) => (usize::MAX, 0),
+            });
+            Err(ConfigErrors(errors))
+        }
+    }
+}
+
+/// The admin socket of a configuration, which need not be right otherwise.
+///
+/// # Errors
+/// The file cannot be read, or `[server]` is wrong.
+pub fn admin_socket_of(file: &Path) -> Result<PathBuf, ConfigErrors> {
+    let environment: Vec<(String, String)> = process_environment().collect();
+    let (places, mut root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let server: Option<Server> = match root.remove("server") {
+        Some(server) => read::entry(server, &["server".to_owned()], &mut findings),
+        None => Some(Server::default()),
+    };
+    match server {
+        Some(server) if findings.errors.is_empty() => Ok(beside(file, &server.admin_socket)),
+        _ => Err(ConfigErrors(findings.errors)),
+    }
+}
+
+/// File and environment as one tree of values.
+fn merge(file: &Path, environment: &[(String, String)]) -> Result<(Places, Dict), ConfigErrors> {
+    let alone = |source: Source, problem: String, remedy: &str| {
+        ConfigErrors(vec![ConfigError {
+            source,
+            key: String::new(),
+            problem,
+            remedy: remedy.to_owned(),
+        }])
+    };
+    let start = || Source::File {
+        file: file.to_owned(),
+        line: 1,
+        column: 1,
+    };
+    let text = read_text(file).map_err(|problem| {
+        alone(
+            start(),
+            problem,
+            "name a readable TOML file with --config or SIPWARD_CONFIG",
+        )
+    })?;
+    let variables = Variables::of(environment);
+    let paths = variables
+        .0
+        .iter()
+        .map(|(path, name, _)| (path.clone(), name.clone()))
+        .collect();
+    let places = Places::parse(file, &text, paths).map_err(|(source, error)| {
+        alone(
+            source,
+            error.message().replace('\n', ", "),
+            "correct the TOML syntax there",
+        )
+    })?;
+    let merged = Figment::new().merge(Toml::string(&text)).merge(variables);
+    let root = merged
+        .extract::<Dict>()
+        .map_err(|error| alone(start(), error.to_string(), "correct the value"))?;
+    Ok((places, root))
+}
+
+fn read_text(file: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("failed to read it: {error}");
+    let mut text = String::new();
+    let length = std::fs::File::open(file)
+        .and_then(|opened| opened.take(FILE_BYTES + 1).read_to_string(&mut text))
+        .map_err(failed)?;
+    if u64::try_from(length).is_ok_and(|length| length > FILE_BYTES) {
+        return Err(format!("it is larger than {FILE_BYTES} bytes"));
+    }
+    Ok(text)
+}
+
+/// Variables that set keys: path, name, text.
+struct Variables(Vec<(KeyPath, String, String)>);
+
+impl Variables {
+    fn of(environment: &[(String, String)]) -> Self {
+        let mut found: Vec<_> = environment
+            .iter()
+            .filter_map(|(name, text)| {
+                let rest = name.strip_prefix(PREFIX)?;
+                let path: KeyPath = rest.split(DEEPER).map(str::to_ascii_lowercase).collect();
+                (path.len() > 1).then(|| (path, name.clone(), text.clone()))
+            })
+            .collect();
+        found.sort();
+        Self(found)
+    }
+}
+
+impl Provider for Variables {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("environment")
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
+        let mut root = Dict::new();
+        for (path, _, text) in &self.0 {
+            // As figment reads variables: numbers, booleans and lists look as in
+            // TOML, and anything else is text.
+            let value: Value = text.parse().unwrap_or_else(|never| match never {});
+            set(&mut root, path, value);
+        }
+        Ok(Profile::Default.collect(root))
+    }
+}
+
+fn set(table: &mut Dict, path: &[String], value: Value) {
+    match path {
+        [] => {}
+        [last] => {
+            table.insert(last.clone(), value);
+        }
+        [first, rest @ ..] => {
+            let inner = table
+                .entry(first.clone())
+                .or_insert_with(|| Value::from(Dict::new()));
+            if let Value::Dict(_, inner) = inner {
+                set(inner, rest, value);
+            }
+        }
+    }
+}
+
+/// A path as seen from the folder of the configuration.
+fn beside(file: &Path, path: &Path) -> PathBuf {
+    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = std::path::absolute(if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    });
+    folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path))
+}
+
+fn resolve_paths(config: &mut Config, file: &Path) {
+    let resolve = |path: &mut PathBuf| *path = beside(file, path);
+    let server = &mut config.server;
+    resolve(&mut server.admin_socket);
+    server.state_dir.iter_mut().for_each(resolve);
+    server.cache_dir.iter_mut().for_each(resolve);
+    if let Some(tls) = &mut config.outbound_tls {
+        [&mut tls.ca, &mut tls.certificate, &mut tls.key]
+            .into_iter()
+            .flatten()
+            .for_each(resolve);
+    }
+    for tls in config
+        .listeners
+        .iter_mut()
+        .filter_map(|listener| listener.tls.as_mut())
+    {
+        resolve(&mut tls.certificate);
+        resolve(&mut tls.key);
+        tls.client_ca.iter_mut().for_each(resolve);
+        for more in &mut tls.more {
+            resolve(&mut more.certificate);
+            resolve(&mut more.key);
+        }
+    }
+    config
+        .plugins
+        .iter_mut()
+        .for_each(|plugin| resolve(&mut plugin.path));
+    for credential in &mut config.credentials {
+        [&mut credential.password_file, &mut credential.ha1_file]
+            .into_iter()
+            .flatten()
+            .for_each(resolve);
+    }
+}
+
+impl Config {
+    /// All files that this configuration is made of, besides the one that it is
+    /// in: what to watch.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self
+            .plugins
+            .iter()
+            .map(|plugin| plugin.path.clone())
+            .collect();
+        for tls in self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.tls.as_ref())
+        {
+            files.extend([tls.certificate.clone(), tls.key.clone()]);
+            files.extend(tls.client_ca.clone());
+            files.extend(
+                tls.more
+                    .iter()
+                    .flat_map(|more| [more.certificate.clone(), more.key.clone()]),
+            );
+        }
+        if let Some(tls) = &self.outbound_tls {
+            files.extend(
+                [&tls.ca, &tls.certificate, &tls.key]
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
+        }
+        for credential in &self.credentials {
+            files.extend(
+                [&credential.password_file, &credential.ha1_file]
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
+        }
+        files.sort();
+        files.dedup();
+        files
+    }
+}
