@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use policy_wasm::{Credentials, DigestCredentials};
-use state::digest::{Accounts, Nonces};
+use state::digest::Accounts;
 
 /// Who may authenticate now.
 #[derive(Clone)]
@@ -15,9 +14,9 @@ impl AccountsInUse {
         Self(Arc::new(ArcSwap::from_pointee(accounts)))
     }
 
-    /// Verification for plugins, always against the newest accounts.
-    pub(crate) fn verifier(&self, nonces: Arc<Nonces>) -> Arc<dyn Credentials> {
-        Arc::new(DigestCredentials::new(Arc::clone(&self.0), nonces))
+    /// For verification, which always looks at the newest accounts.
+    pub(crate) fn shared(&self) -> Arc<ArcSwap<Accounts>> {
+        Arc::clone(&self.0)
     }
 
     pub(crate) fn replace(&self, accounts: Accounts) {

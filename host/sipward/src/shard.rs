@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{OfferLimits, read_offer};
-use policy::{Anomalies, Certificate, ChallengeSpec, Conclusion, Decision, MediaStream, RequestFacts};
+use policy::{Certificate, Conclusion, Decision, MediaStream, RequestFacts};
 use policy_wasm::Executor;
+use sip_message::Anomalies;
 use sip_proxy::{CallEvent, Output, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
 use transport::{Inbound, PeerCertificate, Received, Sender};
@@ -100,7 +101,7 @@ impl Shard {
 
     /// Use another configuration from the next message on.
     pub(crate) fn install(&mut self, snapshot: Arc<Snapshot>) {
-        self.core.set_routing(Arc::clone(&snapshot.routing));
+        self.core.set_config(Arc::clone(&snapshot.routing));
         self.snapshot = snapshot;
         self.warm();
     }

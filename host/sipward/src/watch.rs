@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Reports changes of a set of files.
-pub struct FileWatch {
+pub(crate) struct FileWatch {
     watcher: RecommendedWatcher,
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     folders: BTreeSet<PathBuf>,
@@ -29,7 +29,7 @@ impl FileWatch {
     ///
     /// # Errors
     /// The operating system offers no watch.
-    pub fn new() -> notify::Result<Self> {
+    pub(crate) fn new() -> notify::Result<Self> {
         let files: Arc<Mutex<BTreeSet<PathBuf>>> = Arc::default();
         let changed = Arc::new(Notify::new());
         let (watched, signal) = (Arc::clone(&files), Arc::clone(&changed));
@@ -47,7 +47,7 @@ impl FileWatch {
     }
 
     /// Watch exactly these files from now on.
-    pub fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    pub(crate) fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().map(|file| absolute(&file)).collect();
         let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
         for gone in self.folders.difference(&folders) {
@@ -64,7 +64,7 @@ impl FileWatch {
     }
 
     /// Wait until a watched file has changed and writing has settled.
-    pub async fn changed(&self) {
+    pub(crate) async fn changed(&self) {
         self.changed.notified().await;
         while tokio::time::timeout(SETTLE, self.changed.notified()).await.is_ok() {}
     }

@@ -28,9 +28,6 @@ pub(crate) fn routing(config: &Config, book: &ListenerBook) -> Result<Routing, A
     let mut routing = Routing { listeners, peers, ..Routing::default() };
     routing.own_domains = config.server.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
     let timers = &config.timers;
-    if let Some(seconds) = timers.timer_c_seconds {
-        routing.timers.timer_c = Duration::from_secs(seconds);
-    }
     if let Some(millis) = timers.consult_ms {
         routing.timers.consult_deadline = Duration::from_millis(millis);
     }
@@ -53,6 +50,9 @@ pub(crate) fn transaction_timers(config: &Config) -> Timers {
         if let Some(millis) = millis {
             *timer = Duration::from_millis(millis);
         }
+    }
+    if let Some(seconds) = written.timer_c_seconds {
+        timers.c = Duration::from_secs(seconds);
     }
     timers
 }

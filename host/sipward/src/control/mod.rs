@@ -53,7 +53,7 @@ pub(crate) struct Control {
 ///
 /// # Errors
 /// It cannot start: the configuration, a plugin, a socket or a file.
-pub fn run(file: &Path) -> anyhow::Result<()> {
+pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
     let loaded = config::load(file)?;
     start::logging(&loaded.config)?;
     for warning in &loaded.warnings {
@@ -74,7 +74,7 @@ pub fn run(file: &Path) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn check(file: &Path) -> anyhow::Result<String> {
+pub(crate) fn check(file: &Path) -> anyhow::Result<String> {
     start::check(file)
 }
 

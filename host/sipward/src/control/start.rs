@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use policy_wasm::{
-    Clock, Engine, EngineConfig, HostServices, StateCounters, StateKeyvalue, SystemClock, SystemRandomness, TracingLog,
+    Clock, Engine, EngineConfig, HostServices, SystemClock,
 };
 use sip_proxy::ProxyConfig;
 use state::State;
@@ -39,10 +39,9 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let config = &loaded.config;
     let engine = engine(config)?;
     let state = State::open(None, state::Limits::default(), SystemClock.now_ms())?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let nonces = Arc::new(Nonces::new(random()?, Duration::from_secs(config.server.nonce_seconds)));
     let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let services = services(&state, &accounts, &nonces, &clock);
+    let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
     let listeners = ListenerBook::default().prepare(config)?;
     assemble::routing(config, &listeners.book)?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
@@ -70,7 +69,7 @@ impl Control {
         let lifetime = Duration::from_secs(config.server.nonce_seconds);
         let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
         let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services = services(&state, &accounts, &nonces, &clock);
+        let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let routing = Arc::new(assemble::routing(&config, &listeners.book)?);
         let (generation, shelf) = PluginShelf::default().generation(1, &config, &engine, &services)?;
@@ -128,17 +127,6 @@ fn engine(config: &Config) -> anyhow::Result<Engine> {
 
 fn cache_in(state: Option<&Path>) -> Option<PathBuf> {
     state.map(|folder| folder.join("compiled"))
-}
-
-fn services(state: &State, accounts: &AccountsInUse, nonces: &Arc<Nonces>, clock: &Arc<dyn Clock>) -> HostServices {
-    HostServices {
-        clock: Arc::clone(clock),
-        counters: Arc::new(StateCounters::new(state.clone())),
-        keyvalue: Arc::new(StateKeyvalue::new(state.clone())),
-        credentials: accounts.verifier(Arc::clone(nonces)),
-        random: Arc::new(SystemRandomness::default()),
-        log: Arc::new(TracingLog),
-    }
 }
 
 fn workers(config: &Config) -> usize {

@@ -1,0 +1,27 @@
+//! The binary's rooms: configuration, assembly, shards, control and what an
+//! operator sees.
+//!
+//! - [`command_line`]: what is typed; [`admin`]: how a running proxy is asked;
+//! - [`config`]: the file; `assemble`: from the file to parts that run;
+//! - `control`: start, reload, drain, stop; `worker`, `shard`: one thread each;
+//! - [`mailbox`]: how shards reach each other; [`status`], `decision_log`,
+//!   [`telemetry`]: what is told.
+
+pub mod admin;
+mod assemble;
+mod challenge;
+pub mod command_line;
+pub mod config;
+mod control;
+mod credentials;
+mod decision_log;
+pub mod mailbox;
+mod shard;
+pub mod snapshot;
+pub mod status;
+pub mod telemetry;
+mod watch;
+mod worker;
+
+pub use assemble::AssembleError;
+pub use worker::StartError;
