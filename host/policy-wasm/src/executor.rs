@@ -103,8 +103,8 @@ impl Executor {
         let entry = generation.entry(&facts);
         let mut run = entry.requests.begin(consult, facts);
         let mut first = true;
+        let mut mark = Instant::now();
         while run.next_stage().is_some() {
-            let started = Instant::now();
             if std::mem::take(&mut first) {
                 self.facts.fill(run.facts());
             } else {
@@ -123,7 +123,7 @@ impl Executor {
                 }
                 answer.outcome
             });
-            run.apply(answer, micros(started));
+            run.apply(answer, lap(&mut mark));
         }
         run.conclude()
     }
@@ -140,8 +140,8 @@ impl Executor {
         let entry = generation.response_entry(pass)?;
         self.observe(generation);
         let mut run = entry.responses.begin_response(facts);
+        let mut mark = Instant::now();
         while let Some(place) = run.next_stage(|_| true) {
-            let started = Instant::now();
             let answer = match entry.response_plugins.get(place) {
                 Some(plugin) => self.ask(plugin, |instance, text| {
                     let facts = run.facts();
@@ -149,7 +149,7 @@ impl Executor {
                 }),
                 None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
             };
-            run.apply(answer.map(|answer| answer.outcome), micros(started));
+            run.apply(answer.map(|answer| answer.outcome), lap(&mut mark));
         }
         Some(run.conclude())
     }
@@ -244,6 +244,11 @@ fn slot<'s>(slots: &'s mut HashMap<usize, Slot>, plugin: &Arc<Plugin>) -> &'s mu
         })
 }
 
-fn micros(started: Instant) -> u64 {
-    u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX)
+/// Microseconds since the mark, which moves to now: one look at the clock for
+/// each stage.
+fn lap(mark: &mut Instant) -> u64 {
+    let now = Instant::now();
+    let micros = now.duration_since(*mark).as_micros();
+    *mark = now;
+    u64::try_from(micros).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,9 @@
 //! The fold from outcomes to a decision.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test ends where it fails"
+)]
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -205,7 +205,7 @@ fn wit() -> (Resolve, wit_parser::PackageId) {
 /// Bytes of the facts, after which the message's handle lies.
 fn facts_size(resolve: &Resolve, kind: &str) -> usize {
     let mut sizes = SizeAlign::default();
-    sizes.fill(resolve);
+    sizes.fill(resolve).unwrap();
     let name = format!("{kind}-facts");
     let id: TypeId = resolve
         .types
