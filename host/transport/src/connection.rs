@@ -7,7 +7,7 @@
 //! Reading and writing are two loops of one task. The worker lends its receive
 //! buffer for the length of one poll, so an idle connection holds none.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::config::ConnectionLimits;
 use crate::inbound::{Inbound, Received, SendError, SharedInbox};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Outgoing, Report};
 use crate::table::{Close, ConnectionHandle, Direction};
 use crate::worker::WorkerCore;
 
@@ -35,6 +35,9 @@ const READ_BYTES: usize = 64 << 10;
 
 /// Messages written in one go: 32.
 const WRITE_BATCH: usize = 32;
+
+/// Requests remembered until a peer that we dialled first speaks: 1,024.
+const UNHEARD_MAX: usize = 1_024;
 
 /// Fewer bytes than these may be half a ping and begin no message yet.
 const PING_BYTES: usize = 4;
@@ -88,12 +91,52 @@ pub(crate) struct Connection {
     pub(crate) inbox: SharedInbox,
 }
 
-/// When a connection was last heard or spoken to; the two loops share it.
-struct Activity(Cell<Instant>);
+/// What was last heard and said; the two loops share it.
+struct Activity {
+    last: Cell<Instant>,
+    /// Requests written to a peer that we dialled and that has not spoken yet; none
+    /// once it has. A TLS 1.3 server that refuses our certificate says so only
+    /// after we believe in the connection, and these requests never arrived.
+    unheard: RefCell<Option<Vec<Report>>>,
+}
 
 impl Activity {
+    fn new(direction: Direction) -> Self {
+        let unheard = (direction == Direction::Outbound).then(Vec::new);
+        Activity {
+            last: Cell::new(Instant::now()),
+            unheard: RefCell::new(unheard),
+        }
+    }
+
     fn touch(&self) {
-        self.0.set(Instant::now());
+        self.last.set(Instant::now());
+    }
+
+    fn heard(&self) {
+        self.touch();
+        let unheard = self.unheard.borrow_mut().take();
+        unheard.into_iter().flatten().for_each(Report::settle);
+    }
+
+    fn sent(&self, outgoing: Outgoing) {
+        match &mut *self.unheard.borrow_mut() {
+            Some(unheard)
+                if unheard.len() < UNHEARD_MAX && !outgoing.bytes.starts_with(b"SIP/2.0 ") =>
+            {
+                unheard.extend(outgoing.into_report());
+            }
+            _ => outgoing.sent(),
+        }
+    }
+
+    fn ended(&self, ending: Ending) {
+        for report in self.unheard.borrow_mut().take().into_iter().flatten() {
+            match ending {
+                Ending::PeerClosed | Ending::Io(_) => report.fail(ending.error()),
+                _ => report.settle(),
+            }
+        }
     }
 }
 
@@ -104,7 +147,7 @@ impl Connection {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        let activity = Activity(Cell::new(Instant::now()));
+        let activity = Activity::new(self.handle.opening.direction);
         let drain = Notify::new();
         let ending = {
             let mut reading = pin!(self.read(reader, &activity));
@@ -123,6 +166,7 @@ impl Connection {
             }
             ending
         };
+        activity.ended(ending);
         self.count(ending);
         tracing::debug!(peer = %self.handle.opening.peer, id = self.handle.id.0, ?ending, "connection ended");
         abandon(queue, &ending.error());
@@ -164,7 +208,7 @@ impl Connection {
             if length == 0 {
                 return Ending::PeerClosed;
             }
-            activity.touch();
+            activity.heard();
             self.core.counters.bytes_received.add(length);
             let Some(seen) = self.take_frames(&mut framer) else {
                 return Ending::Framing;
@@ -306,7 +350,7 @@ impl Connection {
                     self.core.counters.bytes_sent.add(length);
                     self.core.counters.messages_sent.add(count);
                     activity.touch();
-                    batch.drain(..).for_each(Outgoing::sent);
+                    batch.drain(..).for_each(|outgoing| activity.sent(outgoing));
                     continue;
                 }
                 Ok(Err(error)) => Ending::Io(error.kind()),
@@ -432,7 +476,7 @@ impl Patience {
 
     /// The next deadline and what it means to miss it.
     fn deadline(&self, activity: &Activity) -> (Instant, Ending) {
-        let idle = (activity.0.get() + self.idle, Ending::IdleTimeout);
+        let idle = (activity.last.get() + self.idle, Ending::IdleTimeout);
         let message = self
             .began
             .map(|began| (began + self.message, Ending::MessageTimeout));

@@ -60,6 +60,16 @@ impl Report {
         }
     }
 
+    /// Nothing is to be told any more.
+    pub(crate) fn settle(mut self) {
+        self.failures = None;
+    }
+
+    /// The message did not arrive.
+    pub(crate) fn fail(mut self, error: SendError) {
+        self.speak(error);
+    }
+
     fn speak(&mut self, error: SendError) {
         if let Some(failures) = self.failures.take() {
             failures.push(self.transaction, error);
@@ -86,16 +96,21 @@ impl Outgoing {
     }
 
     /// The bytes were handed to the kernel.
-    pub(crate) fn sent(mut self) {
-        if let Some(report) = &mut self.report {
-            report.failures = None;
+    pub(crate) fn sent(self) {
+        if let Some(report) = self.report {
+            report.settle();
         }
     }
 
+    /// The bytes were handed to the kernel, but whether they arrive is open.
+    pub(crate) fn into_report(self) -> Option<Report> {
+        self.report
+    }
+
     /// The bytes will not be sent.
-    pub(crate) fn fail(mut self, error: SendError) {
-        if let Some(report) = &mut self.report {
-            report.speak(error);
+    pub(crate) fn fail(self, error: SendError) {
+        if let Some(report) = self.report {
+            report.fail(error);
         }
     }
 }

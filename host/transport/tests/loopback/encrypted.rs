@@ -185,7 +185,7 @@ fn a_client_without_a_certificate_is_refused_where_one_is_required() {
             authorities: anchor.clone(),
         };
         let (mut station, tls) = listening(&server(vec![trunk.clone()], required));
-        let anonymous = dialling(&authority, None);
+        let mut anonymous = dialling(&authority, None);
         let [first, second] = transactions();
         anonymous.send(
             &to(station.address(), "trunk.example"),
@@ -196,10 +196,11 @@ fn a_client_without_a_certificate_is_refused_where_one_is_required() {
         eventually(|| station.shared.figures().handshake_failures == 1).await;
         assert!(station.nothing().await);
         assert!(station.shared.connections().is_empty());
+        assert_eq!(anonymous.failure().await.0, first);
 
         let strangers = Authority::new();
         let stranger = strangers.issue("pbx", &["pbx.example"], None);
-        let stranger = dialling(&authority, Some(stranger));
+        let mut stranger = dialling(&authority, Some(stranger));
         let optional = ClientCertificates::Optional {
             authorities: anchor,
         };
@@ -211,6 +212,7 @@ fn a_client_without_a_certificate_is_refused_where_one_is_required() {
         );
         eventually(|| station.shared.figures().handshake_failures == 2).await;
         assert!(station.nothing().await);
+        assert_eq!(stranger.failure().await.0, second);
 
         let anonymous = dialling(&authority, None);
         anonymous.send(&to(station.address(), "trunk.example"), request(3, 0), None);

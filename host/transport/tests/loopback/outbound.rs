@@ -116,6 +116,29 @@ fn a_failed_connect_is_reported_to_all_who_waited() {
 }
 
 #[test]
+fn a_request_to_a_peer_that_hangs_up_unheard_is_reported() {
+    on_worker(async {
+        let mut station = station();
+        let (trunk, to) = trunk().await;
+        let [unheard, answered, heard] = transactions();
+        station.send(&to, request(1, 0), Some(unheard));
+        let mut peer = accept(&trunk).await;
+        read(&mut peer, &request(1, 0)).await;
+        drop(peer);
+        assert_eq!(station.failure().await, (unheard, SendError::Closed));
+
+        station.send(&to, request(2, 0), Some(heard));
+        station.send(&to, Bytes::from_static(b"SIP/2.0 200 OK"), Some(answered));
+        let mut peer = accept(&trunk).await;
+        read(&mut peer, &request(2, 0)).await;
+        peer.write_all(&request(3, 0)).await.unwrap();
+        station.message().await;
+        drop(peer);
+        assert!(station.no_failure().await);
+    });
+}
+
+#[test]
 fn a_connect_takes_no_longer_than_allowed() {
     on_worker(async {
         let connect = Duration::from_millis(300);
@@ -154,15 +177,15 @@ fn both_sides_of_the_ceiling_for_outbound_connections() {
         let mut station = Station::with_limits(limits);
         let (first, to_first) = trunk().await;
         let (second, to_second) = trunk().await;
-        let [one, two, three] = transactions();
-        station.send(&to_first, request(1, 0), Some(one));
+        let [two] = transactions();
+        station.send(&to_first, request(1, 0), None);
         station.send(&to_second, request(2, 0), Some(two));
         assert_eq!(station.failure().await, (two, SendError::ConnectionLimit));
         let mut peer = accept(&first).await;
         read(&mut peer, &request(1, 0)).await;
         drop(peer);
         eventually(|| station.shared.figures().outbound_connections == 0).await;
-        station.send(&to_second, request(3, 0), Some(three));
+        station.send(&to_second, request(3, 0), None);
         read(&mut accept(&second).await, &request(3, 0)).await;
         assert!(station.no_failure().await);
     });
