@@ -19,7 +19,8 @@ pub(crate) struct FactsText {
     fixed: Option<Fixed>,
     offer: Vec<wit::MediaStream>,
     identity: Option<wit::Span>,
-    annotations: wit::Span,
+    /// Where the annotations begin; they end with the text.
+    annotations: usize,
     score: i32,
 }
 
@@ -37,12 +38,6 @@ struct Fixed {
     dialog: wit::Dialog,
     anomalies: wit::Anomalies,
     size: u32,
-}
-
-impl Default for wit::Span {
-    fn default() -> Self {
-        Self { start: 0, len: 0 }
-    }
 }
 
 impl FactsText {
@@ -93,14 +88,13 @@ impl FactsText {
             .as_ref()
             .map(|identity| self.put(identity.as_bytes()));
         self.score = facts.score;
-        let start = self.text.len();
+        self.annotations = self.text.len();
         for (key, value) in &facts.annotations {
             self.text.extend_from_slice(key.as_bytes());
             self.text.push(b'=');
             self.text.extend_from_slice(value.as_bytes());
             self.text.push(b'\n');
         }
-        self.annotations = span(start, self.text.len() - start);
     }
 
     /// The facts as the guest gets them; none before [`FactsText::fill`].
@@ -121,7 +115,7 @@ impl FactsText {
             offer: &self.offer,
             anomalies: fixed.anomalies,
             score: self.score,
-            annotations: self.annotations,
+            annotations: span(self.annotations, self.text.len() - self.annotations),
             size: fixed.size,
         })
     }
