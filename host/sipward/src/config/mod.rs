@@ -153,13 +153,8 @@ fn merge(file: &Path, environment: &[(String, String)]) -> Result<(Places, Dict)
         .iter()
         .map(|(path, name, _)| (path.clone(), name.clone()))
         .collect();
-    let places = Places::parse(file, &text, paths).map_err(|(source, error)| {
-        alone(
-            source,
-            error.message().replace('\n', ", "),
-            "correct the TOML syntax there",
-        )
-    })?;
+    let places = Places::parse(file, &text, paths)
+        .map_err(|(source, problem)| alone(source, problem, "correct the TOML syntax there"))?;
     let merged = Figment::new().merge(Toml::string(&text)).merge(variables);
     let root = merged
         .extract::<Dict>()

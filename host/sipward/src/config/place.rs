@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use toml_edit::{Document, Item, Table, TableLike, TomlError, Value};
+use toml_edit::{Document, Item, Table, TableLike, Value};
 
 use super::error::Source;
 
@@ -52,7 +52,7 @@ impl Places {
         file: &Path,
         text: &str,
         variables: Vec<(KeyPath, String)>,
-    ) -> Result<Self, (Source, TomlError)> {
+    ) -> Result<Self, (Source, String)> {
         match Document::parse(text.to_owned()) {
             Ok(document) => Ok(Self {
                 file: file.to_owned(),
@@ -61,7 +61,10 @@ impl Places {
             }),
             Err(error) => {
                 let offset = error.span().map_or(text.len(), |span| span.start);
-                Err((source_at(file, text, offset), error))
+                Err((
+                    source_at(file, text, offset),
+                    error.message().replace('\n', ", "),
+                ))
             }
         }
     }
