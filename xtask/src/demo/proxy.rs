@@ -19,6 +19,7 @@ pub(crate) struct Proxy {
     child: Child,
     log: PathBuf,
     config: PathBuf,
+    folder: PathBuf,
 }
 
 /// One line of the decision log.
@@ -34,6 +35,8 @@ pub(crate) struct Decision {
     pub(crate) plugin: String,
     /// Why.
     pub(crate) reason: String,
+    /// Who the caller turned out to be.
+    pub(crate) identity: String,
     /// How long the whole pipeline took.
     pub(crate) micros: u64,
 }
@@ -55,6 +58,7 @@ impl Proxy {
             child,
             log,
             config: stage.config(),
+            folder: stage.folder.clone(),
         };
         let until = Instant::now() + 6 * PATIENCE;
         while !process::succeeds(&mut proxy.command("status")) {
@@ -84,7 +88,9 @@ impl Proxy {
             .context("failed to start sipward reload")?;
         let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
         said.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok((output.status.success(), said.trim().to_owned()))
+        // Files are named from the demo's folder, which was shown at the beginning.
+        let folder = format!("{}/", self.folder.display());
+        Ok((output.status.success(), said.trim().replace(&folder, "")))
     }
 
     /// `sipward status`, as it prints it.
@@ -170,6 +176,7 @@ fn decision(line: &str, call: &str) -> Option<Decision> {
         status: number("status"),
         plugin: owned("plugin"),
         reason: owned("reason"),
+        identity: owned("identity"),
         micros: number("micros"),
     })
 }

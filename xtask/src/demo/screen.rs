@@ -20,17 +20,28 @@ pub(crate) fn says(who: &str, what: &str) {
 
 /// A decision, as the proxy wrote it down.
 pub(crate) fn decision(decision: &Decision) {
+    let Decision {
+        method,
+        verdict,
+        plugin,
+        reason,
+        identity,
+        micros,
+        ..
+    } = decision;
     let status = if decision.status == 0 {
         String::new()
     } else {
         format!(" {}", decision.status)
     };
+    let why = if verdict == "admit" {
+        format!("by all plugins, identity {identity}")
+    } else {
+        format!("by {plugin}: {reason}")
+    };
     says(
         "sipward",
-        &format!(
-            "{} {}{status} by {}: {} ({} us)",
-            decision.method, decision.verdict, decision.plugin, decision.reason, decision.micros
-        ),
+        &format!("{method} {verdict}{status} {why} ({micros} us)"),
     );
 }
 
