@@ -246,6 +246,7 @@ impl ProxyCore {
             best: BestResponse::default(),
             final_sent: None,
             cancelled: false,
+            upstream_gone: false,
             overloaded: false,
         };
         self.contexts.insert(server, context);

@@ -10,8 +10,8 @@ use crate::best_response::Final;
 use crate::core::ProxyCore;
 use crate::forwarding::{CopyFor, copy};
 use crate::loop_detection;
-use crate::output::{FullTable, LogEvent};
-use crate::response_context::{Branch, Cancelling, Progress, Purpose};
+use crate::output::{EndReason, FullTable, LogEvent};
+use crate::response_context::{Branch, Cancelling, Progress, Purpose, ResponseContext};
 use crate::targets::Choice;
 use crate::timers::Timer;
 
@@ -172,6 +172,7 @@ impl ProxyCore {
             self.cancel_branches(now, server);
         }
         self.advance(now, server);
+        self.release_context(server);
     }
 
     /// A transaction is gone, and with it what was kept for it.
@@ -184,23 +185,26 @@ impl ProxyCore {
         if let Some(pending) = self.consults.take_by_server(id) {
             self.timers.stop(pending.deadline);
         }
-        if !self.contexts.contains_key(&id) {
-            return;
-        }
-        // Those who still ring do so for nobody.
-        self.cancel_branches(now, id);
-        let Some(context) = self.contexts.remove(&id) else {
+        let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
-        for branch in context.branches {
-            self.timers.stop(branch.timer);
-            self.branches.remove(&branch.client);
-            if branch.progress == Progress::Calling {
-                self.layer.terminate(branch.client);
-            }
+        context.upstream_gone = true;
+        let (purpose, answered) = (context.purpose, context.final_sent.is_some());
+        // Without anybody upstream there is no further target and nothing to answer.
+        context.final_sent = context.final_sent.or(Some(408));
+        // Those who still ring do so for nobody. Each is awaited, or given up in time.
+        self.cancel_branches(now, id);
+        if let (Purpose::Begins(call), false) = (purpose, answered) {
+            self.close_call(now, call, EndReason::CallerGone);
         }
-        if let (Purpose::Begins(call), None) = (context.purpose, context.final_sent) {
-            self.close_call(now, call, crate::output::EndReason::CallerGone);
+        self.release_context(id);
+    }
+
+    /// Forgets a context when neither its server transaction nor a branch needs it.
+    pub(crate) fn release_context(&mut self, server: TransactionId) {
+        let over = |context: &ResponseContext| context.upstream_gone && !context.awaits_branches();
+        if self.contexts.get(&server).is_some_and(over) {
+            self.contexts.remove(&server);
         }
     }
 }

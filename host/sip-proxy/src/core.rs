@@ -71,7 +71,9 @@ impl ProxyCore {
     /// Swaps listeners, peers, timers and limits. Requests on their way keep the targets
     /// they have; calls go on. Lowered limits end nothing, they only admit less.
     pub fn set_config(&mut self, routing: Arc<Routing>) {
-        self.site = Arc::new(Site::of(routing));
+        let mut site = Site::of(routing);
+        site.own = site.own.after(&self.site.own);
+        self.site = Arc::new(site);
     }
 
     /// A message came in. `certificate` is that of a TLS peer, verified.

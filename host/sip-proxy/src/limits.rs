@@ -69,3 +69,7 @@ impl Default for ProxyLimits {
         }
     }
 }
+
+/// Listeners of earlier configs that are still recognised as ours. 64: a few reloads that
+/// move every listener; calls that are older still end by their age limit.
+pub(crate) const RETIRED_LISTENERS: usize = 64;

@@ -8,6 +8,7 @@ use sip_message::{Host, Scheme, Uri, Via};
 use sip_transaction::{Destination, ListenerId, Transport};
 
 use crate::config::{ListenerAddress, Routing};
+use crate::limits::RETIRED_LISTENERS;
 
 /// A host, ready for comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,10 +49,19 @@ struct OwnListener {
     zone: Option<Zone>,
 }
 
+impl OwnListener {
+    fn is_like(&self, other: &Self) -> bool {
+        self.transport == other.transport && self.host == other.host && self.port == other.port
+    }
+}
+
 /// The hosts and ports of the listeners and the own domains.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OwnAddresses {
     listeners: Vec<OwnListener>,
+    /// Listeners of earlier configs: calls that began then still name them in Via and
+    /// Route.
+    retired: Vec<OwnListener>,
     domains: Vec<HostKey>,
 }
 
@@ -66,12 +76,28 @@ impl OwnAddresses {
         };
         Self {
             listeners: routing.listeners.iter().map(own).collect(),
+            retired: Vec::new(),
             domains: routing
                 .own_domains
                 .iter()
                 .map(|domain| HostKey::of(domain))
                 .collect(),
         }
+    }
+
+    /// The same, and still knowing the listeners of the config before.
+    pub(crate) fn after(mut self, before: &Self) -> Self {
+        for listener in before.listeners.iter().chain(&before.retired) {
+            let known = self.everything().any(|other| listener.is_like(other));
+            if !known && self.retired.len() < RETIRED_LISTENERS {
+                self.retired.push(listener.clone());
+            }
+        }
+        self
+    }
+
+    fn everything(&self) -> impl Iterator<Item = &OwnListener> {
+        self.listeners.iter().chain(&self.retired)
     }
 
     /// The listener that a URI names: by host, port and transport if one fits, else
@@ -103,12 +129,16 @@ impl OwnAddresses {
         if !matches!(uri.scheme, Scheme::Sip | Scheme::Sips) {
             return false;
         }
-        let is_local = uri.host.address() == Some(local.ip())
-            && uri
-                .port
-                .unwrap_or(uri_transport(uri).map_or(5060, Transport::default_port))
-                == local.port();
-        is_local || (uri.port.is_none() && self.domains.iter().any(|domain| domain.is(&uri.host)))
+        let port = uri
+            .port
+            .unwrap_or(uri_transport(uri).map_or(5060, Transport::default_port));
+        let is_retired =
+            |listener: &OwnListener| listener.port == port && listener.host.is(&uri.host);
+        if self.retired.iter().any(is_retired) {
+            return true;
+        }
+        (uri.host.address() == Some(local.ip()) && port == local.port())
+            || (uri.port.is_none() && self.domains.iter().any(|domain| domain.is(&uri.host)))
     }
 
     /// Whether the host of a URI is ours, whatever its port: then there is nothing of
@@ -116,8 +146,7 @@ impl OwnAddresses {
     pub(crate) fn owns_host(&self, uri: &Uri<'_>, local: SocketAddr) -> bool {
         uri.host.address() == Some(local.ip())
             || self
-                .listeners
-                .iter()
+                .everything()
                 .any(|listener| listener.host.is(&uri.host))
             || self.domains.iter().any(|domain| domain.is(&uri.host))
     }
@@ -125,7 +154,7 @@ impl OwnAddresses {
     /// Whether a Via was written by us.
     pub(crate) fn wrote(&self, via: &Via<'_>) -> bool {
         let transport = Transport::from_name(via.transport);
-        self.listeners.iter().any(|listener| {
+        self.everything().any(|listener| {
             listener.host.is(&via.host)
                 && listener.port
                     == via

@@ -82,6 +82,8 @@ pub(crate) struct ResponseContext {
     pub(crate) final_sent: Option<u16>,
     /// The caller cancelled, or the host did on its behalf.
     pub(crate) cancelled: bool,
+    /// The server transaction has ended, but a branch may still need its CANCEL.
+    pub(crate) upstream_gone: bool,
     /// A branch could not be started for want of room in a table of ours.
     pub(crate) overloaded: bool,
 }

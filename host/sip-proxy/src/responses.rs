@@ -103,6 +103,7 @@ impl ProxyCore {
         }
         if !first && !invite {
             // One final response for anything but an INVITE.
+            self.release_context(server);
             return;
         }
         context.targets.clear();
@@ -116,6 +117,7 @@ impl ProxyCore {
             self.cancel_branches(now, server);
             self.final_sent(now, server, index, status, Some(response));
         }
+        self.release_context(server);
     }
 
     /// Keeps what a response says about the dialog of a new call.

@@ -97,7 +97,7 @@ fn max_breadth(request: &Message, limits: &ProxyLimits) -> Result<u32, Invalid> 
     let Some(value) = request.header(HeaderKind::MaxBreadth) else {
         return Ok(limits.max_breadth);
     };
-    let digits: &[u8] = value.as_ref();
+    let digits = value;
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(Invalid::BreadthSyntax);
     }
@@ -118,7 +118,6 @@ fn unsupported(request: &Message) -> Vec<u8> {
     // do not reach this function.
     let mut tags: SmallVec<[Vec<u8>; 2]> = SmallVec::new();
     for tag in request.values(HeaderKind::ProxyRequire) {
-        let tag: &[u8] = tag.as_ref();
         if !tag.is_empty() {
             tags.push(tag.to_vec());
         }

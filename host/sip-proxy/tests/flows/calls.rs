@@ -55,7 +55,7 @@ fn a_limited_call_ends_when_its_time_is_up_and_not_before() {
 fn the_bye_continues_the_callers_cseq() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let info = net.from_caller(&call, "INFO", 8);
+    let info = net.caller_request(&call, "INFO", 8);
     net.send(PBX, &info.text());
     let info = net.expect_request(TRUNK, Method::Info);
     net.reply(&info, 200, "bob");
@@ -97,7 +97,7 @@ fn a_later_decision_may_shorten_a_call_but_not_lengthen_it() {
     });
     let call = net.call();
     for cseq in [2, 3] {
-        let again = net.from_caller(&call, "INVITE", cseq);
+        let again = net.caller_request(&call, "INVITE", cseq);
         net.send(PBX, &again.text());
         net.expect(PBX, 100);
         let forwarded = net.expect_request(TRUNK, Method::Invite);
@@ -191,11 +191,11 @@ fn draining_refuses_new_calls_and_lets_old_ones_go_on() {
     net.send(PBX, &invite.text());
     let refused = net.expect(PBX, 503);
     assert_eq!(refused.values(HeaderKind::RetryAfter), ["5"]);
-    let again = net.from_caller(&call, "INVITE", 2);
+    let again = net.caller_request(&call, "INVITE", 2);
     net.send(PBX, &again.text());
     net.expect(PBX, 100);
     net.expect_request(TRUNK, Method::Invite);
-    let bye = net.from_callee(&call, "BYE", 1);
+    let bye = net.callee_request(&call, "BYE", 1);
     net.send(TRUNK, &bye.text());
     let bye = net.expect_request(PBX, Method::Bye);
     net.reply(&bye, 200, "alice");
@@ -214,9 +214,32 @@ fn a_swapped_config_leaves_calls_alone() {
     net.send(PBX, &invite.text());
     net.expect(PBX, 100);
     net.expect(PBX, 480);
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     net.expect_request(TRUNK, Method::Bye);
+}
+
+#[test]
+fn a_call_survives_that_its_listener_moves() {
+    let mut net = Net::new(routing());
+    let invite = net.invite();
+    net.send(PBX, &invite.text());
+    net.expect(PBX, 100);
+    let forwarded = net.expect_request(TRUNK, Method::Invite);
+    let mut changed = routing();
+    changed.listeners[0].host = "192.0.2.200".into();
+    net.proxy.set_config(std::sync::Arc::new(changed));
+    // The response has the old Via, the BYE the old Route.
+    net.reply(&forwarded, 200, "bob");
+    let call = Established {
+        ok: net.expect(PBX, 200),
+        invite: forwarded,
+    };
+    let bye = net.caller_request(&call, "BYE", 2);
+    net.send(PBX, &bye.text());
+    let bye = net.expect_request(TRUNK, Method::Bye);
+    assert!(bye.values(HeaderKind::Route).is_empty());
+    assert!(bye.text().contains("Via: SIP/2.0/UDP 192.0.2.200:5060;"));
 }
 
 #[test]

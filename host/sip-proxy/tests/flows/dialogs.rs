@@ -14,7 +14,7 @@ fn a_call_is_set_up_and_ended_by_the_caller() {
     let call = net.call();
     assert_eq!(net.proxy.figures().calls, 1);
     net.wait(Duration::from_secs(10));
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     let forwarded = net.expect_request(TRUNK, Method::Bye);
     assert_eq!(forwarded.uri(), format!("sip:callee@{TRUNK}"));
@@ -37,7 +37,7 @@ fn a_call_is_set_up_and_ended_by_the_caller() {
 fn the_callee_may_end_it_too() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let bye = net.from_callee(&call, "BYE", 1);
+    let bye = net.callee_request(&call, "BYE", 1);
     net.send(TRUNK, &bye.text());
     let forwarded = net.expect_request(PBX, Method::Bye);
     assert_eq!(forwarded.uri(), format!("sip:alice@{PBX}"));
@@ -51,7 +51,7 @@ fn a_policy_that_refuses_everything_cannot_keep_a_call_from_ending() {
     let mut net = Net::new(routing());
     let call = net.call();
     net.policy(|_| panic!("a BYE is not judged"));
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     net.expect_request(TRUNK, Method::Bye);
 }
@@ -60,13 +60,13 @@ fn a_policy_that_refuses_everything_cannot_keep_a_call_from_ending() {
 fn a_bye_that_is_challenged_does_not_end_the_call() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     let forwarded = net.expect_request(TRUNK, Method::Bye);
     net.reply(&forwarded, 407, "bob");
     net.expect(PBX, 407);
     assert_eq!(net.proxy.figures().calls, 1);
-    let again = net.from_caller(&call, "BYE", 3);
+    let again = net.caller_request(&call, "BYE", 3);
     net.send(PBX, &again.text());
     let forwarded = net.expect_request(TRUNK, Method::Bye);
     net.reply(&forwarded, 481, "bob");
@@ -99,11 +99,11 @@ fn bye_prack_and_ack_outside_any_call_go_nowhere() {
 fn a_wrong_tag_is_another_dialog() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let mut bye = net.from_caller(&call, "BYE", 2);
+    let mut bye = net.caller_request(&call, "BYE", 2);
     bye.to = bye.to.replace("tag=bob", "tag=eve");
     net.send(PBX, &bye.text());
     net.expect(PBX, 481);
-    let mut ack = net.from_caller(&call, "ACK", 1);
+    let mut ack = net.caller_request(&call, "ACK", 1);
     ack.from = ack.from.replace("tag=alice", "tag=eve");
     net.send(PBX, &ack.text());
     net.quiet();
@@ -114,7 +114,7 @@ fn a_request_that_names_us_gets_the_remote_target() {
     let mut net = Net::new(routing());
     let call = net.call();
     let mut bye = net
-        .from_caller(&call, "BYE", 2)
+        .caller_request(&call, "BYE", 2)
         .uri("sip:100@proxy.example");
     bye.headers.retain(|(name, _)| name != "Route");
     net.send(PBX, &bye.text());
@@ -135,7 +135,9 @@ fn a_contact_without_an_address_is_reached_the_way_it_came() {
         ok: net.expect(PBX, 200),
         invite: forwarded,
     };
-    let bye = net.from_callee(&call, "BYE", 1).uri("sip:alice@pbx.local");
+    let bye = net
+        .callee_request(&call, "BYE", 1)
+        .uri("sip:alice@pbx.local");
     net.send(TRUNK, &bye.text());
     assert_eq!(
         net.expect_request(PBX, Method::Bye).uri(),
@@ -147,7 +149,7 @@ fn a_contact_without_an_address_is_reached_the_way_it_came() {
 fn a_repeated_ack_keeps_its_branch() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let ack = net.from_caller(&call, "ACK", 1);
+    let ack = net.caller_request(&call, "ACK", 1);
     net.send(PBX, &ack.text());
     net.send(PBX, &ack.text());
     let first = net.expect_request(TRUNK, Method::Ack);
@@ -164,7 +166,7 @@ fn a_re_invite_is_judged_within_its_dialog() {
         assert_eq!(facts.dialog, DialogState::Confirmed);
         Outcome::next("")
     });
-    let again = net.from_caller(&call, "INVITE", 2);
+    let again = net.caller_request(&call, "INVITE", 2);
     net.send(PBX, &again.text());
     net.expect(PBX, 100);
     let forwarded = net.expect_request(TRUNK, Method::Invite);
@@ -175,13 +177,13 @@ fn a_re_invite_is_judged_within_its_dialog() {
     );
     net.reply(&forwarded, 200, "bob");
     net.expect(PBX, 200);
-    let ack = net.from_caller(&call, "ACK", 2);
+    let ack = net.caller_request(&call, "ACK", 2);
     net.send(PBX, &ack.text());
     net.expect_request(TRUNK, Method::Ack);
     assert_eq!(net.proxy.figures().calls, 1);
     // A refusal ends the re-INVITE, not the call.
     net.policy(|_| Outcome::reject(488, ""));
-    let more = net.from_callee(&call, "INVITE", 1);
+    let more = net.callee_request(&call, "INVITE", 1);
     net.send(TRUNK, &more.text());
     net.expect(TRUNK, 488);
     assert_eq!(net.proxy.figures().calls, 1);
@@ -197,7 +199,7 @@ fn other_methods_are_judged_with_the_dialog_known() {
         Outcome::reject(405, "")
     });
     for (cseq, method) in [(2, "REFER"), (3, "INFO"), (4, "MESSAGE"), (5, "UPDATE")] {
-        let request = net.from_caller(&call, method, cseq);
+        let request = net.caller_request(&call, method, cseq);
         net.send(PBX, &request.text());
         net.expect(PBX, 405);
     }
@@ -222,7 +224,7 @@ fn an_early_dialog_is_known_as_such() {
         invite: forwarded,
         ok,
     };
-    let prack = net.from_caller(&call, "PRACK", 2);
+    let prack = net.caller_request(&call, "PRACK", 2);
     net.policy(|facts| {
         assert_eq!(facts.dialog, DialogState::Early);
         Outcome::next("")
@@ -231,7 +233,7 @@ fn an_early_dialog_is_known_as_such() {
     let prack = net.expect_request(TRUNK, Method::Prack);
     net.reply(&prack, 200, "bob");
     net.expect(PBX, 200);
-    let update = net.from_caller(&call, "UPDATE", 3);
+    let update = net.caller_request(&call, "UPDATE", 3);
     net.send(PBX, &update.text());
     net.expect_request(TRUNK, Method::Update);
 }
@@ -241,9 +243,9 @@ fn a_call_that_ended_while_its_request_was_judged_is_481() {
     let mut net = Net::new(routing());
     let call = net.call();
     net.slow_policy();
-    let info = net.from_caller(&call, "INFO", 2);
+    let info = net.caller_request(&call, "INFO", 2);
     net.send(PBX, &info.text());
-    let bye = net.from_callee(&call, "BYE", 1);
+    let bye = net.callee_request(&call, "BYE", 1);
     net.send(TRUNK, &bye.text());
     let bye = net.expect_request(PBX, Method::Bye);
     net.reply(&bye, 200, "alice");
@@ -267,12 +269,12 @@ fn two_forked_answers_are_two_dialogs_of_one_call() {
     };
     net.expect(PBX, 200);
     assert_eq!(net.proxy.figures().calls, 1);
-    let bye = net.from_caller(&bob, "BYE", 2);
+    let bye = net.caller_request(&bob, "BYE", 2);
     net.send(PBX, &bye.text());
     let forwarded = net.expect_request(TRUNK, Method::Bye);
     net.reply(&forwarded, 200, "bob");
     assert!(net.ended().is_none(), "carol is still there");
-    let mut bye = net.from_caller(&bob, "BYE", 3);
+    let mut bye = net.caller_request(&bob, "BYE", 3);
     bye.to = bye.to.replace("tag=bob", "tag=carol");
     net.send(PBX, &bye.text());
     let forwarded = net.expect_request(TRUNK, Method::Bye);
@@ -298,7 +300,7 @@ fn a_subscription_keeps_its_recorded_route() {
         invite: forwarded,
     };
     let notify = net
-        .from_callee(&invite, "NOTIFY", 1)
+        .callee_request(&invite, "NOTIFY", 1)
         .with("Event", "presence");
     net.send(TRUNK, &notify.text());
     let notify = net.expect_request(PBX, Method::Notify);

@@ -17,6 +17,8 @@ use sip_proxy::{
 };
 use sip_transaction::{Flow, ListenerId, Moment, Transmit, Transport};
 
+pub(crate) use crate::request::Request;
+
 /// A PBX inside.
 pub(crate) const PBX: &str = "10.0.0.10:5060";
 /// A trunk outside.
@@ -255,6 +257,11 @@ impl Net {
         sent
     }
 
+    /// The oldest message that was sent.
+    pub(crate) fn take(&mut self) -> Option<Sent> {
+        self.wire.pop_front()
+    }
+
     /// Forgets what was sent so far.
     pub(crate) fn forget(&mut self) {
         self.wire.clear();
@@ -348,80 +355,6 @@ pub(crate) fn parse(bytes: &[u8]) -> Message {
         .unwrap_or_else(|error| panic!("{error:?} in {}", String::from_utf8_lossy(&bytes)))
 }
 
-/// A request as an endpoint writes it.
-#[derive(Clone, Debug)]
-pub(crate) struct Request {
-    pub(crate) method: &'static str,
-    pub(crate) uri: String,
-    pub(crate) via: String,
-    pub(crate) from: String,
-    pub(crate) to: String,
-    pub(crate) call_id: String,
-    pub(crate) cseq: u32,
-    pub(crate) headers: Vec<(String, String)>,
-}
-
-impl Request {
-    /// A request outside any dialog, from this address.
-    pub(crate) fn new(method: &'static str, from: &str, branch: &str) -> Self {
-        let host = from.split(':').next().unwrap();
-        Self {
-            method,
-            uri: format!("sip:100@{PROXY}"),
-            via: format!("SIP/2.0/UDP {from};branch={branch}"),
-            from: format!("<sip:alice@{host}>;tag=alice"),
-            to: "<sip:100@proxy.example>".into(),
-            call_id: "call-1".into(),
-            cseq: 1,
-            headers: vec![("Contact".into(), format!("<sip:alice@{from}>"))],
-        }
-    }
-
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    pub(crate) fn uri(mut self, uri: &str) -> Self {
-        self.uri = uri.into();
-        self
-    }
-
-    pub(crate) fn call(mut self, call_id: &str) -> Self {
-        self.call_id = call_id.into();
-        self
-    }
-
-    pub(crate) fn cseq(mut self, cseq: u32) -> Self {
-        self.cseq = cseq;
-        self
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!(
-            "{} {} SIP/2.0\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {} {}\r\n",
-            self.method,
-            self.uri,
-            self.via,
-            self.from,
-            self.to,
-            self.call_id,
-            self.cseq,
-            self.method
-        );
-        if !self.headers.iter().any(|(name, _)| name == "Max-Forwards") {
-            text.push_str("Max-Forwards: 70\r\n");
-        }
-        for (name, value) in &self.headers {
-            if value != "-" {
-                text.push_str(&format!("{name}: {value}\r\n"));
-            }
-        }
-        text.push_str("Content-Length: 0\r\n\r\n");
-        text
-    }
-}
-
 /// The two ends of an answered call.
 pub(crate) struct Established {
     /// The INVITE as the callee got it.
@@ -450,7 +383,7 @@ impl Net {
             invite: forwarded,
             ok,
         };
-        let ack = self.from_caller(&call, "ACK", 1);
+        let ack = self.caller_request(&call, "ACK", 1);
         self.send(PBX, &ack.text());
         let acked = self.expect_request(TRUNK, Method::Ack);
         assert_eq!(acked.uri(), format!("sip:callee@{TRUNK}"));
@@ -459,7 +392,7 @@ impl Net {
     }
 
     /// A request of the caller within the call.
-    pub(crate) fn from_caller(
+    pub(crate) fn caller_request(
         &mut self,
         call: &Established,
         method: &'static str,
@@ -479,7 +412,7 @@ impl Net {
     }
 
     /// A request of the callee within the call.
-    pub(crate) fn from_callee(
+    pub(crate) fn callee_request(
         &mut self,
         call: &Established,
         method: &'static str,

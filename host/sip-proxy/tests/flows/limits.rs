@@ -54,7 +54,7 @@ fn calls() {
     let branch = net.branch();
     net.send(PBX, &Request::new("MESSAGE", PBX, &branch).call("3").text());
     net.expect_request(TRUNK, Method::Message);
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     let bye = net.expect_request(TRUNK, Method::Bye);
     net.reply(&bye, 200, "bob");
@@ -72,7 +72,7 @@ fn contexts() {
     net.expect(PBX, 503);
     assert!(is_full(&net, FullTable::Contexts));
     // A call can always end.
-    let bye = net.from_caller(&call, "BYE", 2);
+    let bye = net.caller_request(&call, "BYE", 2);
     net.send(PBX, &bye.text());
     net.expect_request(TRUNK, Method::Bye);
     net.wait(Duration::from_secs(70));

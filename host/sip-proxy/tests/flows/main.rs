@@ -1,6 +1,13 @@
 //! Call flows through the proxy core, with virtual time and no network: RFC 3261 section
 //! 16 from the endpoints' side of the wire.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
 mod admission;
 mod calls;
 mod cancelling;
@@ -8,5 +15,7 @@ mod dialogs;
 mod forking;
 mod harness;
 mod limits;
+mod programs;
+mod request;
 mod routing;
 mod validation;

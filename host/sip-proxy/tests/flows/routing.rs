@@ -167,7 +167,7 @@ fn a_strict_router_behind_us_gets_what_it_wants() {
 fn a_strict_router_before_us_is_understood() {
     let mut net = Net::new(routing());
     let call = net.call();
-    let mut bye = net.from_caller(&call, "BYE", 2);
+    let mut bye = net.caller_request(&call, "BYE", 2);
     // It put our Record-Route into the Request-URI and the remote target last.
     let ours = call.ok.values(HeaderKind::RecordRoute).remove(0);
     bye.headers.retain(|(name, _)| name != "Route");
@@ -238,12 +238,12 @@ fn two_transports_record_two_routes() {
         "{routes:?}"
     );
     // Both are ours, both come off, and the message leaves by the other listener.
-    let ack = net.from_caller(&call, "ACK", 1);
+    let ack = net.caller_request(&call, "ACK", 1);
     net.send(PBX, &ack.text());
     let ack = net.expect_request(TRUNK, Method::Ack);
     assert_eq!(ack.transmit.to.transport, Transport::Tcp);
     assert!(ack.values(HeaderKind::Route).is_empty());
-    let bye = net.from_callee(&call, "BYE", 1);
+    let bye = net.callee_request(&call, "BYE", 1);
     net.send_over(Transport::Tcp, TRUNK, &bye.text());
     let bye = net.expect_request(PBX, Method::Bye);
     assert_eq!(bye.transmit.to.transport, Transport::Udp);
