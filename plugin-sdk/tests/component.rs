@@ -3,6 +3,13 @@
 //! Builds the shipped plugins and the hostile ones as users do, and looks at the
 //! bytes through wit-component.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -125,8 +125,11 @@ fn lifecycle(policy: &syn::Type) -> TokenStream {
                     lifecycle::SettingsError { key, message }
                 };
                 let policy = glue::configure::<#policy>(&settings).map_err(wrong)?;
-                POLICY.with(|slot| slot.set(policy)).map_err(|_| {
-                    wrong(::sipward_plugin_sdk::SettingsError::new("", "configured twice"))
+                POLICY.with(|slot| match slot.set(policy) {
+                    ::core::result::Result::Ok(()) => ::core::result::Result::Ok(()),
+                    ::core::result::Result::Err(_) => ::core::result::Result::Err(wrong(
+                        ::sipward_plugin_sdk::SettingsError::new("", "configured twice"),
+                    )),
                 })
             }
         }

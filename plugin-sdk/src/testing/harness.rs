@@ -55,7 +55,6 @@ impl<P: Policy> Harness<P> {
 
     /// Asks the policy about a request. A method that `METHODS` does not name is
     /// let through without asking, as the host does.
-    #[must_use]
     pub fn call(&self, request: &Request) -> Outcome {
         if !P::METHODS.is_empty() && !P::METHODS.contains(&request.method_name()) {
             return Outcome::next();
@@ -69,7 +68,6 @@ impl<P: Policy> Harness<P> {
     }
 
     /// Asks the policy about a response.
-    #[must_use]
     pub fn answer(&self, response: &Response) -> Outcome {
         let (facts, message) = response.build();
         let mut world = self.world.borrow_mut();

@@ -1,5 +1,7 @@
 //! Numbering plans, prefixes and disguises of `destination-limits`.
 
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use destination_limits::DestinationLimits;
 use sipward_plugin_sdk::Dialog;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};
