@@ -11,6 +11,7 @@ use std::time::Duration;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 
 /// Quiet time after the last event before a change is reported: a writer may
 /// write a file in several steps.
@@ -21,11 +22,18 @@ pub(crate) struct FileWatch {
     watcher: RecommendedWatcher,
     files: Arc<Mutex<BTreeSet<PathBuf>>>,
     folders: BTreeSet<PathBuf>,
-    changed: Arc<Notify>,
+    settled: Arc<Notify>,
+    settling: AbortHandle,
+}
+
+impl Drop for FileWatch {
+    fn drop(&mut self) {
+        self.settling.abort();
+    }
 }
 
 impl FileWatch {
-    /// Start with no files.
+    /// Start with no files, on a tokio runtime.
     ///
     /// # Errors
     /// The operating system offers no watch.
@@ -43,7 +51,17 @@ impl FileWatch {
                 signal.notify_one();
             }
         })?;
-        Ok(Self { watcher, files, folders: BTreeSet::new(), changed })
+        // A task of its own, because whoever waits may stop waiting half-way.
+        let settled = Arc::new(Notify::new());
+        let tell = Arc::clone(&settled);
+        let settling = tokio::spawn(async move {
+            loop {
+                changed.notified().await;
+                while tokio::time::timeout(SETTLE, changed.notified()).await.is_ok() {}
+                tell.notify_one();
+            }
+        });
+        Ok(Self { watcher, files, folders: BTreeSet::new(), settled, settling: settling.abort_handle() })
     }
 
     /// Watch exactly these files from now on.
@@ -63,10 +81,10 @@ impl FileWatch {
         *self.files.lock() = files;
     }
 
-    /// Wait until a watched file has changed and writing has settled.
+    /// Wait until a watched file has changed and writing has settled. Nothing is
+    /// lost if this is dropped before it is done.
     pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
-        while tokio::time::timeout(SETTLE, self.changed.notified()).await.is_ok() {}
+        self.settled.notified().await;
     }
 }
 
@@ -76,5 +94,32 @@ fn absolute(path: &Path) -> PathBuf {
         (Some(folder), Some(name)) => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name),
         (None, Some(name)) => std::env::current_dir().unwrap_or_default().join(name),
         _ => path.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_change_is_told_even_to_one_who_looked_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("watched");
+        std::fs::write(&file, "old").unwrap();
+        let mut watch = FileWatch::new().unwrap();
+        watch.set([file.clone()]);
+        let quiet = tokio::time::timeout(SETTLE * 2, watch.changed()).await;
+        assert!(quiet.is_err(), "nothing has changed");
+
+        // Replaced by renaming, as editors do, beside a file that is not watched.
+        std::fs::write(folder.path().join("other"), "x").unwrap();
+        std::fs::write(folder.path().join("new"), "new").unwrap();
+        std::fs::rename(folder.path().join("new"), &file).unwrap();
+        for _ in 0..100 {
+            if tokio::time::timeout(SETTLE / 4, watch.changed()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the change was never told");
     }
 }
