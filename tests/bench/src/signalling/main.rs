@@ -10,6 +10,7 @@ mod report;
 mod subject;
 mod usage;
 
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -37,8 +38,17 @@ struct Arguments {
     subjects: Vec<Kind>,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<()> {
     let mut all = Vec::new();
     for kind in &arguments.subjects {
         eprintln!(
@@ -47,7 +57,7 @@ fn main() -> Result<()> {
             arguments.rate,
             kind.name()
         );
-        let figures = measure(*kind, &arguments)
+        let figures = measure(*kind, arguments)
             .with_context(|| format!("failed to measure {}", kind.name()))?;
         if arguments.json {
             report::lines(&figures, arguments.rate);

@@ -110,10 +110,11 @@ fn wait_until_it_answers(subject: &mut Subject, ports: &Ports) -> Result<()> {
             bail!("it ended at once: {status}");
         }
         number += 1;
+        // Without a hop left, the subject itself has to answer.
         let options = format!(
             "OPTIONS sip:ready@127.0.0.1:{port} SIP/2.0\r\nVia: SIP/2.0/UDP {us};branch=z9hG4bKready{number}\r\n\
              From: <sip:bench@{us}>;tag=ready\r\nTo: <sip:ready@127.0.0.1:{port}>\r\nCall-ID: ready{number}@{us}\r\n\
-             CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n",
+             CSeq: 1 OPTIONS\r\nMax-Forwards: 0\r\nContent-Length: 0\r\n\r\n",
             port = ports.inside
         );
         // Nobody may listen yet.
