@@ -55,6 +55,7 @@ mod parse;
 mod salvage;
 mod splice;
 mod status;
+#[cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 pub mod typed;
 mod uri;
 mod via;

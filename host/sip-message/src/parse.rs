@@ -28,14 +28,15 @@ pub(crate) fn parse(received: Bytes, limits: &Limits) -> Result<Message, ParseEr
             core,
             anomalies,
         }) => {
-            let trailing = end < received.len();
+            // Cloning or slicing may allocate; a message without a tail is moved.
+            let (bytes, received) = if end < received.len() {
+                (received.slice(..end), Some(received))
+            } else {
+                (received, None)
+            };
             Ok(Message {
-                bytes: if trailing {
-                    received.slice(..end)
-                } else {
-                    received.clone()
-                },
-                received: trailing.then_some(received),
+                bytes,
+                received,
                 lines: index.lines,
                 anomalies,
                 start,

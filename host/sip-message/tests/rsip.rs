@@ -1,6 +1,8 @@
 //! `rsip` 0.4.0 beside our parser: one test per known fault, each the reason why our own reader
 //! is used there; and where no fault is known, both must agree.
 
+#![cfg(test)]
+
 use bytes::Bytes;
 use sip_message::typed::{self, rsip};
 use sip_message::{HeaderKind, Host, Limits, Message, NameAddr, REGISTERED, Uri, Via};
@@ -120,9 +122,7 @@ fn fault_a_binary_body_changes() {
     let body = [0xff, 0xfe, 0x00, 0x80, b'\r', b'\n'];
     let bytes = invite("", &body);
     assert_eq!(ours(&bytes).body(), body);
-    let written = theirs(&bytes)
-        .map(|request| Vec::<u8>::from(request))
-        .unwrap_or_default();
+    let written = theirs(&bytes).map(Vec::<u8>::from).unwrap_or_default();
     assert!(!written.ends_with(&body), "what it writes is text");
 }
 
@@ -173,12 +173,11 @@ fn fault_a_tel_uri_becomes_a_host() {
         Uri::parse(uri.as_bytes()).unwrap().number(),
         Some(&b"+12125550101"[..])
     );
-    let read = rsip::Uri::try_from(uri).map(|uri| format!("{uri:?}"));
     assert!(
-        read.as_ref()
-            .is_ok_and(|read| read.contains("Domain(\"tel\")")),
-        "{read:?}"
+        rsip::Uri::try_from(uri).is_err(),
+        "it takes the number for a port"
     );
+    assert!(rsip::Uri::try_from("tel:1234").is_ok_and(|uri| uri.host().to_string() == "tel"));
     assert_eq!(
         typed::uri(&Uri::parse(uri.as_bytes()).unwrap()),
         Err(typed::TypedError::Scheme)

@@ -1,5 +1,7 @@
 //! Streams: one Content-Length, keep-alives, pipelined messages, bounded buffers.
 
+#![cfg(test)]
+
 use sip_message::{Frame, FrameError, HeaderKind, Limits, Message, ParseErrorKind, StreamFramer};
 
 fn message(call_id: &str, length: &str, body: &str) -> String {

@@ -1,5 +1,7 @@
 //! URIs: which host they name, which are refused, which are the same.
 
+#![cfg(test)]
+
 use sip_message::{Host, NameAddr, Scheme, Uri, UriError};
 
 fn uri(text: &str) -> Uri<'_> {
