@@ -11,6 +11,7 @@ use policy::{
 
 use crate::facts::FactsText;
 use crate::generation::Generation;
+use crate::host::Verified;
 use crate::instance::{Answer, Instance};
 use crate::limits::Isolation;
 use crate::plugin::Plugin;
@@ -24,6 +25,7 @@ const SWEEP_CALLS: u32 = 4096;
 pub struct Executor {
     slots: HashMap<usize, Slot>,
     facts: FactsText,
+    verified: Verified,
     generation: Option<u64>,
     calls_until_sweep: u32,
     figures: ExecutorFigures,
@@ -103,6 +105,8 @@ impl Executor {
         let entry = generation.entry(&facts);
         let mut run = entry.requests.begin(consult, facts);
         let mut first = true;
+        let mut verified = std::mem::take(&mut self.verified);
+        verified.clear();
         let mut mark = Instant::now();
         while run.next_stage().is_some() {
             if std::mem::take(&mut first) {
@@ -112,7 +116,7 @@ impl Executor {
             }
             let answer = match entry.request_plugins.get(run.stage_index()) {
                 Some(plugin) => self.ask(plugin, |instance, text| match text.request() {
-                    Some(facts) => instance.on_request(facts, &run.facts().message),
+                    Some(facts) => instance.on_request(facts, &run.facts().message, &mut verified),
                     None => Err(PolicyFailure::Missing("facts".to_owned())),
                 }),
                 None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
@@ -125,6 +129,7 @@ impl Executor {
             });
             run.apply(answer, lap(&mut mark));
         }
+        self.verified = verified;
         run.conclude()
     }
 

@@ -21,7 +21,7 @@ mod messages;
 mod random;
 
 use ceiling::Ceiling;
-pub(crate) use credentials::algorithm;
+pub(crate) use credentials::{Verified, algorithm};
 #[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
 pub use messages::LentMessage;
 
@@ -39,6 +39,8 @@ pub(crate) struct HostState {
     host_bytes: usize,
     log_lines: u32,
     verified_realm: Option<String>,
+    /// What earlier plugins of this consult had verified.
+    verified: Verified,
     ceiling: Ceiling,
 }
 
@@ -63,6 +65,7 @@ impl HostState {
             host_bytes: 0,
             log_lines: 0,
             verified_realm: None,
+            verified: Verified::default(),
             ceiling: Ceiling::new(&limits),
             limits,
         }
@@ -87,6 +90,11 @@ impl HostState {
     pub(crate) fn end_call(&mut self) -> Option<String> {
         self.message = None;
         self.verified_realm.take()
+    }
+
+    /// Lends or takes back the verifications of the consult.
+    pub(crate) fn swap_verified(&mut self, verified: &mut Verified) {
+        std::mem::swap(&mut self.verified, verified);
     }
 
     pub(crate) fn ceiling(&mut self) -> &mut dyn wasmtime::ResourceLimiter {

@@ -8,7 +8,7 @@ use wasmtime::component::Resource;
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{lifecycle, request_policy, response_policy, types};
-use crate::host::HostState;
+use crate::host::{HostState, Verified};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
 use crate::outcome::outcome;
 use crate::plugin::Blueprint;
@@ -114,12 +114,15 @@ impl Instance {
         &mut self,
         facts: types::RequestFacts<'_>,
         message: &Arc<Message>,
+        verified: &mut Verified,
     ) -> Result<Answer, PolicyFailure> {
         let ticket = self.begin(Some(message), self.limits.deadline_ms);
         let Some(hook) = &self.request else {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
+        self.store.data_mut().swap_verified(verified);
         let answer = hook.call_on_request(&mut self.store, facts, Resource::new_borrow(ticket));
+        self.store.data_mut().swap_verified(verified);
         self.finish(answer.map(outcome))
     }
 

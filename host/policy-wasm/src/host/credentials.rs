@@ -9,6 +9,25 @@ use crate::bindings::outcomes;
 use crate::host::{HostState, LentMessage};
 use crate::services;
 
+/// Verifications of one consult, by realm and algorithms.
+///
+/// Verifying uses up the nonce count, so a second plugin that asks the same of
+/// the same request is given the same answer; else it would be called replayed.
+#[derive(Debug, Default)]
+pub(crate) struct Verified(Vec<(String, Vec<DigestAlgorithm>, services::Verification)>);
+
+impl Verified {
+    /// Another request begins.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    fn find(&self, realm: &str, allowed: &[DigestAlgorithm]) -> Option<&services::Verification> {
+        let known = self.0.iter().find(|(of, among, _)| of == realm && among == allowed);
+        known.map(|(_, _, verification)| verification)
+    }
+}
+
 impl Host for HostState {
     fn verify(
         &mut self,
@@ -21,12 +40,15 @@ impl Host for HostState {
         let allowed: Vec<_> = algorithms.into_iter().map(algorithm).collect();
         let now_ms = self.services.clock.now_ms();
         let message = self.lent(&request)?;
-        let verification = self
-            .services
-            .credentials
-            .verify(message, &realm, &allowed, now_ms);
+        let verification = match self.verified.find(&realm, &allowed) {
+            Some(known) => known.clone(),
+            None => self.services.credentials.verify(message, &realm, &allowed, now_ms),
+        };
         if matches!(verification, services::Verification::Ok(_)) {
-            self.verified_realm = Some(realm);
+            self.verified_realm = Some(realm.clone());
+        }
+        if self.verified.find(&realm, &allowed).is_none() {
+            self.verified.0.push((realm, allowed, verification.clone()));
         }
         Ok(match verification {
             services::Verification::Missing => Verification::Missing,
