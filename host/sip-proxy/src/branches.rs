@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use sip_message::Message;
+use bytes::Bytes;
+use sip_message::{Limits, Message};
 use sip_transaction::{Moment, Refused, Timer as Letter, TransactionId};
 
 use crate::best_response::Final;
@@ -73,19 +74,8 @@ impl ProxyCore {
             branch: &branch,
             max_breadth,
         };
-        let made = copy(
-            &context.request,
-            &context.flow,
-            &context.authority,
-            &context.plan,
-            copy_for,
-        );
+        let made = make_copy(context, copy_for, &self.message_limits);
         choice.destination.listener = Some(egress.id);
-        // What a policy adds can make a message that nobody would accept.
-        let made = made.ok().and_then(|bytes| {
-            let message = Message::parse_datagram(bytes.clone(), &self.message_limits).ok()?;
-            Some((bytes, message))
-        });
         let Some((bytes, message)) = made else {
             let cause = "the edited request exceeds the limits of a message";
             self.log(LogEvent::NoRoute { consult, cause });
@@ -207,4 +197,23 @@ impl ProxyCore {
             self.contexts.remove(&server);
         }
     }
+}
+
+/// The copy, as bytes and as the message that it is. None if what a policy adds makes it
+/// one that nobody would accept.
+fn make_copy(
+    context: &ResponseContext,
+    copy_for: CopyFor<'_>,
+    limits: &Limits,
+) -> Option<(Bytes, Message)> {
+    let ResponseContext {
+        request,
+        flow,
+        authority,
+        plan,
+        ..
+    } = context;
+    let bytes = copy(request, flow, authority, plan, copy_for).ok()?;
+    let message = Message::parse_datagram(bytes.clone(), limits).ok()?;
+    Some((bytes, message))
 }

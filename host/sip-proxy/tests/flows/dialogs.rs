@@ -6,6 +6,8 @@ use policy::{DialogState, Outcome};
 use sip_message::{HeaderKind, Method};
 use sip_proxy::{CallEvent, EndReason, LogEvent};
 
+use sip_transaction::{ConnectionId, Flow, ListenerId, Transport};
+
 use crate::harness::*;
 
 #[test]
@@ -305,4 +307,36 @@ fn a_subscription_keeps_its_recorded_route() {
     net.send(TRUNK, &notify.text());
     let notify = net.expect_request(PBX, Method::Notify);
     assert_eq!(notify.uri(), format!("sip:alice@{PBX}"));
+}
+
+#[test]
+fn a_caller_behind_a_connection_is_reached_by_it() {
+    let mut net = Net::new(routing());
+    let mut invite = net.invite();
+    invite.via = "SIP/2.0/TCP 10.0.0.10:49152;branch=z9hG4bKtcp".into();
+    invite.headers = vec![("Contact".into(), "<sip:alice@10.0.0.10:5060>".into())];
+    let flow = Flow {
+        transport: Transport::Tcp,
+        listener: ListenerId(2),
+        local: address(PROXY),
+        peer: address("10.0.0.10:49152"),
+        connection: Some(ConnectionId(5)),
+    };
+    net.send_by(flow, &invite.text());
+    let trying = net.expect("10.0.0.10:49152", 100);
+    assert_eq!(trying.transmit.to.connection, Some(ConnectionId(5)));
+    let forwarded = net.expect_request(TRUNK, Method::Invite);
+    net.reply(&forwarded, 200, "bob");
+    let call = Established {
+        ok: net.expect("10.0.0.10:49152", 200),
+        invite: forwarded,
+    };
+    let bye = net.callee_request(&call, "BYE", 1);
+    net.send(TRUNK, &bye.text());
+    let bye = net.expect_request(PBX, Method::Bye);
+    let to = &bye.transmit.to;
+    assert_eq!(
+        (to.transport, to.connection),
+        (Transport::Tcp, Some(ConnectionId(5)))
+    );
 }
