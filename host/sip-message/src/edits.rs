@@ -11,6 +11,9 @@ use crate::header::HeaderKind;
 use crate::message::Message;
 use crate::splice::{self, EditError};
 
+/// Room made for new lines at once: a Via, a Record-Route and Max-Forwards fit.
+const SCRATCH_BYTES: usize = 384;
+
 /// A line on its way out, either of the message or of the scratch text.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
@@ -306,6 +309,7 @@ impl<'m> Edits<'m> {
         }
         self.touched = true;
         let start = self.scratch.len();
+        self.reserve();
         splice::write_header(&mut self.scratch, name, value);
         Some(self.piece(HeaderKind::from_name(name), start, name.len()))
     }
@@ -315,26 +319,39 @@ impl<'m> Edits<'m> {
         let Some(piece) = self.pieces.get(at).copied() else {
             return;
         };
-        let mut line = Vec::with_capacity(piece.end - piece.start + 64);
-        let text = self.text(&piece);
-        line.extend_from_slice(grammar::piece(
-            text,
-            piece.start,
-            piece.start + piece.name_len,
-        ));
-        line.extend_from_slice(b": ");
-        write(
-            grammar::piece(text, piece.value_start, piece.value_end),
-            &mut line,
-        );
-        line.extend_from_slice(b"\r\n");
+        // A line already made anew lies in the scratch text, which is about to grow.
+        let copied = piece
+            .fresh
+            .then(|| grammar::piece(&self.scratch, piece.start, piece.end).to_vec());
+        let (text, offset) = match &copied {
+            Some(copied) => (copied.as_slice(), piece.start),
+            None => (&*self.message.bytes, 0),
+        };
         let start = self.scratch.len();
-        self.scratch.extend_from_slice(&line);
+        self.reserve();
+        let name_start = piece.start - offset;
+        self.scratch.extend_from_slice(grammar::piece(
+            text,
+            name_start,
+            name_start + piece.name_len,
+        ));
+        self.scratch.extend_from_slice(b": ");
+        write(
+            grammar::piece(text, piece.value_start - offset, piece.value_end - offset),
+            &mut self.scratch,
+        );
+        self.scratch.extend_from_slice(b"\r\n");
         let fresh = self.piece(piece.kind, start, piece.name_len);
         if let Some(slot) = self.pieces.get_mut(at) {
             *slot = fresh;
         }
         self.touched = true;
+    }
+
+    fn reserve(&mut self) {
+        if self.scratch.capacity() == 0 {
+            self.scratch.reserve(SCRATCH_BYTES);
+        }
     }
 
     /// The line at the end of the scratch text.

@@ -26,6 +26,10 @@ impl Span {
         piece(base, start, start + usize::from(self.len))
     }
 
+    pub(crate) fn len(self) -> usize {
+        usize::from(self.len)
+    }
+
     /// This span moved by `offset`.
     pub(crate) fn shifted(self, offset: usize) -> Self {
         Self::new(

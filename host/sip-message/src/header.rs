@@ -127,42 +127,58 @@ header_kinds! {
     WwwAuthenticate, "WWW-Authenticate", None, Lines;
 }
 
-/// Slots of the hash table over names: sparse enough that most look-ups compare once.
-const SLOTS: usize = 512;
-
-static BY_HASH: [u8; SLOTS] = by_hash();
-
-static BY_LETTER: [u8; 26] = by_letter();
+/// Slots of the hash table over names: so many that a factor without collisions is soon found.
+const SLOTS: usize = 1024;
 
 const VACANT: u8 = u8::MAX;
 
-const fn hash(len: usize, first: u8, middle: u8, last: u8) -> usize {
-    let mixed = len * 131
-        + (first | 32) as usize * 31
-        + (middle | 32) as usize * 57
-        + (last | 32) as usize * 7;
-    mixed % SLOTS
+/// The first odd factor that gives every name a slot of its own.
+const FACTOR: u32 = factor();
+
+static BY_HASH: [u8; SLOTS] = match by_hash(FACTOR) {
+    Some(table) => table,
+    None => [VACANT; SLOTS],
+};
+
+static BY_LETTER: [u8; 26] = by_letter();
+
+const fn hash(factor: u32, len: usize, first: u8, middle: u8, last: u8) -> usize {
+    // Bit 5 is the case of a letter.
+    let mixed = (len as u32) << 24
+        | ((first | 32) as u32) << 16
+        | ((middle | 32) as u32) << 8
+        | (last | 32) as u32;
+    (mixed.wrapping_mul(factor) >> 22) as usize
+}
+
+const fn factor() -> u32 {
+    let mut factor = 0x9e37_79b1u32;
+    while by_hash(factor).is_none() {
+        factor = factor.wrapping_add(2);
+    }
+    factor
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
-const fn by_hash() -> [u8; SLOTS] {
+const fn by_hash(factor: u32) -> Option<[u8; SLOTS]> {
     let mut table = [VACANT; SLOTS];
     let mut at = 0;
     while at < KINDS.len() {
         let name = KINDS[at].name.as_bytes();
-        let mut slot = hash(
+        let slot = hash(
+            factor,
             name.len(),
             name[0],
             name[name.len() / 2],
             name[name.len() - 1],
         );
-        while table[slot] != VACANT {
-            slot = (slot + 1) % SLOTS;
+        if table[slot] != VACANT {
+            return None;
         }
         table[slot] = at as u8;
         at += 1;
     }
-    table
+    Some(table)
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
@@ -193,15 +209,16 @@ impl HeaderKind {
         else {
             return Self::Other;
         };
-        let mut slot = hash(name.len(), *first, *middle, *last);
-        loop {
-            let Some(entry) = BY_HASH.get(slot).and_then(|at| KINDS.get(usize::from(*at))) else {
-                return Self::Other;
-            };
-            if entry.name.as_bytes().eq_ignore_ascii_case(name) {
-                return entry.kind;
+        let slot = hash(FACTOR, name.len(), *first, *middle, *last);
+        match BY_HASH.get(slot).and_then(|at| KINDS.get(usize::from(*at))) {
+            // Most peers write names as the RFCs do.
+            Some(entry)
+                if entry.name.as_bytes() == name
+                    || entry.name.as_bytes().eq_ignore_ascii_case(name) =>
+            {
+                entry.kind
             }
-            slot = (slot + 1) % SLOTS;
+            _ => Self::Other,
         }
     }
 

@@ -70,6 +70,11 @@ impl NameAddrParts {
         }
     }
 
+    /// Bytes of the URI.
+    pub(crate) fn uri_len(&self) -> usize {
+        self.uri.len()
+    }
+
     pub(crate) fn tag<'a>(&self, base: &'a [u8]) -> Option<&'a [u8]> {
         self.tag.map(|span| span.of(base))
     }

@@ -437,7 +437,7 @@ fn address(
 ) -> Result<NameAddrParts, ParseErrorKind> {
     let parts =
         NameAddrParts::parse(value).map_err(|error| ParseErrorKind::Address(kind, error))?;
-    if parts.view(value).uri.raw.len() > limits.uri_bytes {
+    if parts.uri_len() > limits.uri_bytes {
         return Err(ParseErrorKind::Address(
             kind,
             NameAddrError::Uri(UriError::TooLong),

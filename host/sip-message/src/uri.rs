@@ -205,6 +205,11 @@ impl UriParts {
         }
     }
 
+    /// Bytes of the whole URI.
+    pub(crate) fn len(&self) -> usize {
+        self.raw.len()
+    }
+
     /// The same parts, seen from a base that begins `offset` bytes earlier.
     pub(crate) fn shifted(mut self, offset: usize) -> Self {
         for span in [
@@ -224,11 +229,15 @@ impl UriParts {
         if text.len() > usize::from(u16::MAX) {
             return Err(UriError::TooLong);
         }
+        if text
+            .get(..4)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"sip:"))
+        {
+            return Self::parse_sip(text, Scheme::Sip, 4);
+        }
         let colon = memchr::memchr(b':', text).ok_or(UriError::Scheme)?;
         let name = grammar::piece(text, 0, colon);
-        if name.eq_ignore_ascii_case(b"sip") {
-            Self::parse_sip(text, Scheme::Sip, colon + 1)
-        } else if name.eq_ignore_ascii_case(b"sips") {
+        if name.eq_ignore_ascii_case(b"sips") {
             Self::parse_sip(text, Scheme::Sips, colon + 1)
         } else if name.eq_ignore_ascii_case(b"tel") {
             Self::parse_tel(text, colon + 1)

@@ -136,6 +136,6 @@ fn host_name(name: &[u8]) -> Option<HostKind> {
         && labels.len() <= 253
         && !labels.starts_with(b".")
         && !labels.starts_with(b"-");
-    (sound && memchr::memmem::find(labels, b"..").is_none() && !labels.ends_with(b"."))
+    (sound && !labels.windows(2).any(|pair| pair == b"..") && !labels.ends_with(b"."))
         .then_some(HostKind::Name)
 }
