@@ -171,7 +171,10 @@ proptest! {
                 let again = parse(&out).expect("what leaves is accepted");
                 prop_assert_eq!(again.bytes(), &out);
                 prop_assert_eq!(again.received().as_ptr(), again.bytes().as_ptr(), "what leaves needs no second normalising");
-                prop_assert_eq!(lasting(again.anomalies()), lasting(message.anomalies()));
+                // A dropped duplicate takes its own oddities with it.
+                if !message.anomalies().contains(Anomalies::DUPLICATE_HEADER) {
+                    prop_assert_eq!(lasting(again.anomalies()), lasting(message.anomalies()));
+                }
                 prop_assert_eq!(again.call_id(), message.call_id());
                 prop_assert_eq!(again.request_uri().raw, message.request_uri().raw);
             }

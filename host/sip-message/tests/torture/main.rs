@@ -33,7 +33,6 @@ macro_rules! refuse {
         crate::Expect::Refuse(|kind| matches!(kind, $pattern), $status)
     };
 }
-pub(crate) use refuse;
 
 mod rfc4475;
 mod rfc5118;
