@@ -50,7 +50,7 @@ struct Dialog {
 }
 
 /// A user agent at one address.
-pub struct Agent {
+pub(super) struct Agent {
     address: SocketAddr,
     proxy: SocketAddr,
     layer: TransactionLayer,
@@ -65,13 +65,13 @@ pub struct Agent {
     /// Dialogs by Call-ID and remote tag.
     dialogs: BTreeMap<String, Dialog>,
     /// Final responses that the caller's side saw, by script.
-    pub finals: HashMap<usize, Vec<u16>>,
+    pub(super) finals: HashMap<usize, Vec<u16>>,
 }
 
 impl Agent {
     /// An agent that will carry out its part of the scripts.
     #[must_use]
-    pub fn new(address: SocketAddr, proxy: SocketAddr, scripts: &Arc<Vec<Script>>, outside: bool) -> Self {
+    pub(super) fn new(address: SocketAddr, proxy: SocketAddr, scripts: &Arc<Vec<Script>>, outside: bool) -> Self {
         let mut agent = Self {
             address,
             proxy,
@@ -92,36 +92,36 @@ impl Agent {
     }
 
     /// Answer by these scripts, without starting any.
-    pub fn know(&mut self, scripts: &Arc<Vec<Script>>) {
+    pub(super) fn know(&mut self, scripts: &Arc<Vec<Script>>) {
         self.scripts = Arc::clone(scripts);
     }
 
     /// Where it is.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
+    pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Nothing is going on and nothing is intended.
     #[must_use]
-    pub fn at_rest(&self) -> bool {
+    pub(super) fn at_rest(&self) -> bool {
         self.layer.is_empty() && self.agenda.is_empty()
     }
 
     /// When it wants to be woken.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Moment> {
+    pub(super) fn poll_timeout(&self) -> Option<Moment> {
         let intent = self.agenda.keys().next().map(|(at, _)| *at);
         [intent, self.layer.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Bytes to send.
-    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, Bytes)> {
+    pub(super) fn poll_transmit(&mut self) -> Option<(SocketAddr, Bytes)> {
         self.layer.poll_transmit().map(|transmit| (transmit.to.address, transmit.bytes))
     }
 
     /// A message arrived.
-    pub fn handle_message(&mut self, now: Moment, message: Message, from: SocketAddr) {
+    pub(super) fn handle_message(&mut self, now: Moment, message: Message, from: SocketAddr) {
         let flow = Flow {
             transport: Transport::Udp,
             listener: ListenerId(0),
@@ -134,7 +134,7 @@ impl Agent {
     }
 
     /// Time has come.
-    pub fn handle_timeout(&mut self, now: Moment) {
+    pub(super) fn handle_timeout(&mut self, now: Moment) {
         self.layer.handle_timeout(now);
         self.events(now);
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now) {

@@ -12,7 +12,7 @@ use super::script::Judgement;
 
 /// The pipeline.
 #[must_use]
-pub fn pipeline() -> Pipeline {
+pub(super) fn pipeline() -> Pipeline {
     Pipeline {
         name: Arc::from("simulated"),
         generation: 1,
@@ -28,7 +28,7 @@ pub fn pipeline() -> Pipeline {
 
 /// Judge a request; nothing if the answer never comes.
 #[must_use]
-pub fn judge(pipeline: &Pipeline, judgement: Judgement, id: ConsultId, facts: RequestFacts) -> Option<Conclusion> {
+pub(super) fn judge(pipeline: &Pipeline, judgement: Judgement, id: ConsultId, facts: RequestFacts) -> Option<Conclusion> {
     let in_dialog = facts.dialog != DialogState::None;
     let mut run = pipeline.begin(id, facts);
     run.next_stage()?;

@@ -13,21 +13,21 @@ use super::random::Random;
 
 /// What a network does to datagrams. Chosen once for each world.
 #[derive(Debug, Clone, Copy)]
-pub struct Weather {
+pub(super) struct Weather {
     /// Shortest way through.
-    pub delay_ms: u64,
+    pub(super) delay_ms: u64,
     /// Spread above that; makes datagrams overtake each other.
-    pub jitter_ms: u64,
+    pub(super) jitter_ms: u64,
     /// Datagrams lost, in a hundred.
-    pub loss_percent: u64,
+    pub(super) loss_percent: u64,
     /// Datagrams that arrive twice, in a hundred.
-    pub duplicate_percent: u64,
+    pub(super) duplicate_percent: u64,
 }
 
 impl Weather {
     /// From a perfect line to one that loses every seventh datagram.
     #[must_use]
-    pub fn of(random: &mut Random) -> Self {
+    pub(super) fn of(random: &mut Random) -> Self {
         if random.percent(20) {
             return Self { delay_ms: 1, jitter_ms: 0, loss_percent: 0, duplicate_percent: 0 };
         }
@@ -42,13 +42,13 @@ impl Weather {
 
 /// A datagram on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Datagram {
+pub(super) struct Datagram {
     /// Sender.
-    pub from: SocketAddr,
+    pub(super) from: SocketAddr,
     /// Receiver.
-    pub to: SocketAddr,
+    pub(super) to: SocketAddr,
     /// Content.
-    pub bytes: Bytes,
+    pub(super) bytes: Bytes,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl PartialOrd for Arrival {
 
 /// The wires.
 #[derive(Debug)]
-pub struct Network {
+pub(super) struct Network {
     weather: Weather,
     under_way: BinaryHeap<Arrival>,
     sent: u64,
@@ -82,12 +82,12 @@ pub struct Network {
 impl Network {
     /// Empty wires.
     #[must_use]
-    pub fn new(weather: Weather) -> Self {
+    pub(super) fn new(weather: Weather) -> Self {
         Self { weather, under_way: BinaryHeap::new(), sent: 0 }
     }
 
     /// Put a datagram on the wire.
-    pub fn send(&mut self, now: Moment, random: &mut Random, datagram: Datagram) {
+    pub(super) fn send(&mut self, now: Moment, random: &mut Random, datagram: Datagram) {
         let copies = match () {
             () if random.percent(self.weather.loss_percent) => 0,
             () if random.percent(self.weather.duplicate_percent) => 2,
@@ -106,12 +106,12 @@ impl Network {
 
     /// When the next datagram arrives.
     #[must_use]
-    pub fn next_arrival(&self) -> Option<Moment> {
+    pub(super) fn next_arrival(&self) -> Option<Moment> {
         self.under_way.peek().map(|arrival| arrival.at)
     }
 
     /// A datagram that has arrived by `now`.
-    pub fn arrived(&mut self, now: Moment) -> Option<Datagram> {
+    pub(super) fn arrived(&mut self, now: Moment) -> Option<Datagram> {
         if self.next_arrival()? > now {
             return None;
         }

@@ -6,7 +6,7 @@ use super::random::Random;
 
 /// How a callee answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Answer {
+pub(super) enum Answer {
     /// 2xx after ringing.
     Accept,
     /// This final status after ringing.
@@ -17,7 +17,7 @@ pub enum Answer {
 
 /// Who ends an answered call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HangUp {
+pub(super) enum HangUp {
     /// The caller, after a while.
     Caller,
     /// The callee, after a while.
@@ -28,7 +28,7 @@ pub enum HangUp {
 
 /// What the policy says of the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Judgement {
+pub(super) enum Judgement {
     /// It may pass; the call may be limited to so many seconds.
     Admit(Option<u32>),
     /// A final response.
@@ -43,39 +43,39 @@ pub enum Judgement {
 
 /// One call, or one request outside a dialog.
 #[derive(Debug, Clone)]
-pub struct Script {
+pub(super) struct Script {
     /// Unique in the world; part of Call-ID.
-    pub number: usize,
+    pub(super) number: usize,
     /// From the trunk to the PBX rather than the other way round.
-    pub from_outside: bool,
+    pub(super) from_outside: bool,
     /// INVITE, OPTIONS or MESSAGE.
-    pub method: &'static str,
+    pub(super) method: &'static str,
     /// When it begins.
-    pub start: Duration,
+    pub(super) start: Duration,
     /// Time from request to ringing.
-    pub ring_after: Duration,
+    pub(super) ring_after: Duration,
     /// Time from ringing to the final response.
-    pub answer_after: Duration,
+    pub(super) answer_after: Duration,
     /// The final response.
-    pub answer: Answer,
+    pub(super) answer: Answer,
     /// CANCEL this long after the INVITE.
-    pub cancel_after: Option<Duration>,
+    pub(super) cancel_after: Option<Duration>,
     /// A re-INVITE or INFO this long after the answer.
-    pub in_dialog_after: Option<(Duration, &'static str)>,
+    pub(super) in_dialog_after: Option<(Duration, &'static str)>,
     /// Length of the call.
-    pub talk: Duration,
+    pub(super) talk: Duration,
     /// Who ends it.
-    pub hang_up: HangUp,
+    pub(super) hang_up: HangUp,
     /// What the policy says.
-    pub judgement: Judgement,
+    pub(super) judgement: Judgement,
     /// Time that the policy takes.
-    pub judged_after: Duration,
+    pub(super) judged_after: Duration,
 }
 
 impl Script {
     /// Draw one.
     #[must_use]
-    pub fn of(number: usize, random: &mut Random) -> Self {
+    pub(super) fn of(number: usize, random: &mut Random) -> Self {
         let method = *random.pick(&["INVITE", "INVITE", "INVITE", "INVITE", "OPTIONS", "MESSAGE"]);
         let answer = match random.below(10) {
             0..=5 => Answer::Accept,
@@ -113,7 +113,7 @@ impl Script {
 
     /// The Call-ID of everything that belongs to it.
     #[must_use]
-    pub fn call_id(&self) -> String {
+    pub(super) fn call_id(&self) -> String {
         format!("script-{}@sim.example", self.number)
     }
 }

@@ -7,31 +7,31 @@ use bytes::Bytes;
 use sip_message::{Limits, Message};
 
 /// Everything a request needs.
-pub struct Request<'a> {
+pub(super) struct Request<'a> {
     /// Method.
-    pub method: &'a str,
+    pub(super) method: &'a str,
     /// Request-URI.
-    pub uri: &'a str,
+    pub(super) uri: &'a str,
     /// Sent-by of Via and Contact.
-    pub address: std::net::SocketAddr,
+    pub(super) address: std::net::SocketAddr,
     /// Branch, without the cookie.
-    pub branch: &'a str,
+    pub(super) branch: &'a str,
     /// From value, with its tag.
-    pub from: &'a str,
+    pub(super) from: &'a str,
     /// To value.
-    pub to: &'a str,
+    pub(super) to: &'a str,
     /// Call-ID.
-    pub call_id: &'a str,
+    pub(super) call_id: &'a str,
     /// CSeq number.
-    pub cseq: u32,
+    pub(super) cseq: u32,
     /// Route values, in order.
-    pub routes: &'a [String],
+    pub(super) routes: &'a [String],
 }
 
 impl Request<'_> {
     /// The bytes.
     #[must_use]
-    pub fn bytes(&self) -> Bytes {
+    pub(super) fn bytes(&self) -> Bytes {
         let Self { method, uri, address, branch, from, to, call_id, cseq, .. } = self;
         let mut text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{branch};rport\r\n\
@@ -49,14 +49,14 @@ impl Request<'_> {
     /// # Panics
     /// The parser under test refuses a plain request.
     #[must_use]
-    pub fn message(&self) -> Message {
+    pub(super) fn message(&self) -> Message {
         Message::parse_datagram(self.bytes(), &Limits::default()).expect("agents write valid requests")
     }
 }
 
 /// A response with the headers that RFC 3261 section 8.2.6 asks for.
 #[must_use]
-pub fn response(request: &Message, status: u16, tag: &str, contact: std::net::SocketAddr) -> Bytes {
+pub(super) fn response(request: &Message, status: u16, tag: &str, contact: std::net::SocketAddr) -> Bytes {
     let mut text = format!("SIP/2.0 {status} Simulated\r\n");
     for header in request.headers() {
         let name = String::from_utf8_lossy(header.name).to_ascii_lowercase();

@@ -112,7 +112,7 @@ impl World {
     #[must_use]
     pub fn new(seed: u64, show: bool) -> Self {
         let mut random = Random::new(seed);
-        let count = 1 + random.below(4) as usize;
+        let count = 1 + random.below(8) as usize;
         let scripts: Vec<Script> = (0..count).map(|number| Script::of(number, &mut random)).collect();
         let scripts = Arc::new(scripts);
         let weather = Weather::of(&mut random);

@@ -1,0 +1,147 @@
+//! Real programs on loopback: the `sipward` binary, and sipp as PBX and trunk.
+//!
+//! Everything is bounded in number and time, and ends when it is dropped.
+
+mod proxy;
+mod sipp;
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::path::{Path, PathBuf};
+
+pub use proxy::Proxy;
+pub use sipp::{Calls, Figures, Sipp, Trunk};
+
+/// Where PBX calls come from.
+pub const PBX: Ipv4Addr = Ipv4Addr::LOCALHOST;
+/// Where the trunk is.
+pub const TRUNK: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// The password of the user `pbx`.
+pub const PASSWORD: &str = "correct-horse-battery";
+/// A number that the shipped test configuration allows.
+pub const NUMBER: &str = "+4930123456";
+
+/// A folder with a configuration, and the ports it uses.
+pub struct Stage {
+    folder: tempfile::TempDir,
+    /// Port of the proxy for PBXs.
+    pub inside: u16,
+    /// Port of the proxy for trunks.
+    pub outside: u16,
+    /// Port of the trunk.
+    pub trunk: u16,
+}
+
+impl Stage {
+    /// A new folder with copies of all plugins.
+    ///
+    /// # Panics
+    /// The plugins are not built, or the system gives no folder or port.
+    #[must_use]
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let stage = Self {
+            folder,
+            inside: free_port(PBX),
+            outside: free_port(PBX),
+            trunk: free_port(TRUNK),
+        };
+        std::fs::create_dir(stage.path("plugins")).expect("a folder for plugins");
+        for name in ["ip-acl", "rate-limit", "digest-auth", "destination-limits"] {
+            let built = plugin_folder().join(format!("{name}.wasm"));
+            std::fs::copy(&built, stage.plugin(name))
+                .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", built.display()));
+        }
+        std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
+        stage
+    }
+
+    /// A file of the stage.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path("sipward.toml")
+    }
+
+    /// The file of a plugin.
+    #[must_use]
+    pub fn plugin(&self, name: &str) -> PathBuf {
+        self.path("plugins").join(format!("{name}.wasm"))
+    }
+
+    /// Write the four-plugin configuration. Prefixes in `denied` are refused;
+    /// `extra` is appended.
+    ///
+    /// # Panics
+    /// The file cannot be written.
+    pub fn configure(&self, denied: &[&str], extra: &str) {
+        let denied = denied.iter().map(|prefix| format!("{prefix:?}")).collect::<Vec<_>>().join(", ");
+        let text = include_str!("four-plugins.toml")
+            .replace("@FOLDER@", &self.folder.path().to_string_lossy())
+            .replace("@INSIDE@", &self.inside.to_string())
+            .replace("@OUTSIDE@", &self.outside.to_string())
+            .replace("@TRUNK@", &self.trunk.to_string())
+            .replace("@DENIED@", &denied);
+        self.write(&format!("{text}\n{extra}"));
+    }
+
+    /// Write a whole configuration, in one step as the file may be watched.
+    ///
+    /// # Panics
+    /// The file cannot be written.
+    pub fn write(&self, text: &str) {
+        let beside = self.path("sipward.toml.new");
+        std::fs::write(&beside, text).expect("a configuration");
+        std::fs::rename(&beside, self.config()).expect("a configuration in its place");
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A UDP port that was free a moment ago.
+///
+/// # Panics
+/// The system has none.
+#[must_use]
+pub fn free_port(address: Ipv4Addr) -> u16 {
+    let socket = UdpSocket::bind((address, 0)).expect("a free port");
+    socket.local_addr().expect("its address").port()
+}
+
+/// The workspace's root.
+#[must_use]
+pub fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// Where `cargo xtask plugins` puts components.
+#[must_use]
+pub fn plugin_folder() -> PathBuf {
+    std::env::var_os("SIPWARD_PLUGINS").map_or_else(|| target().join("plugins"), PathBuf::from)
+}
+
+/// The target folder that this test program was built in.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    program.ancestors().nth(3).expect("target/profile/deps/program").to_owned()
+}
+
+/// The built `sipward`.
+///
+/// # Panics
+/// It was not built.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let program = std::env::current_exe().expect("the path of this program");
+    let binary = program.ancestors().nth(2).expect("target/profile/deps/program").join("sipward");
+    assert!(binary.is_file(), "{} is missing; run `cargo build -p sipward`", binary.display());
+    binary
+}

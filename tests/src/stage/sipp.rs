@@ -1,0 +1,181 @@
+//! sipp as PBX and as trunk, with the scenarios in `tests/sipp`.
+
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{NUMBER, PASSWORD, PBX, Stage, TRUNK, root};
+
+/// Calls to make.
+#[derive(Debug, Clone)]
+pub struct Calls {
+    /// Names its files; unique within a stage.
+    pub name: &'static str,
+    /// Scenario in `tests/sipp`.
+    pub scenario: &'static str,
+    /// Who is called.
+    pub number: &'static str,
+    /// The password used.
+    pub password: &'static str,
+    /// How many calls.
+    pub count: u32,
+    /// Calls per second.
+    pub rate: u32,
+    /// How long each talks.
+    pub talk_ms: u32,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            name: "calls",
+            scenario: "pbx-calls.xml",
+            number: NUMBER,
+            password: PASSWORD,
+            count: 1,
+            rate: 50,
+            talk_ms: 100,
+        }
+    }
+}
+
+/// What sipp counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figures {
+    /// Calls that went as the scenario says.
+    pub successful: u64,
+    /// Calls that did not.
+    pub failed: u64,
+    /// Messages that sipp had to repeat.
+    pub retransmissions: u64,
+}
+
+/// A running sipp; killed when dropped.
+pub struct Sipp {
+    child: Child,
+    statistics: std::path::PathBuf,
+    errors: std::path::PathBuf,
+}
+
+/// A trunk that answers.
+pub struct Trunk {
+    _sipp: Sipp,
+}
+
+impl Drop for Sipp {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Calls {
+    /// Start making them.
+    ///
+    /// # Panics
+    /// sipp cannot be started.
+    #[must_use]
+    pub fn start(&self, stage: &Stage) -> Sipp {
+        let proxy = format!("{PBX}:{}", stage.inside);
+        let mut command = sipp(stage, self.name, self.scenario);
+        command.arg(&proxy).args(["-i", &PBX.to_string(), "-s", self.number]);
+        command.args(["-au", "pbx", "-ap", self.password]);
+        command.args(["-auth_uri", &format!("{}@{proxy}", self.number)]);
+        command.args(["-m", &self.count.to_string(), "-r", &self.rate.to_string()]);
+        command.args(["-d", &self.talk_ms.to_string(), "-recv_timeout", "20000", "-timeout", "180s"]);
+        spawn(command, stage, self.name)
+    }
+
+    /// Make them and wait for their end.
+    ///
+    /// # Panics
+    /// sipp cannot be started or does not end.
+    #[must_use]
+    pub fn make(&self, stage: &Stage) -> Figures {
+        self.start(stage).finish()
+    }
+}
+
+impl Trunk {
+    /// Start answering.
+    ///
+    /// # Panics
+    /// sipp cannot be started or its port is not bound in time.
+    #[must_use]
+    pub fn answer(stage: &Stage) -> Self {
+        let mut command = sipp(stage, "trunk", "trunk-answers.xml");
+        command.args(["-i", &TRUNK.to_string(), "-p", &stage.trunk.to_string()]);
+        let sipp = spawn(command, stage, "trunk");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::net::UdpSocket::bind((TRUNK, stage.trunk)).is_ok() {
+            assert!(Instant::now() < deadline, "the trunk does not answer");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Self { _sipp: sipp }
+    }
+}
+
+impl Sipp {
+    /// Wait for the end.
+    ///
+    /// # Panics
+    /// It does not end, or leaves no statistics.
+    #[must_use]
+    pub fn finish(mut self) -> Figures {
+        let deadline = Instant::now() + Duration::from_secs(240);
+        while self.child.try_wait().expect("to look at sipp").is_none() {
+            assert!(Instant::now() < deadline, "sipp does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let errors = std::fs::read_to_string(&self.errors).unwrap_or_default();
+        let text = std::fs::read_to_string(&self.statistics)
+            .unwrap_or_else(|error| panic!("sipp left no statistics: {error}; {errors}"));
+        let figures = figures(&text);
+        if figures.failed > 0 {
+            eprintln!("sipp: {}", errors.chars().take(2000).collect::<String>());
+        }
+        figures
+    }
+}
+
+fn sipp(stage: &Stage, name: &str, scenario: &str) -> Command {
+    let mut command = Command::new("sipp");
+    command.arg("-sf").arg(root().join("tests/sipp").join(scenario));
+    command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err"]);
+    command.arg("-stf").arg(stage.path(&format!("{name}.csv")));
+    command.arg("-error_file").arg(stage.path(&format!("{name}.err")));
+    command.args(["-cid_str", &format!("{name}-%u-%p@%s")]);
+    command
+}
+
+fn spawn(mut command: Command, stage: &Stage, name: &str) -> Sipp {
+    let screen = File::create(stage.path(&format!("{name}.screen"))).expect("a file for the screen");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(screen.try_clone().expect("the file twice"))
+        .stderr(screen)
+        .spawn()
+        .expect("sipp is missing; run `cargo xtask setup`");
+    Sipp {
+        child,
+        statistics: stage.path(&format!("{name}.csv")),
+        errors: stage.path(&format!("{name}.err")),
+    }
+}
+
+/// The cumulative figures of the last line.
+fn figures(text: &str) -> Figures {
+    let mut lines = text.lines().filter(|line| !line.is_empty());
+    let names: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
+    let last: Vec<&str> = lines.next_back().unwrap_or_default().split(';').collect();
+    let value = |name: &str| {
+        let place = names.iter().position(|it| *it == name).unwrap_or_else(|| panic!("no column {name}"));
+        last.get(place).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no value {name}"))
+    };
+    Figures {
+        successful: value("SuccessfulCall(C)"),
+        failed: value("FailedCall(C)"),
+        retransmissions: value("Retransmissions(C)"),
+    }
+}
