@@ -6,8 +6,8 @@ use syn::visit::{self, Visit};
 use crate::tidy::{Finding, Page};
 
 /// Names that say nothing about what is inside.
-const EMPTY_NAMES: [&str; 8] = [
-    "utils", "util", "common", "manager", "helpers", "helper", "misc", "shared",
+const EMPTY_NAMES: [&str; 7] = [
+    "utils", "util", "common", "manager", "helpers", "helper", "misc",
 ];
 
 /// The one file that names rsip, and the folders where it is an oracle.
@@ -40,7 +40,7 @@ pub(crate) fn check(page: &Page) -> Vec<Finding> {
     let knows_rsip =
         page.path == RSIP_HOME || RSIP_ORACLES.iter().any(|it| page.path.starts_with(it));
     if !knows_rsip && let Ok(tokens) = page.text.parse::<proc_macro2::TokenStream>() {
-        rsip(page, tokens, &mut findings);
+        names_of_rsip(page, tokens, &mut findings);
     }
     findings
 }
@@ -52,14 +52,14 @@ fn empty_name(name: &str) -> Option<String> {
 }
 
 /// Find the name as code; comments and texts may explain.
-fn rsip(page: &Page, tokens: proc_macro2::TokenStream, findings: &mut Vec<Finding>) {
+fn names_of_rsip(page: &Page, tokens: proc_macro2::TokenStream, findings: &mut Vec<Finding>) {
     for token in tokens {
         match token {
             proc_macro2::TokenTree::Ident(name) if name == "rsip" => findings.push(page.finding(
                 name.span().start().line,
                 format!("`rsip` is named in {RSIP_HOME} only"),
             )),
-            proc_macro2::TokenTree::Group(group) => rsip(page, group.stream(), findings),
+            proc_macro2::TokenTree::Group(group) => names_of_rsip(page, group.stream(), findings),
             _ => {}
         }
     }
