@@ -9,7 +9,9 @@ use sipward_tests::stage::{Calls, Figures, Proxy, Stage, Trunk};
 static MACHINE: Mutex<()> = Mutex::new(());
 
 fn alone() -> std::sync::MutexGuard<'static, ()> {
-    MACHINE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    MACHINE
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// The same plugin with other bytes: a custom section of no meaning at the end.
@@ -34,7 +36,13 @@ fn ten_thousand_calls_while_plugins_and_config_are_reloaded_fifty_times() {
     stage.configure(&["+49900"], "");
     let proxy = Proxy::start(&stage);
     let _trunk = Trunk::answer(&stage);
-    let calls = Calls { name: "many", count: 10_000, rate: 300, ..Calls::default() }.start(&stage);
+    let calls = Calls {
+        name: "many",
+        count: 10_000,
+        rate: 300,
+        ..Calls::default()
+    }
+    .start(&stage);
     for round in 1..=50_u32 {
         match round % 3 {
             // Other settings, a plugin's other bytes, a signal instead of a command.
@@ -45,19 +53,30 @@ fn ten_thousand_calls_while_plugins_and_config_are_reloaded_fifty_times() {
         if round % 5 == 0 {
             proxy.signal("HUP");
             let generation = u64::from(round) + 1;
-            proxy.wait_until("the reload by signal", |status| status["total"]["generation"] == generation);
+            proxy.wait_until("the reload by signal", |status| {
+                status["total"]["generation"] == generation
+            });
         } else {
             proxy.reload().expect("a good configuration");
         }
         std::thread::sleep(Duration::from_millis(450));
     }
-    assert_eq!(calls.finish(), Figures { successful: 10_000, failed: 0, retransmissions: 0 });
+    assert_eq!(
+        calls.finish(),
+        Figures {
+            successful: 10_000,
+            failed: 0,
+            retransmissions: 0
+        }
+    );
     let status = proxy.status();
     assert_eq!(status["total"]["generation"], 51, "{status:#}");
     assert_eq!(status["total"]["calls_answered"], 10_000, "{status:#}");
     assert_eq!(status["total"]["plugin_failures"], 0, "{status:#}");
     assert_eq!(status["letters_lost"], 0, "{status:#}");
-    proxy.wait_until("all calls have ended", |status| status["total"]["calls"] == 0);
+    proxy.wait_until("all calls have ended", |status| {
+        status["total"]["calls"] == 0
+    });
 }
 
 #[test]
@@ -69,13 +88,27 @@ fn what_is_wrong_changes_nothing_and_says_why() {
     let _trunk = Trunk::answer(&stage);
     let good = std::fs::read_to_string(stage.config()).expect("the configuration");
 
-    stage.write(&good.replace("[[pipeline]]\nname = \"from-pbx\"", "[[pipeline]]\nname = \"from-pbx\"\nbogus = 1"));
+    stage.write(&good.replace(
+        "[[pipeline]]\nname = \"from-pbx\"",
+        "[[pipeline]]\nname = \"from-pbx\"\nbogus = 1",
+    ));
     let refusal = proxy.reload().expect_err("an unknown key");
-    assert!(refusal.contains("bogus") && refusal.contains("sipward.toml:"), "{refusal}");
+    assert!(
+        refusal.contains("bogus") && refusal.contains("sipward.toml:"),
+        "{refusal}"
+    );
 
-    stage.write(&good.replace("default = \"deny\"\nallow = [\"+49\"]", "default = \"maybe\"\nallow = [\"+49\"]"));
-    let refusal = proxy.reload().expect_err("settings that the plugin refuses");
-    assert!(refusal.contains("destination-limits") && refusal.contains("default"), "{refusal}");
+    stage.write(&good.replace(
+        "default = \"deny\"\nallow = [\"+49\"]",
+        "default = \"maybe\"\nallow = [\"+49\"]",
+    ));
+    let refusal = proxy
+        .reload()
+        .expect_err("settings that the plugin refuses");
+    assert!(
+        refusal.contains("destination-limits") && refusal.contains("default"),
+        "{refusal}"
+    );
 
     stage.write(&good);
     let plugin = std::fs::read(stage.plugin("ip-acl")).expect("the plugin");
@@ -84,13 +117,33 @@ fn what_is_wrong_changes_nothing_and_says_why() {
     assert!(refusal.contains("ip-acl"), "{refusal}");
     std::fs::write(stage.plugin("ip-acl"), &plugin).expect("the whole plugin");
 
-    stage.write(&good.replace("capabilities = [\"credentials\", \"counters\", \"keyvalue\"]", "capabilities = []"));
-    let refusal = proxy.reload().expect_err("capabilities that are not granted");
-    assert!(refusal.contains("digest-auth") && refusal.contains("counters"), "{refusal}");
+    stage.write(&good.replace(
+        "capabilities = [\"credentials\", \"counters\", \"keyvalue\"]",
+        "capabilities = []",
+    ));
+    let refusal = proxy
+        .reload()
+        .expect_err("capabilities that are not granted");
+    assert!(
+        refusal.contains("digest-auth") && refusal.contains("counters"),
+        "{refusal}"
+    );
 
     assert_eq!(proxy.status()["total"]["generation"], 1);
-    let made = Calls { name: "after", count: 5, ..Calls::default() }.make(&stage);
-    assert_eq!(made, Figures { successful: 5, failed: 0, retransmissions: 0 });
+    let made = Calls {
+        name: "after",
+        count: 5,
+        ..Calls::default()
+    }
+    .make(&stage);
+    assert_eq!(
+        made,
+        Figures {
+            successful: 5,
+            failed: 0,
+            retransmissions: 0
+        }
+    );
 }
 
 #[test]
@@ -110,18 +163,37 @@ fn a_lockout_survives_kill_nine() {
     {
         let proxy = Proxy::start(&stage);
         let _some_end_otherwise = guesses.make(&stage);
-        let reasons: Vec<String> = proxy.decisions().iter().map(|line| line["reason"].to_string()).collect();
-        assert!(reasons.iter().any(|reason| reason.contains("lock")), "no lockout: {reasons:#?}");
+        let reasons: Vec<String> = proxy
+            .decisions()
+            .iter()
+            .map(|line| line["reason"].to_string())
+            .collect();
+        assert!(
+            reasons.iter().any(|reason| reason.contains("lock")),
+            "no lockout: {reasons:#?}"
+        );
         proxy.signal("KILL");
         let _killed = proxy.wait();
     }
     let proxy = Proxy::start(&stage);
     let before = proxy.decisions().len();
-    let right = Calls { name: "right", ..Calls::default() }.make(&stage);
+    let right = Calls {
+        name: "right",
+        ..Calls::default()
+    }
+    .make(&stage);
     assert_eq!(right.successful, 0, "the lockout was forgotten");
     let after = &proxy.decisions()[before..];
-    assert!(after.iter().any(|line| line["reason"].to_string().contains("lock")), "{after:#?}");
-    assert!(after.iter().all(|line| line["verdict"] != "admit"), "{after:#?}");
+    assert!(
+        after
+            .iter()
+            .any(|line| line["reason"].to_string().contains("lock")),
+        "{after:#?}"
+    );
+    assert!(
+        after.iter().all(|line| line["verdict"] != "admit"),
+        "{after:#?}"
+    );
 }
 
 #[test]
@@ -131,13 +203,32 @@ fn a_drain_lets_calls_end_and_takes_no_new_ones() {
     stage.configure(&[], "");
     let proxy = Proxy::start(&stage);
     let _trunk = Trunk::answer(&stage);
-    let running = Calls { name: "running", count: 3, talk_ms: 4000, ..Calls::default() }.start(&stage);
-    proxy.wait_until("three calls run", |status| status["total"]["calls_answered"] == 3);
+    let running = Calls {
+        name: "running",
+        count: 3,
+        talk_ms: 4000,
+        ..Calls::default()
+    }
+    .start(&stage);
+    proxy.wait_until("three calls run", |status| {
+        status["total"]["calls_answered"] == 3
+    });
     proxy.signal("TERM");
     proxy.wait_until("it drains", |status| status["draining"] == true);
-    let refused = Calls { name: "too-late", ..Calls::default() }.make(&stage);
+    let refused = Calls {
+        name: "too-late",
+        ..Calls::default()
+    }
+    .make(&stage);
     assert_eq!(refused.successful, 0);
-    assert_eq!(running.finish(), Figures { successful: 3, failed: 0, retransmissions: 0 });
+    assert_eq!(
+        running.finish(),
+        Figures {
+            successful: 3,
+            failed: 0,
+            retransmissions: 0
+        }
+    );
     assert!(proxy.wait().success());
 }
 
@@ -153,12 +244,29 @@ fn two_plugins_may_verify_the_same_credentials() {
          [plugin.settings]\nrealm = \"test.sipward\"\nalgorithms = [\"MD5\"]\n",
         stage.plugin("digest-auth").display()
     );
-    let text = text.replace("\"digest-auth\", \"destination-limits\"]", "\"digest-auth\", \"digest-again\"]");
+    let text = text.replace(
+        "\"digest-auth\", \"destination-limits\"]",
+        "\"digest-auth\", \"digest-again\"]",
+    );
     stage.write(&format!("{text}\n{second}"));
     let proxy = Proxy::start(&stage);
     let _trunk = Trunk::answer(&stage);
-    let made = Calls { name: "twice", count: 3, ..Calls::default() }.make(&stage);
-    assert_eq!(made, Figures { successful: 3, failed: 0, retransmissions: 0 }, "{:#?}", proxy.decisions());
+    let made = Calls {
+        name: "twice",
+        count: 3,
+        ..Calls::default()
+    }
+    .make(&stage);
+    assert_eq!(
+        made,
+        Figures {
+            successful: 3,
+            failed: 0,
+            retransmissions: 0
+        },
+        "{:#?}",
+        proxy.decisions()
+    );
 }
 
 #[test]
@@ -174,11 +282,29 @@ fn the_operator_reads_every_refusal() {
         number: "+49900123456",
         ..Calls::default()
     };
-    assert_eq!(barred.make(&stage), Figures { successful: 1, failed: 0, retransmissions: 0 });
+    assert_eq!(
+        barred.make(&stage),
+        Figures {
+            successful: 1,
+            failed: 0,
+            retransmissions: 0
+        }
+    );
     let decisions = proxy.decisions();
-    let refused = decisions.iter().find(|line| line["verdict"] == "reject").expect("a refusal");
+    let refused = decisions
+        .iter()
+        .find(|line| line["verdict"] == "reject")
+        .expect("a refusal");
     assert_eq!(refused["plugin"], "destination-limits");
     assert_eq!(refused["status"], 403);
-    assert!(refused["reason"].as_str().is_some_and(|reason| reason.contains("49900")), "{refused}");
-    assert!(refused["micros"].is_u64() && refused["call"].is_string(), "{refused}");
+    assert!(
+        refused["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("49900")),
+        "{refused}"
+    );
+    assert!(
+        refused["micros"].is_u64() && refused["call"].is_string(),
+        "{refused}"
+    );
 }

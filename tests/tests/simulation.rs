@@ -31,13 +31,26 @@ fn ten_thousand_worlds_keep_every_rule() {
                 })
             })
             .collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a world panicked")).collect::<Vec<_>>()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("a world panicked"))
+            .collect::<Vec<_>>()
     });
     let first: Vec<_> = broken.iter().take(5).collect();
-    assert!(broken.is_empty(), "{} of {SEEDS} seeds broke a rule, among them {first:#?}", broken.len());
+    assert!(
+        broken.is_empty(),
+        "{} of {SEEDS} seeds broke a rule, among them {first:#?}",
+        broken.len()
+    );
     // A simulator in which nothing happens would keep every rule as well.
-    assert!(answered.load(Ordering::Relaxed) > SEEDS / 2, "too few calls were answered");
-    assert!(datagrams.load(Ordering::Relaxed) > SEEDS * 20, "too little was sent");
+    assert!(
+        answered.load(Ordering::Relaxed) > SEEDS / 2,
+        "too few calls were answered"
+    );
+    assert!(
+        datagrams.load(Ordering::Relaxed) > SEEDS * 20,
+        "too little was sent"
+    );
 }
 
 #[test]
@@ -46,5 +59,8 @@ fn the_same_seed_gives_the_same_trace() {
         let (first, second) = (World::new(seed, false).run(), World::new(seed, false).run());
         assert_eq!(first, second, "seed {seed}");
     }
-    assert_ne!(World::new(1, false).run().trace, World::new(2, false).run().trace);
+    assert_ne!(
+        World::new(1, false).run().trace,
+        World::new(2, false).run().trace
+    );
 }

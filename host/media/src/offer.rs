@@ -20,7 +20,11 @@ pub struct OfferLimits {
 
 impl Default for OfferLimits {
     fn default() -> Self {
-        Self { sdp_bytes: 16_384, sdp_lines: 512, sdp_streams: 16 }
+        Self {
+            sdp_bytes: 16_384,
+            sdp_lines: 512,
+            sdp_streams: 16,
+        }
     }
 }
 
@@ -68,7 +72,12 @@ pub fn read_offer<'a>(sdp: &'a [u8], limits: &OfferLimits) -> Result<Vec<Stream<
     if sdp.len() > limits.sdp_bytes {
         return Err(OfferError::TooLarge("sdp_bytes"));
     }
-    let mut reader = Reader { streams: Vec::new(), session_address: b"", session_keys: false, limits: *limits };
+    let mut reader = Reader {
+        streams: Vec::new(),
+        session_address: b"",
+        session_keys: false,
+        limits: *limits,
+    };
     let mut rest = sdp;
     let mut number = 0;
     while !rest.is_empty() {
@@ -84,7 +93,9 @@ pub fn read_offer<'a>(sdp: &'a [u8], limits: &OfferLimits) -> Result<Vec<Stream<
             b"" if rest.is_empty() => break,
             [b'v', b'=', b'0'] if number == 1 => {}
             _ if number == 1 => return Err(OfferError::Version),
-            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => reader.line(*kind, value, number)?,
+            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => {
+                reader.line(*kind, value, number)?
+            }
             _ => return Err(OfferError::Line(number)),
         }
     }
@@ -108,7 +119,8 @@ impl<'a> Reader<'a> {
                 if self.streams.len() >= self.limits.sdp_streams {
                     return Err(OfferError::TooLarge("sdp_streams"));
                 }
-                self.streams.push(media(value).ok_or(OfferError::Media(number))?);
+                self.streams
+                    .push(media(value).ok_or(OfferError::Media(number))?);
             }
             b'c' => {
                 let address = connection(value).ok_or(OfferError::Connection(number))?;
@@ -137,7 +149,8 @@ impl<'a> Reader<'a> {
                 stream.address = self.session_address;
             }
             // Keys beside a plain profile (an opportunistic offer) bind nobody.
-            stream.encrypted = (stream.encrypted || self.session_keys) && is_secure(stream.protocol);
+            stream.encrypted =
+                (stream.encrypted || self.session_keys) && is_secure(stream.protocol);
         }
         self.streams
     }
@@ -145,13 +158,20 @@ impl<'a> Reader<'a> {
 
 fn is_secure(protocol: &[u8]) -> bool {
     protocol.split(|&byte| byte == b'/').any(|part| {
-        [&b"SAVP"[..], b"SAVPF", b"TLS", b"DTLS"].iter().any(|name| part.eq_ignore_ascii_case(name))
+        [&b"SAVP"[..], b"SAVPF", b"TLS", b"DTLS"]
+            .iter()
+            .any(|name| part.eq_ignore_ascii_case(name))
     })
 }
 
 fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let Some(end) = memchr(b'\n', bytes) else { return (bytes, b"") };
-    let (line, rest) = (bytes.get(..end).unwrap_or_default(), bytes.get(end + 1..).unwrap_or_default());
+    let Some(end) = memchr(b'\n', bytes) else {
+        return (bytes, b"");
+    };
+    let (line, rest) = (
+        bytes.get(..end).unwrap_or_default(),
+        bytes.get(end + 1..).unwrap_or_default(),
+    );
     (line.strip_suffix(b"\r").unwrap_or(line), rest)
 }
 
@@ -163,7 +183,13 @@ fn media(value: &[u8]) -> Option<Stream<'_>> {
     let port = std::str::from_utf8(port).ok()?.parse().ok()?;
     let protocol = fields.next().filter(|protocol| !protocol.is_empty())?;
     fields.next()?;
-    Some(Stream { kind, protocol, encrypted: false, address: b"", port })
+    Some(Stream {
+        kind,
+        protocol,
+        encrypted: false,
+        address: b"",
+        port,
+    })
 }
 
 fn connection(value: &[u8]) -> Option<&[u8]> {
@@ -171,15 +197,22 @@ fn connection(value: &[u8]) -> Option<&[u8]> {
     let network = fields.next()?;
     let family = fields.next()?;
     let address = fields.next().filter(|address| !address.is_empty())?;
-    let known = network == b"IN" && (family == b"IP4" || family == b"IP6") && fields.next().is_none();
-    known.then(|| address.split(|&byte| byte == b'/').next().unwrap_or_default())
+    let known =
+        network == b"IN" && (family == b"IP4" || family == b"IP6") && fields.next().is_none();
+    known.then(|| {
+        address
+            .split(|&byte| byte == b'/')
+            .next()
+            .unwrap_or_default()
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const OFFER: &[u8] = b"v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+    const OFFER: &[u8] =
+        b"v=0\r\no=a 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
         m=audio 49170 RTP/SAVP 0 8\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:AAAA\r\n\
         m=video 0 RTP/AVP 31\r\nc=IN IP6 2001:db8::1\r\n";
 
@@ -189,11 +222,23 @@ mod tests {
         assert_eq!(streams.len(), 2);
         assert_eq!(
             streams[0],
-            Stream { kind: b"audio", protocol: b"RTP/SAVP", encrypted: true, address: b"192.0.2.1", port: 49170 }
+            Stream {
+                kind: b"audio",
+                protocol: b"RTP/SAVP",
+                encrypted: true,
+                address: b"192.0.2.1",
+                port: 49170
+            }
         );
         assert_eq!(
             streams[1],
-            Stream { kind: b"video", protocol: b"RTP/AVP", encrypted: false, address: b"2001:db8::1", port: 0 }
+            Stream {
+                kind: b"video",
+                protocol: b"RTP/AVP",
+                encrypted: false,
+                address: b"2001:db8::1",
+                port: 0
+            }
         );
     }
 
@@ -216,26 +261,51 @@ mod tests {
         let limits = OfferLimits::default();
         assert_eq!(read_offer(b"", &limits), Err(OfferError::Version));
         assert_eq!(read_offer(b"o=x\r\n", &limits), Err(OfferError::Version));
-        assert_eq!(read_offer(b"v=0\r\nhello\r\n", &limits), Err(OfferError::Line(2)));
-        assert_eq!(read_offer(b"v=0\r\nm=audio x RTP/AVP 0\r\n", &limits), Err(OfferError::Media(2)));
-        assert_eq!(read_offer(b"v=0\r\nm=audio 1 RTP/AVP\r\n", &limits), Err(OfferError::Media(2)));
-        assert_eq!(read_offer(b"v=0\r\nc=IN IP4 a b\r\n", &limits), Err(OfferError::Connection(2)));
+        assert_eq!(
+            read_offer(b"v=0\r\nhello\r\n", &limits),
+            Err(OfferError::Line(2))
+        );
+        assert_eq!(
+            read_offer(b"v=0\r\nm=audio x RTP/AVP 0\r\n", &limits),
+            Err(OfferError::Media(2))
+        );
+        assert_eq!(
+            read_offer(b"v=0\r\nm=audio 1 RTP/AVP\r\n", &limits),
+            Err(OfferError::Media(2))
+        );
+        assert_eq!(
+            read_offer(b"v=0\r\nc=IN IP4 a b\r\n", &limits),
+            Err(OfferError::Connection(2))
+        );
     }
 
     #[test]
     fn each_limit_holds_on_both_sides() {
-        let limits = OfferLimits { sdp_bytes: 60, sdp_lines: 3, sdp_streams: 1 };
+        let limits = OfferLimits {
+            sdp_bytes: 60,
+            sdp_lines: 3,
+            sdp_streams: 1,
+        };
         let one = b"v=0\r\nm=audio 4 RTP/AVP 0\r\n";
         assert!(read_offer(one, &limits).is_ok());
         let two = b"v=0\r\nm=audio 4 RTP/AVP 0\r\nm=audio 4 RTP/AVP 0\r\n";
-        assert_eq!(read_offer(two, &limits), Err(OfferError::TooLarge("sdp_streams")));
+        assert_eq!(
+            read_offer(two, &limits),
+            Err(OfferError::TooLarge("sdp_streams"))
+        );
         assert!(read_offer(b"v=0\r\ns=a\r\ns=b\r\n", &limits).is_ok());
-        assert_eq!(read_offer(b"v=0\r\ns=a\r\ns=b\r\ns=c\r\n", &limits), Err(OfferError::TooLarge("sdp_lines")));
+        assert_eq!(
+            read_offer(b"v=0\r\ns=a\r\ns=b\r\ns=c\r\n", &limits),
+            Err(OfferError::TooLarge("sdp_lines"))
+        );
         let exact = [b"v=0\r\ns=".as_slice(), &[b'x'; 51], b"\r\n"].concat();
         assert_eq!(exact.len(), 60);
         assert!(read_offer(&exact, &limits).is_ok());
         let over = [b"v=0\r\ns=".as_slice(), &[b'x'; 52], b"\r\n"].concat();
-        assert_eq!(read_offer(&over, &limits), Err(OfferError::TooLarge("sdp_bytes")));
+        assert_eq!(
+            read_offer(&over, &limits),
+            Err(OfferError::TooLarge("sdp_bytes"))
+        );
     }
 
     proptest::proptest! {

@@ -86,7 +86,10 @@ impl AdminSocket {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         let (sender, commands) = mpsc::channel(WAITING_COMMANDS);
         tokio::spawn(accept(listener, sender));
-        Ok(Self { path: path.to_owned(), commands })
+        Ok(Self {
+            path: path.to_owned(),
+            commands,
+        })
     }
 
     /// The next command.
@@ -146,7 +149,11 @@ async fn ask(command: Command, commands: &mpsc::Sender<Asked>) -> Answer {
 }
 
 fn refused(message: String) -> Answer {
-    Answer { ok: false, message, data: serde_json::Value::Null }
+    Answer {
+        ok: false,
+        message,
+        data: serde_json::Value::Null,
+    }
 }
 
 /// Send a command to a running proxy and wait for its answer.

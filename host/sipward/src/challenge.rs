@@ -1,5 +1,6 @@
 //! Completing a plugin's challenge with a nonce: RFC 7616, RFC 8760.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{ChallengeSpec, DigestAlgorithm};
@@ -18,15 +19,33 @@ impl Challenger {
         Self { nonces, clock }
     }
 
-    /// One header for each algorithm, best first, as RFC 8760 section 2.4 asks.
-    pub(crate) fn headers(&self, challenge: &ChallengeSpec) -> Vec<(String, String)> {
-        let name = if challenge.as_registrar { "WWW-Authenticate" } else { "Proxy-Authenticate" };
+    /// One header for each algorithm, best first, as RFC 8760 section 2.4 asks,
+    /// with nonces for the source that the request came from.
+    pub(crate) fn headers(
+        &self,
+        challenge: &ChallengeSpec,
+        source: IpAddr,
+    ) -> Vec<(String, String)> {
+        let name = if challenge.as_registrar {
+            "WWW-Authenticate"
+        } else {
+            "Proxy-Authenticate"
+        };
         let now_ms = self.clock.now_ms();
         let value = |algorithm: &DigestAlgorithm| {
-            let nonce = self.nonces.issue(now_ms, &challenge.realm);
-            challenge_value(&challenge.realm, hash_of(*algorithm), &nonce, challenge.stale)
+            let nonce = self.nonces.issue(now_ms, &challenge.realm, source);
+            challenge_value(
+                &challenge.realm,
+                hash_of(*algorithm),
+                &nonce,
+                challenge.stale,
+            )
         };
-        challenge.algorithms.iter().map(|algorithm| (name.to_owned(), value(algorithm))).collect()
+        challenge
+            .algorithms
+            .iter()
+            .map(|algorithm| (name.to_owned(), value(algorithm)))
+            .collect()
     }
 }
 

@@ -40,7 +40,12 @@ enum Action {
 #[derive(Debug, clap::Args)]
 struct ConfigFile {
     /// The configuration file.
-    #[arg(long, short, default_value = "/etc/sipward/sipward.toml", env = "SIPWARD_CONFIG")]
+    #[arg(
+        long,
+        short,
+        default_value = "/etc/sipward/sipward.toml",
+        env = "SIPWARD_CONFIG"
+    )]
     config: PathBuf,
 }
 
@@ -73,15 +78,28 @@ fn check(file: &Path) -> anyhow::Result<()> {
 
 fn ask(file: &Path, command: Command, json: bool) -> anyhow::Result<()> {
     let socket = config::admin_socket_of(file)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer = runtime.block_on(admin::send(&socket, command)).map_err(|error| {
-        anyhow::anyhow!("no sipward answers at {}: {error}; is it running with this configuration?", socket.display())
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let answer = runtime
+        .block_on(admin::send(&socket, command))
+        .map_err(|error| {
+            anyhow::anyhow!(
+                "no sipward answers at {}: {error}; is it running with this configuration?",
+                socket.display()
+            )
+        })?;
     if json {
         println!("{}", serde_json::to_string_pretty(&answer.data)?);
     } else {
         println!("{}", answer.message);
     }
-    anyhow::ensure!(answer.ok, "failed to {}", serde_json::to_value(command)?["command"].as_str().unwrap_or("do that"));
+    anyhow::ensure!(
+        answer.ok,
+        "failed to {}",
+        serde_json::to_value(command)?["command"]
+            .as_str()
+            .unwrap_or("do that")
+    );
     Ok(())
 }

@@ -94,7 +94,15 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
 /// Write what became of a call.
 pub(crate) fn call(event: &CallEvent) {
     match event {
-        CallEvent::Started { call, call_id, caller, zone, source, limit, .. } => info!(
+        CallEvent::Started {
+            call,
+            call_id,
+            caller,
+            zone,
+            source,
+            limit,
+            ..
+        } => info!(
             number = call.as_u64(),
             call = %String::from_utf8_lossy(call_id),
             peer = caller.as_deref().unwrap_or("-"),
@@ -104,9 +112,17 @@ pub(crate) fn call(event: &CallEvent) {
             "call started"
         ),
         CallEvent::Answered { call, callee } => {
-            info!(number = call.as_u64(), peer = callee.as_deref().unwrap_or("-"), "call answered");
+            info!(
+                number = call.as_u64(),
+                peer = callee.as_deref().unwrap_or("-"),
+                "call answered"
+            );
         }
-        CallEvent::Ended { call, reason, lasted } => info!(
+        CallEvent::Ended {
+            call,
+            reason,
+            lasted,
+        } => info!(
             number = call.as_u64(),
             reason = reason.name(),
             lasted_ms = lasted.map_or(0, |lasted| lasted.as_millis() as u64),
@@ -119,12 +135,18 @@ pub(crate) fn call(event: &CallEvent) {
 /// are quiet unless something of ours is at its limit.
 pub(crate) fn noticed(event: &LogEvent) {
     match event {
-        LogEvent::Rejected { status, cause, source } => debug!(%source, status, cause, "rejected"),
+        LogEvent::Rejected {
+            status,
+            cause,
+            source,
+        } => debug!(%source, status, cause, "rejected"),
         LogEvent::Dropped { source, cause } => debug!(%source, cause, "dropped"),
         LogEvent::ConclusionIgnored { consult } => debug!(%consult, "a conclusion came too late"),
         LogEvent::ConsultLate { consult } => warn!(%consult, "no conclusion in time; denied"),
         LogEvent::Full(table) => warn!(limit = table.name(), "table full; answered 503"),
         LogEvent::NoRoute { cause, .. } => warn!(cause, "admitted, but there is no route"),
-        LogEvent::Failover { target, status } => warn!(%target, status, "target failed; trying the next"),
+        LogEvent::Failover { target, status } => {
+            warn!(%target, status, "target failed; trying the next")
+        }
     }
 }

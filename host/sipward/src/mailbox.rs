@@ -44,8 +44,16 @@ impl Post {
     /// Boxes for `shards` shards: the sending ends, and each one's receiver.
     #[must_use]
     pub fn new(shards: usize, seed: u64) -> (Self, Vec<mpsc::Receiver<Letter>>) {
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..shards).map(|_| mpsc::channel(MAILBOX_LETTERS)).unzip();
-        (Self { boxes: senders.into(), lost: Arc::default(), seed }, receivers)
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..shards).map(|_| mpsc::channel(MAILBOX_LETTERS)).unzip();
+        (
+            Self {
+                boxes: senders.into(),
+                lost: Arc::default(),
+                seed,
+            },
+            receivers,
+        )
     }
 
     /// How many shards there are.
@@ -68,7 +76,10 @@ impl Post {
 
     /// Hand a letter to a shard; lost and counted if its box is full.
     pub fn try_send(&self, shard: usize, letter: Letter) {
-        let delivered = self.boxes.get(shard).is_some_and(|mailbox| mailbox.try_send(letter).is_ok());
+        let delivered = self
+            .boxes
+            .get(shard)
+            .is_some_and(|mailbox| mailbox.try_send(letter).is_ok());
         if !delivered {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }

@@ -5,6 +5,7 @@
 //! the core has to say is carried out at once, so nothing waits for a second
 //! turn of the loop.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,12 @@ pub(crate) struct Shard {
 }
 
 impl Shard {
-    pub(crate) fn new(core: ProxyCore, snapshot: Arc<Snapshot>, sender: Sender, challenger: Challenger) -> Self {
+    pub(crate) fn new(
+        core: ProxyCore,
+        snapshot: Arc<Snapshot>,
+        sender: Sender,
+        challenger: Challenger,
+    ) -> Self {
         let mut shard = Self {
             core,
             executor: Executor::new(),
@@ -72,14 +78,19 @@ impl Shard {
         match inbound.what {
             Received::Message(message) => {
                 let certificate = inbound.certificate.as_deref().map(certificate);
-                self.core.handle_message(now, message, &inbound.flow, certificate);
+                self.core
+                    .handle_message(now, message, &inbound.flow, certificate);
                 self.carry_out(now);
             }
             Received::Invalid(error) => {
                 self.invalid += 1;
                 tracing::debug!(source = %inbound.flow.peer, %error, "not a valid message");
                 if let Some(bytes) = error.response(b"sipward") {
-                    self.sender.send(Transmit { to: inbound.flow.reply(), bytes, transaction: None });
+                    self.sender.send(Transmit {
+                        to: inbound.flow.reply(),
+                        bytes,
+                        transaction: None,
+                    });
                 }
             }
         }
@@ -148,10 +159,11 @@ impl Shard {
                 Output::Consult { id, mut facts } => {
                     self.read_offer(&mut facts);
                     let subject = Subject::of(&facts);
+                    let source = facts.peer.address;
                     let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
                     self.decisions.count(&conclusion.decision);
                     decision_log::write(&subject, &conclusion);
-                    let headers = self.challenge(&conclusion);
+                    let headers = self.challenge(&conclusion, source);
                     self.core.handle_conclusion(now, conclusion, headers);
                 }
                 Output::Call(event) => {
@@ -168,9 +180,9 @@ impl Shard {
     }
 
     /// Headers that only the host can make: nonces never come from a plugin.
-    fn challenge(&self, conclusion: &Conclusion) -> Vec<(String, String)> {
+    fn challenge(&self, conclusion: &Conclusion, source: IpAddr) -> Vec<(String, String)> {
         match &conclusion.decision {
-            Decision::Challenge(challenge) => self.challenger.headers(challenge),
+            Decision::Challenge(challenge) => self.challenger.headers(challenge, source),
             _ => Vec::new(),
         }
     }
@@ -183,7 +195,10 @@ impl Shard {
         let body = message.body();
         let is_sdp = message
             .header(sip_message::HeaderKind::ContentType)
-            .is_some_and(|kind| kind.get(..15).is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp")));
+            .is_some_and(|kind| {
+                kind.get(..15)
+                    .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp"))
+            });
         if !is_sdp || body.is_empty() {
             return;
         }
@@ -210,5 +225,8 @@ impl Shard {
 }
 
 fn certificate(peer: &PeerCertificate) -> Arc<Certificate> {
-    Arc::new(Certificate { names: peer.names.clone(), fingerprint: peer.fingerprint.clone() })
+    Arc::new(Certificate {
+        names: peer.names.clone(),
+        fingerprint: peer.fingerprint.clone(),
+    })
 }

@@ -65,7 +65,10 @@ impl ShardFigures {
     /// reload is through when all have it.
     #[must_use]
     pub fn total(shards: &[Self]) -> Self {
-        let mut total = Self { generation: u64::MAX, ..Self::default() };
+        let mut total = Self {
+            generation: u64::MAX,
+            ..Self::default()
+        };
         for shard in shards {
             total.generation = total.generation.min(shard.generation);
             total.calls += shard.calls;

@@ -19,11 +19,18 @@ pub enum Style {
 /// The filter cannot be read. A second call changes nothing.
 pub fn start(style: Style, level: &str) -> Result<(), ParseError> {
     let filter = EnvFilter::try_new(level)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false);
     // A subscriber that is already set stays: tests share one process.
     let _already_set = match style {
         Style::Human => builder.with_ansi(false).try_init(),
-        Style::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        Style::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init(),
     };
     Ok(())
 }

@@ -57,17 +57,29 @@ impl FileWatch {
         let settling = tokio::spawn(async move {
             loop {
                 changed.notified().await;
-                while tokio::time::timeout(SETTLE, changed.notified()).await.is_ok() {}
+                while tokio::time::timeout(SETTLE, changed.notified())
+                    .await
+                    .is_ok()
+                {}
                 tell.notify_one();
             }
         });
-        Ok(Self { watcher, files, folders: BTreeSet::new(), settled, settling: settling.abort_handle() })
+        Ok(Self {
+            watcher,
+            files,
+            folders: BTreeSet::new(),
+            settled,
+            settling: settling.abort_handle(),
+        })
     }
 
     /// Watch exactly these files from now on.
     pub(crate) fn set(&mut self, files: impl IntoIterator<Item = PathBuf>) {
         let files: BTreeSet<PathBuf> = files.into_iter().map(|file| absolute(&file)).collect();
-        let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| file.parent().map(Path::to_owned)).collect();
+        let folders: BTreeSet<PathBuf> = files
+            .iter()
+            .filter_map(|file| file.parent().map(Path::to_owned))
+            .collect();
         for gone in self.folders.difference(&folders) {
             // A folder that vanished is no longer watched anyway.
             let _vanished = self.watcher.unwatch(gone);
@@ -90,8 +102,15 @@ impl FileWatch {
 
 fn absolute(path: &Path) -> PathBuf {
     // The folder is resolved, the name is not: events name the link itself.
-    match (path.parent().filter(|folder| !folder.as_os_str().is_empty()), path.file_name()) {
-        (Some(folder), Some(name)) => folder.canonicalize().unwrap_or_else(|_| folder.to_owned()).join(name),
+    match (
+        path.parent()
+            .filter(|folder| !folder.as_os_str().is_empty()),
+        path.file_name(),
+    ) {
+        (Some(folder), Some(name)) => folder
+            .canonicalize()
+            .unwrap_or_else(|_| folder.to_owned())
+            .join(name),
         (None, Some(name)) => std::env::current_dir().unwrap_or_default().join(name),
         _ => path.to_owned(),
     }
@@ -116,7 +135,10 @@ mod tests {
         std::fs::write(folder.path().join("new"), "new").unwrap();
         std::fs::rename(folder.path().join("new"), &file).unwrap();
         for _ in 0..100 {
-            if tokio::time::timeout(SETTLE / 4, watch.changed()).await.is_ok() {
+            if tokio::time::timeout(SETTLE / 4, watch.changed())
+                .await
+                .is_ok()
+            {
                 return;
             }
         }

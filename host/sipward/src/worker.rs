@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 use sip_proxy::{ProxyConfig, ProxyCore};
 use sip_transaction::TransactionId;
 use tokio::sync::{Notify, mpsc, oneshot};
-use transport::{BindError, Inbound, Inbox, ListenerConfig, Received, SendError, SharedTransport, Worker, WorkerHandle};
+use transport::{
+    BindError, Inbound, Inbox, ListenerConfig, Received, SendError, SharedTransport, Worker,
+    WorkerHandle,
+};
 
 use crate::challenge::Challenger;
 use crate::mailbox::{Letter, Post};
@@ -58,11 +61,15 @@ pub enum StartError {
 /// See [`StartError`].
 pub(crate) fn start(setup: Setup) -> Result<Running, StartError> {
     let (ready, is_ready) = std::sync::mpsc::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let thread = std::thread::Builder::new().name(format!("sip-{}", setup.index)).spawn(move || {
-        let local = tokio::task::LocalSet::new();
-        local.block_on(&runtime, live(setup, ready));
-    })?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let thread = std::thread::Builder::new()
+        .name(format!("sip-{}", setup.index))
+        .spawn(move || {
+            let local = tokio::task::LocalSet::new();
+            local.block_on(&runtime, live(setup, ready));
+        })?;
     let transport = is_ready.recv().map_err(|_| StartError::Ended)??;
     Ok(Running { thread, transport })
 }
@@ -104,7 +111,8 @@ impl Inbox for ShardInbox {
         if let Received::Message(message) = &inbound.what {
             let owner = self.post.owner(message.call_id());
             if owner != self.index {
-                self.post.try_send(owner, Letter::Inbound(Box::new(inbound)));
+                self.post
+                    .try_send(owner, Letter::Inbound(Box::new(inbound)));
                 return;
             }
         }
@@ -124,12 +132,26 @@ impl Inbox for ShardInbox {
 type Ready = std::sync::mpsc::Sender<Result<WorkerHandle, BindError>>;
 
 async fn live(setup: Setup, ready: Ready) {
-    let Setup { index, post, mut mailbox, shared, listeners, proxy, snapshot, challenger } = setup;
+    let Setup {
+        index,
+        post,
+        mut mailbox,
+        shared,
+        listeners,
+        proxy,
+        snapshot,
+        challenger,
+    } = setup;
     let mut worker = Worker::new(&shared);
     let shard = Shard::new(ProxyCore::new(proxy), snapshot, worker.sender(), challenger);
     let shard = Rc::new(RefCell::new(shard));
     let turn = Rc::new(Turn::default());
-    let inbox = ShardInbox { index, post, shard: Rc::clone(&shard), turn: Rc::clone(&turn) };
+    let inbox = ShardInbox {
+        index,
+        post,
+        shard: Rc::clone(&shard),
+        turn: Rc::clone(&turn),
+    };
     let started = worker.start(&listeners, inbox).map(|()| worker.handle());
     let failed = started.is_err();
     // Whoever started this thread waits for it; if not, there is nobody to tell.

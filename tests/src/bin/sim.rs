@@ -30,5 +30,9 @@ fn main() -> ExitCode {
         }
     }
     println!("{} seeds, {broken} broken", arguments.count);
-    if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if broken == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip_message::{HeaderKind, Message, Method, NameAddr, Uri};
 use sip_transaction::{
-    Destination, Event, Flow, ListenerId, Moment, TableLimits, Timers, TransactionId, TransactionLayer, Transport,
+    Destination, Event, Flow, ListenerId, Moment, TableLimits, Timers, TransactionId,
+    TransactionLayer, Transport,
 };
 
 use super::script::{Answer, HangUp, Script};
@@ -32,7 +33,13 @@ enum Intent {
     /// Forget a request that will never be answered.
     GiveUp(TransactionId),
     /// 2xx again until the ACK: RFC 3261 section 13.3.1.4.
-    Repeat { dialog: String, bytes: Bytes, to: Destination, interval: Duration, since: Moment },
+    Repeat {
+        dialog: String,
+        bytes: Bytes,
+        to: Destination,
+        interval: Duration,
+        since: Moment,
+    },
     InDialog(String, &'static str),
     HangUp(String),
 }
@@ -71,7 +78,12 @@ pub(super) struct Agent {
 impl Agent {
     /// An agent that will carry out its part of the scripts.
     #[must_use]
-    pub(super) fn new(address: SocketAddr, proxy: SocketAddr, scripts: &Arc<Vec<Script>>, outside: bool) -> Self {
+    pub(super) fn new(
+        address: SocketAddr,
+        proxy: SocketAddr,
+        scripts: &Arc<Vec<Script>>,
+        outside: bool,
+    ) -> Self {
         let mut agent = Self {
             address,
             proxy,
@@ -85,8 +97,14 @@ impl Agent {
             dialogs: BTreeMap::new(),
             finals: HashMap::new(),
         };
-        for script in scripts.iter().filter(|script| script.from_outside == outside) {
-            agent.resolve(Moment::from_micros(0) + script.start, Intent::Start(script.number));
+        for script in scripts
+            .iter()
+            .filter(|script| script.from_outside == outside)
+        {
+            agent.resolve(
+                Moment::from_micros(0) + script.start,
+                Intent::Start(script.number),
+            );
         }
         agent
     }
@@ -112,12 +130,17 @@ impl Agent {
     #[must_use]
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
         let intent = self.agenda.keys().next().map(|(at, _)| *at);
-        [intent, self.layer.poll_timeout()].into_iter().flatten().min()
+        [intent, self.layer.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Bytes to send.
     pub(super) fn poll_transmit(&mut self) -> Option<(SocketAddr, Bytes)> {
-        self.layer.poll_transmit().map(|transmit| (transmit.to.address, transmit.bytes))
+        self.layer
+            .poll_transmit()
+            .map(|transmit| (transmit.to.address, transmit.bytes))
     }
 
     /// A message arrived.
@@ -137,7 +160,11 @@ impl Agent {
     pub(super) fn handle_timeout(&mut self, now: Moment) {
         self.layer.handle_timeout(now);
         self.events(now);
-        while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now) {
+        while let Some(entry) = self
+            .agenda
+            .first_entry()
+            .filter(|entry| entry.key().0 <= now)
+        {
             let intent = entry.remove();
             self.carry_out(now, intent);
             self.events(now);
@@ -159,7 +186,12 @@ impl Agent {
                         dialog.acknowledged = true;
                     }
                 }
-                Event::Cancel { id, target, message, .. } => self.cancelled(now, id, target, &message),
+                Event::Cancel {
+                    id,
+                    target,
+                    message,
+                    ..
+                } => self.cancelled(now, id, target, &message),
                 Event::Response { id, message, .. } => self.response(now, id, &message),
                 _ => {}
             }
@@ -178,8 +210,17 @@ impl Agent {
             }
             Intent::InDialog(key, method) => self.in_dialog(now, &key, method),
             Intent::HangUp(key) => self.hang_up(now, &key),
-            Intent::Repeat { dialog, bytes, to, interval, since } => {
-                let heard = self.dialogs.get(&dialog).is_none_or(|d| d.acknowledged || d.ended);
+            Intent::Repeat {
+                dialog,
+                bytes,
+                to,
+                interval,
+                since,
+            } => {
+                let heard = self
+                    .dialogs
+                    .get(&dialog)
+                    .is_none_or(|d| d.acknowledged || d.ended);
                 if heard {
                     return;
                 }
@@ -189,7 +230,16 @@ impl Agent {
                 }
                 self.layer.transmit_stateless(to.clone(), bytes.clone());
                 let interval = (interval * 2).min(T2);
-                self.resolve(now + interval, Intent::Repeat { dialog, bytes, to, interval, since });
+                self.resolve(
+                    now + interval,
+                    Intent::Repeat {
+                        dialog,
+                        bytes,
+                        to,
+                        interval,
+                        since,
+                    },
+                );
             }
         }
     }
@@ -209,7 +259,9 @@ impl Agent {
             routes: &[],
         }
         .message();
-        let Ok(id) = self.layer.request(now, message.clone(), to(self.proxy)) else { return };
+        let Ok(id) = self.layer.request(now, message.clone(), to(self.proxy)) else {
+            return;
+        };
         self.calling.insert(id, (number, message));
         if script.method == "INVITE" {
             // A caller who was told 100 and nothing else hangs up some day.
@@ -222,12 +274,15 @@ impl Agent {
 
     fn cancel(&mut self, now: Moment, id: TransactionId) {
         // RFC 3261 section 9.1: pointless after a final response.
-        let Some((number, invite)) = self.calling.get(&id) else { return };
+        let Some((number, invite)) = self.calling.get(&id) else {
+            return;
+        };
         if self.finals.contains_key(number) {
             return;
         }
         let cancel = sip_message::build::cancel_for(invite);
-        let message = Message::parse_datagram(cancel, &sip_message::Limits::default()).expect("a CANCEL of ours");
+        let message = Message::parse_datagram(cancel, &sip_message::Limits::default())
+            .expect("a CANCEL of ours");
         // The branch may be in use when CANCEL was sent before.
         let _refused = self.layer.request(now, message, to(self.proxy));
     }
@@ -237,7 +292,10 @@ impl Agent {
         let known = message.to_tag().is_some();
         match message.method() {
             Method::Invite if !known => {
-                let Some(script) = script.and_then(|number| self.scripts.get(number)).cloned() else { return };
+                let Some(script) = script.and_then(|number| self.scripts.get(number)).cloned()
+                else {
+                    return;
+                };
                 self.called.insert(id, (message, flow));
                 self.respond(now, id, 100);
                 self.resolve(now + script.ring_after, Intent::Ring(id));
@@ -249,7 +307,11 @@ impl Agent {
             }
             Method::Bye => {
                 let key = dialog_key(&message, message.from_tag());
-                let status = if self.dialogs.contains_key(&key) { 200 } else { 481 };
+                let status = if self.dialogs.contains_key(&key) {
+                    200
+                } else {
+                    481
+                };
                 if let Some(dialog) = self.dialogs.get_mut(&key) {
                     dialog.ended = true;
                 }
@@ -257,7 +319,9 @@ impl Agent {
                 self.respond(now, id, status);
             }
             method => {
-                let refused = script.and_then(|number| self.scripts.get(number)).map(|script| script.answer);
+                let refused = script
+                    .and_then(|number| self.scripts.get(number))
+                    .map(|script| script.answer);
                 let status = match refused {
                     Some(Answer::Refuse(status)) if !known => status,
                     Some(Answer::Silence) if !known => {
@@ -278,7 +342,9 @@ impl Agent {
     }
 
     fn respond(&mut self, now: Moment, id: TransactionId, status: u16) {
-        let Some((message, _)) = self.called.get(&id) else { return };
+        let Some((message, _)) = self.called.get(&id) else {
+            return;
+        };
         let bytes = text::response(message, status, &self.tag(), self.address);
         let gone = self.layer.respond(now, id, status, bytes).is_err();
         if status >= 200 || gone {
@@ -296,20 +362,29 @@ impl Agent {
 
     /// 200 to an INVITE, repeated until its ACK; `number` for the first one.
     fn accept(&mut self, now: Moment, id: TransactionId, number: Option<usize>) {
-        let Some((message, flow)) = self.called.remove(&id) else { return };
+        let Some((message, flow)) = self.called.remove(&id) else {
+            return;
+        };
         let bytes = text::response(&message, 200, &self.tag(), self.address);
         if self.layer.respond(now, id, 200, bytes.clone()).is_err() {
             return;
         }
         let key = dialog_key(&message, message.from_tag());
         let local = text_of(&message, HeaderKind::To);
-        let local = if local.contains(";tag=") { local } else { format!("{local};tag={}", self.tag()) };
+        let local = if local.contains(";tag=") {
+            local
+        } else {
+            format!("{local};tag={}", self.tag())
+        };
         let dialog = Dialog {
             call_id: String::from_utf8_lossy(message.call_id()).into_owned(),
             local,
             remote: text_of(&message, HeaderKind::From),
             target: contact_of(&message),
-            routes: message.values(HeaderKind::RecordRoute).map(|value| lossy(&value)).collect(),
+            routes: message
+                .values(HeaderKind::RecordRoute)
+                .map(|value| lossy(&value))
+                .collect(),
             cseq: 1000,
             acknowledged: false,
             ended: false,
@@ -320,7 +395,13 @@ impl Agent {
                 self.dialogs.insert(key.clone(), dialog);
             }
         }
-        let repeat = Intent::Repeat { dialog: key.clone(), bytes, to: flow.reply(), interval: T1, since: now };
+        let repeat = Intent::Repeat {
+            dialog: key.clone(),
+            bytes,
+            to: flow.reply(),
+            interval: T1,
+            since: now,
+        };
         self.resolve(now + T1, repeat);
         if let Some(script) = number.and_then(|number| self.scripts.get(number)).cloned() {
             if script.hang_up != HangUp::Caller {
@@ -329,7 +410,13 @@ impl Agent {
         }
     }
 
-    fn cancelled(&mut self, now: Moment, id: TransactionId, target: Option<TransactionId>, message: &Message) {
+    fn cancelled(
+        &mut self,
+        now: Moment,
+        id: TransactionId,
+        target: Option<TransactionId>,
+        message: &Message,
+    ) {
         let status = if target.is_some() { 200 } else { 481 };
         let bytes = text::response(message, status, &self.tag(), self.address);
         let _gone = self.layer.respond(now, id, status, bytes);
@@ -340,7 +427,9 @@ impl Agent {
 
     fn response(&mut self, now: Moment, id: TransactionId, message: &Message) {
         let status = message.status().unwrap_or_default();
-        let Some((number, _)) = self.calling.get(&id) else { return };
+        let Some((number, _)) = self.calling.get(&id) else {
+            return;
+        };
         let number = *number;
         if status < 200 || message.method() == Method::Cancel {
             return;
@@ -355,7 +444,10 @@ impl Agent {
         let key = dialog_key(message, message.to_tag());
         let fresh = first && !self.dialogs.contains_key(&key);
         if fresh {
-            let mut routes: Vec<String> = message.values(HeaderKind::RecordRoute).map(|value| lossy(&value)).collect();
+            let mut routes: Vec<String> = message
+                .values(HeaderKind::RecordRoute)
+                .map(|value| lossy(&value))
+                .collect();
             routes.reverse();
             let dialog = Dialog {
                 call_id: lossy(message.call_id()),
@@ -396,7 +488,9 @@ impl Agent {
     /// A request within a dialog; `cseq` for the ACK of that INVITE.
     fn send(&mut self, now: Moment, key: &str, method: &'static str, cseq: Option<u32>) {
         let branch = self.branch();
-        let Some(dialog) = self.dialogs.get_mut(key) else { return };
+        let Some(dialog) = self.dialogs.get_mut(key) else {
+            return;
+        };
         if dialog.ended && cseq.is_none() {
             return;
         }
@@ -417,7 +511,8 @@ impl Agent {
         let hop = next_hop(&dialog.routes).unwrap_or(self.proxy);
         let message = request.message();
         if method == "ACK" {
-            self.layer.transmit_stateless(to(hop), message.bytes().clone());
+            self.layer
+                .transmit_stateless(to(hop), message.bytes().clone());
         } else if let Ok(id) = self.layer.request(now, message.clone(), to(hop)) {
             let number = script_of(&message).unwrap_or_default();
             self.calling.insert(id, (number, message));
@@ -427,7 +522,12 @@ impl Agent {
 
     fn branch(&mut self) -> String {
         self.branches += 1;
-        format!("{}-{}-{}", self.address.ip(), self.address.port(), self.branches)
+        format!(
+            "{}-{}-{}",
+            self.address.ip(),
+            self.address.port(),
+            self.branches
+        )
     }
 
     fn tag(&self) -> String {
@@ -436,7 +536,13 @@ impl Agent {
 }
 
 fn to(address: SocketAddr) -> Destination {
-    Destination { transport: Transport::Udp, address, connection: None, listener: None, server_name: None }
+    Destination {
+        transport: Transport::Udp,
+        address,
+        connection: None,
+        listener: None,
+        server_name: None,
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
@@ -444,25 +550,40 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn text_of(message: &Message, kind: HeaderKind) -> String {
-    message.header(kind).map(|value| lossy(&value)).unwrap_or_default()
+    message
+        .header(kind)
+        .map(|value| lossy(&value))
+        .unwrap_or_default()
 }
 
 fn contact_of(message: &Message) -> String {
     let value = text_of(message, HeaderKind::Contact);
-    NameAddr::parse(value.as_bytes()).map(|contact| lossy(contact.uri.raw)).unwrap_or_default()
+    NameAddr::parse(value.as_bytes())
+        .map(|contact| lossy(contact.uri.raw))
+        .unwrap_or_default()
 }
 
 fn next_hop(routes: &[String]) -> Option<SocketAddr> {
     let first = NameAddr::parse(routes.first()?.as_bytes()).ok()?;
     let uri: Uri<'_> = first.uri;
-    format!("{}:{}", uri.host, uri.port.unwrap_or(5060)).parse().ok()
+    format!("{}:{}", uri.host, uri.port.unwrap_or(5060))
+        .parse()
+        .ok()
 }
 
 fn dialog_key(message: &Message, remote_tag: Option<&[u8]>) -> String {
-    format!("{}|{}", lossy(message.call_id()), lossy(remote_tag.unwrap_or_default()))
+    format!(
+        "{}|{}",
+        lossy(message.call_id()),
+        lossy(remote_tag.unwrap_or_default())
+    )
 }
 
 fn script_of(message: &Message) -> Option<usize> {
     let call_id = lossy(message.call_id());
-    call_id.strip_prefix("script-")?.strip_suffix("@sim.example")?.parse().ok()
+    call_id
+        .strip_prefix("script-")?
+        .strip_suffix("@sim.example")?
+        .parse()
+        .ok()
 }

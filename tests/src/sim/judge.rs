@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use policy::{
-    Conclusion, ConsultId, DialogState, Effect, Grants, MethodSet, OnFailure, Outcome, OutcomeLimits, Pipeline,
-    PolicyFailure, Rejection, RequestFacts, Stage, Verdict,
+    Conclusion, ConsultId, DialogState, Effect, Grants, MethodSet, OnFailure, Outcome,
+    OutcomeLimits, Pipeline, PolicyFailure, Rejection, RequestFacts, Stage, Verdict,
 };
 
 use super::script::Judgement;
@@ -28,18 +28,36 @@ pub(super) fn pipeline() -> Pipeline {
 
 /// Judge a request; nothing if the answer never comes.
 #[must_use]
-pub(super) fn judge(pipeline: &Pipeline, judgement: Judgement, id: ConsultId, facts: RequestFacts) -> Option<Conclusion> {
+pub(super) fn judge(
+    pipeline: &Pipeline,
+    judgement: Judgement,
+    id: ConsultId,
+    facts: RequestFacts,
+) -> Option<Conclusion> {
     let in_dialog = facts.dialog != DialogState::None;
     let mut run = pipeline.begin(id, facts);
     run.next_stage()?;
-    let outcome = |verdict, effects| Ok(Outcome { verdict, effects, reason: "scripted".to_owned() });
+    let outcome = |verdict, effects| {
+        Ok(Outcome {
+            verdict,
+            effects,
+            reason: "scripted".to_owned(),
+        })
+    };
     let answer = match judgement {
         _ if in_dialog => outcome(Verdict::Next, Vec::new()),
         Judgement::Admit(None) => outcome(Verdict::Next, Vec::new()),
-        Judgement::Admit(Some(seconds)) => outcome(Verdict::Next, vec![Effect::LimitDuration(seconds)]),
-        Judgement::Reject(status) => {
-            outcome(Verdict::Reject(Rejection { status, phrase: String::new(), retry_after: 0 }), Vec::new())
+        Judgement::Admit(Some(seconds)) => {
+            outcome(Verdict::Next, vec![Effect::LimitDuration(seconds)])
         }
+        Judgement::Reject(status) => outcome(
+            Verdict::Reject(Rejection {
+                status,
+                phrase: String::new(),
+                retry_after: 0,
+            }),
+            Vec::new(),
+        ),
         Judgement::Drop => outcome(Verdict::Drop, Vec::new()),
         Judgement::Fail => Err(PolicyFailure::Deadline { limit_ms: 1 }),
         Judgement::Never => return None,

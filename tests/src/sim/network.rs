@@ -29,7 +29,12 @@ impl Weather {
     #[must_use]
     pub(super) fn of(random: &mut Random) -> Self {
         if random.percent(20) {
-            return Self { delay_ms: 1, jitter_ms: 0, loss_percent: 0, duplicate_percent: 0 };
+            return Self {
+                delay_ms: 1,
+                jitter_ms: 0,
+                loss_percent: 0,
+                duplicate_percent: 0,
+            };
         }
         Self {
             delay_ms: 1 + random.below(150),
@@ -83,7 +88,11 @@ impl Network {
     /// Empty wires.
     #[must_use]
     pub(super) fn new(weather: Weather) -> Self {
-        Self { weather, under_way: BinaryHeap::new(), sent: 0 }
+        Self {
+            weather,
+            under_way: BinaryHeap::new(),
+            sent: 0,
+        }
     }
 
     /// Put a datagram on the wire.

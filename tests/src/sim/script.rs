@@ -107,7 +107,11 @@ impl Script {
             talk: millis(random, 30_000),
             hang_up: *random.pick(&[HangUp::Caller, HangUp::Callee, HangUp::Both]),
             judgement,
-            judged_after: if random.percent(70) { Duration::ZERO } else { millis(random, 2_500) },
+            judged_after: if random.percent(70) {
+                Duration::ZERO
+            } else {
+                millis(random, 2_500)
+            },
         }
     }
 

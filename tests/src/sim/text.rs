@@ -32,7 +32,17 @@ impl Request<'_> {
     /// The bytes.
     #[must_use]
     pub(super) fn bytes(&self) -> Bytes {
-        let Self { method, uri, address, branch, from, to, call_id, cseq, .. } = self;
+        let Self {
+            method,
+            uri,
+            address,
+            branch,
+            from,
+            to,
+            call_id,
+            cseq,
+            ..
+        } = self;
         let mut text = format!(
             "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {address};branch=z9hG4bK{branch};rport\r\n\
              Max-Forwards: 70\r\nFrom: {from}\r\nTo: {to}\r\nCall-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
@@ -40,7 +50,10 @@ impl Request<'_> {
         for route in self.routes {
             let _infallible = write!(text, "Route: {route}\r\n");
         }
-        let _infallible = write!(text, "Contact: <sip:agent@{address}>\r\nContent-Length: 0\r\n\r\n");
+        let _infallible = write!(
+            text,
+            "Contact: <sip:agent@{address}>\r\nContent-Length: 0\r\n\r\n"
+        );
         Bytes::from(text)
     }
 
@@ -50,13 +63,19 @@ impl Request<'_> {
     /// The parser under test refuses a plain request.
     #[must_use]
     pub(super) fn message(&self) -> Message {
-        Message::parse_datagram(self.bytes(), &Limits::default()).expect("agents write valid requests")
+        Message::parse_datagram(self.bytes(), &Limits::default())
+            .expect("agents write valid requests")
     }
 }
 
 /// A response with the headers that RFC 3261 section 8.2.6 asks for.
 #[must_use]
-pub(super) fn response(request: &Message, status: u16, tag: &str, contact: std::net::SocketAddr) -> Bytes {
+pub(super) fn response(
+    request: &Message,
+    status: u16,
+    tag: &str,
+    contact: std::net::SocketAddr,
+) -> Bytes {
     let mut text = format!("SIP/2.0 {status} Simulated\r\n");
     for header in request.headers() {
         let name = String::from_utf8_lossy(header.name).to_ascii_lowercase();

@@ -10,7 +10,8 @@ use bytes::Bytes;
 use policy::{Conclusion, Decision, Pipeline, Zone};
 use sip_message::{Limits, Message, Method};
 use sip_proxy::{
-    CallEvent, ForkMode, ListenerAddress, Output, PeerConfig, PeerKind, ProxyConfig, ProxyCore, Routing, Target,
+    CallEvent, ForkMode, ListenerAddress, Output, PeerConfig, PeerKind, ProxyConfig, ProxyCore,
+    Routing, Target,
 };
 use sip_transaction::{Flow, ListenerId, Moment, Transport};
 
@@ -86,14 +87,29 @@ fn routing(random: &mut Random) -> Routing {
         port: address.port(),
         zone: Some(zone),
     };
-    let target = |address, priority| Target { priority, ..Target::new(Transport::Udp, address) };
+    let target = |address, priority| Target {
+        priority,
+        ..Target::new(Transport::Udp, address)
+    };
     let network = |address: SocketAddr| ipnet::IpNet::from(address.ip());
-    let pbx = PeerConfig::new("pbx", Zone::Inside, PeerKind::Pbx, vec![target(inside(1), 0)])
-        .with_sources([network(inside(1))]);
-    let gateways = vec![target(outside(1), 0), target(outside(2), u16::from(random.percent(50)))];
+    let pbx = PeerConfig::new(
+        "pbx",
+        Zone::Inside,
+        PeerKind::Pbx,
+        vec![target(inside(1), 0)],
+    )
+    .with_sources([network(inside(1))]);
+    let gateways = vec![
+        target(outside(1), 0),
+        target(outside(2), u16::from(random.percent(50))),
+    ];
     let mut trunk = PeerConfig::new("trunk", Zone::Outside, PeerKind::Trunk, gateways)
         .with_sources([network(outside(1)), network(outside(2))]);
-    trunk.fork = if random.percent(50) { ForkMode::Parallel } else { ForkMode::Serial };
+    trunk.fork = if random.percent(50) {
+        ForkMode::Parallel
+    } else {
+        ForkMode::Serial
+    };
     let mut routing = Routing {
         listeners: vec![
             listener(1, inside(PROXY_HOST), Zone::Inside),
@@ -113,12 +129,16 @@ impl World {
     pub fn new(seed: u64, show: bool) -> Self {
         let mut random = Random::new(seed);
         let count = 1 + random.below(8) as usize;
-        let scripts: Vec<Script> = (0..count).map(|number| Script::of(number, &mut random)).collect();
+        let scripts: Vec<Script> = (0..count)
+            .map(|number| Script::of(number, &mut random))
+            .collect();
         let scripts = Arc::new(scripts);
         let weather = Weather::of(&mut random);
         let routing = Arc::new(routing(&mut random));
         let mut entropy = [0; 32];
-        entropy.iter_mut().for_each(|byte| *byte = random.bits() as u8);
+        entropy
+            .iter_mut()
+            .for_each(|byte| *byte = random.bits() as u8);
         // Only one gateway calls, or every script from outside would run twice.
         let nobody = Arc::new(Vec::new());
         let mut silent = Agent::new(outside(2), outside(PROXY_HOST), &nobody, true);
@@ -148,7 +168,9 @@ impl World {
     pub fn run(mut self) -> Report {
         while let Some(next) = self.next_moment() {
             if next > Moment::from_micros(0) + END_OF_TIME {
-                self.watch.violations.push("the world does not come to rest".to_owned());
+                self.watch
+                    .violations
+                    .push("the world does not come to rest".to_owned());
                 break;
             }
             self.now = self.now.max(next);
@@ -167,7 +189,11 @@ impl World {
     fn next_moment(&self) -> Option<Moment> {
         let agents = self.agents.iter().filter_map(Agent::poll_timeout);
         let conclusion = self.conclusions.keys().next().map(|(at, _)| *at);
-        agents.chain(conclusion).chain(self.core.poll_timeout()).chain(self.network.next_arrival()).min()
+        agents
+            .chain(conclusion)
+            .chain(self.core.poll_timeout())
+            .chain(self.network.next_arrival())
+            .min()
     }
 
     fn turn(&mut self) {
@@ -175,9 +201,14 @@ impl World {
             self.deliver(datagram);
             self.drain();
         }
-        while let Some(entry) = self.conclusions.first_entry().filter(|entry| entry.key().0 <= self.now) {
+        while let Some(entry) = self
+            .conclusions
+            .first_entry()
+            .filter(|entry| entry.key().0 <= self.now)
+        {
             let conclusion = entry.remove();
-            self.core.handle_conclusion(self.now, conclusion, Vec::new());
+            self.core
+                .handle_conclusion(self.now, conclusion, Vec::new());
             self.drain();
         }
         if self.core.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -192,12 +223,16 @@ impl World {
     }
 
     fn deliver(&mut self, datagram: Datagram) {
-        let Ok(message) = Message::parse_datagram(datagram.bytes.clone(), &Limits::default()) else {
-            self.watch.violations.push(format!("unreadable: {:?}", datagram.bytes));
+        let Ok(message) = Message::parse_datagram(datagram.bytes.clone(), &Limits::default())
+        else {
+            self.watch
+                .violations
+                .push(format!("unreadable: {:?}", datagram.bytes));
             return;
         };
         let proxy = [(inside(PROXY_HOST), 1), (outside(PROXY_HOST), 2)];
-        if let Some((local, listener)) = proxy.into_iter().find(|(local, _)| *local == datagram.to) {
+        if let Some((local, listener)) = proxy.into_iter().find(|(local, _)| *local == datagram.to)
+        {
             let flow = Flow {
                 transport: Transport::Udp,
                 listener: ListenerId(listener),
@@ -205,11 +240,18 @@ impl World {
                 peer: datagram.from,
                 connection: None,
             };
-            self.core.handle_message(self.now, Arc::new(message), &flow, None);
-        } else if let Some(agent) = self.agents.iter_mut().find(|agent| agent.address() == datagram.to) {
+            self.core
+                .handle_message(self.now, Arc::new(message), &flow, None);
+        } else if let Some(agent) = self
+            .agents
+            .iter_mut()
+            .find(|agent| agent.address() == datagram.to)
+        {
             agent.handle_message(self.now, message, datagram.from);
         } else {
-            self.watch.violations.push(format!("sent to nobody: {}", datagram.to));
+            self.watch
+                .violations
+                .push(format!("sent to nobody: {}", datagram.to));
         }
     }
 
@@ -218,13 +260,19 @@ impl World {
             match output {
                 Output::Transmit(transmit) => {
                     let to = transmit.to.address;
-                    let from = if to.ip().to_string().starts_with("10.") { inside(PROXY_HOST) } else { outside(PROXY_HOST) };
+                    let from = if to.ip().to_string().starts_with("10.") {
+                        inside(PROXY_HOST)
+                    } else {
+                        outside(PROXY_HOST)
+                    };
                     self.watch.proxy_sent(&transmit.bytes);
                     self.send(from, to, transmit.bytes);
                 }
                 Output::Consult { id, facts } => self.consult(id, facts),
                 Output::Call(event) => self.watch.call(&event),
-                Output::Log(event) if self.show => println!("{:>10} {event:?}", self.now.as_micros() / 1000),
+                Output::Log(event) if self.show => {
+                    println!("{:>10} {event:?}", self.now.as_micros() / 1000)
+                }
                 Output::Log(_) => {}
             }
         }
@@ -238,18 +286,27 @@ impl World {
 
     fn consult(&mut self, id: policy::ConsultId, facts: policy::RequestFacts) {
         let call_id = facts.message.call_id().to_vec();
-        let script = self.scripts.iter().find(|script| script.call_id().as_bytes() == call_id);
+        let script = self
+            .scripts
+            .iter()
+            .find(|script| script.call_id().as_bytes() == call_id);
         let (judgement, after) = script
-            .map_or((Judgement::Reject(403), Duration::ZERO), |script| (script.judgement, script.judged_after));
-        let Some(conclusion) = judge::judge(&self.pipeline, judgement, id, facts) else { return };
+            .map_or((Judgement::Reject(403), Duration::ZERO), |script| {
+                (script.judgement, script.judged_after)
+            });
+        let Some(conclusion) = judge::judge(&self.pipeline, judgement, id, facts) else {
+            return;
+        };
         if matches!(conclusion.decision, Decision::Admit(_)) {
             self.watch.admitted.insert(call_id);
         }
         if after.is_zero() {
-            self.core.handle_conclusion(self.now, conclusion, Vec::new());
+            self.core
+                .handle_conclusion(self.now, conclusion, Vec::new());
         } else {
             self.concluded += 1;
-            self.conclusions.insert((self.now + after, self.concluded), conclusion);
+            self.conclusions
+                .insert((self.now + after, self.concluded), conclusion);
         }
     }
 
@@ -261,30 +318,46 @@ impl World {
         hasher.write(&bytes);
         self.watch.trace = hasher.finish();
         if self.show {
-            let first = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
-            println!("{:>10} {from} > {to} {}", self.now.as_micros() / 1000, String::from_utf8_lossy(first));
+            let first = bytes
+                .split(|&byte| byte == b'\r')
+                .next()
+                .unwrap_or_default();
+            println!(
+                "{:>10} {from} > {to} {}",
+                self.now.as_micros() / 1000,
+                String::from_utf8_lossy(first)
+            );
         }
-        self.network.send(self.now, &mut self.random, Datagram { from, to, bytes });
+        self.network
+            .send(self.now, &mut self.random, Datagram { from, to, bytes });
     }
 
     fn check_rest(&mut self) {
         let figures = self.core.figures();
         if !figures.at_rest() {
-            self.watch.violations.push(format!("tables are not empty at rest: {figures:?}"));
+            self.watch
+                .violations
+                .push(format!("tables are not empty at rest: {figures:?}"));
         }
         if self.watch.started != self.watch.ended {
             let Watch { started, ended, .. } = self.watch;
-            self.watch.violations.push(format!("{started} calls started and {ended} ended"));
+            self.watch
+                .violations
+                .push(format!("{started} calls started and {ended} ended"));
         }
         for agent in &self.agents {
             if !agent.at_rest() {
-                self.watch.violations.push(format!("agent {} is not at rest", agent.address()));
+                self.watch
+                    .violations
+                    .push(format!("agent {} is not at rest", agent.address()));
             }
             for (script, finals) in &agent.finals {
                 let refusals = finals.iter().filter(|status| **status >= 300).count();
                 let accepted = finals.iter().any(|status| (200..300).contains(status));
                 if refusals > 1 || (refusals == 1 && accepted) {
-                    self.watch.violations.push(format!("script {script} got finals {finals:?}"));
+                    self.watch
+                        .violations
+                        .push(format!("script {script} got finals {finals:?}"));
                 }
             }
         }
@@ -296,13 +369,19 @@ impl Watch {
     fn proxy_sent(&mut self, bytes: &Bytes) {
         self.datagrams += 1;
         let Ok(message) = Message::parse_datagram(bytes.clone(), &Limits::default()) else {
-            self.violations.push(format!("the proxy sent what it would refuse: {bytes:?}"));
+            self.violations
+                .push(format!("the proxy sent what it would refuse: {bytes:?}"));
             return;
         };
         if message.is_request() {
             if !self.admitted.contains(message.call_id()) {
-                let line = String::from_utf8_lossy(bytes).lines().next().unwrap_or_default().to_owned();
-                self.violations.push(format!("forwarded without a permit: {line}"));
+                let line = String::from_utf8_lossy(bytes)
+                    .lines()
+                    .next()
+                    .unwrap_or_default()
+                    .to_owned();
+                self.violations
+                    .push(format!("forwarded without a permit: {line}"));
             }
             return;
         }
@@ -310,16 +389,23 @@ impl Watch {
         if message.method() != Method::Invite {
             return;
         }
-        let key = [message.call_id(), b"|", message.top_via().branch.unwrap_or_default()].concat();
+        let key = [
+            message.call_id(),
+            b"|",
+            message.top_via().branch.unwrap_or_default(),
+        ]
+        .concat();
         match self.finals.get(&key).copied() {
             None if status >= 200 => {
                 self.finals.insert(key, status);
             }
             Some(before) if status < 200 => {
-                self.violations.push(format!("{status} left after {before}"));
+                self.violations
+                    .push(format!("{status} left after {before}"));
             }
             Some(before) if before != status => {
-                self.violations.push(format!("a second final response: {status} after {before}"));
+                self.violations
+                    .push(format!("a second final response: {status} after {before}"));
             }
             _ => {}
         }

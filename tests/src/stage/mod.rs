@@ -48,8 +48,9 @@ impl Stage {
         std::fs::create_dir(stage.path("plugins")).expect("a folder for plugins");
         for name in ["ip-acl", "rate-limit", "digest-auth", "destination-limits"] {
             let built = plugin_folder().join(format!("{name}.wasm"));
-            std::fs::copy(&built, stage.plugin(name))
-                .unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", built.display()));
+            std::fs::copy(&built, stage.plugin(name)).unwrap_or_else(|error| {
+                panic!("{}: {error}; run `cargo xtask plugins`", built.display())
+            });
         }
         std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
         stage
@@ -79,7 +80,11 @@ impl Stage {
     /// # Panics
     /// The file cannot be written.
     pub fn configure(&self, denied: &[&str], extra: &str) {
-        let denied = denied.iter().map(|prefix| format!("{prefix:?}")).collect::<Vec<_>>().join(", ");
+        let denied = denied
+            .iter()
+            .map(|prefix| format!("{prefix:?}"))
+            .collect::<Vec<_>>()
+            .join(", ");
         let text = include_str!("four-plugins.toml")
             .replace("@FOLDER@", &self.folder.path().to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
@@ -131,7 +136,11 @@ pub fn plugin_folder() -> PathBuf {
 /// The target folder that this test program was built in.
 fn target() -> PathBuf {
     let program = std::env::current_exe().expect("the path of this program");
-    program.ancestors().nth(3).expect("target/profile/deps/program").to_owned()
+    program
+        .ancestors()
+        .nth(3)
+        .expect("target/profile/deps/program")
+        .to_owned()
 }
 
 /// The built `sipward`.
@@ -141,7 +150,15 @@ fn target() -> PathBuf {
 #[must_use]
 pub fn binary() -> PathBuf {
     let program = std::env::current_exe().expect("the path of this program");
-    let binary = program.ancestors().nth(2).expect("target/profile/deps/program").join("sipward");
-    assert!(binary.is_file(), "{} is missing; run `cargo build -p sipward`", binary.display());
+    let binary = program
+        .ancestors()
+        .nth(2)
+        .expect("target/profile/deps/program")
+        .join("sipward");
+    assert!(
+        binary.is_file(),
+        "{} is missing; run `cargo build -p sipward`",
+        binary.display()
+    );
     binary
 }

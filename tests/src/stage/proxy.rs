@@ -32,7 +32,11 @@ impl<'s> Proxy<'s> {
     /// It does not start; the panic shows its log.
     #[must_use]
     pub fn start(stage: &'s Stage) -> Self {
-        let log = File::options().create(true).append(true).open(stage.path("log")).expect("a log file");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(stage.path("log"))
+            .expect("a log file");
         let child = Command::new(binary())
             .args(["run", "--config"])
             .arg(stage.config())
@@ -45,7 +49,11 @@ impl<'s> Proxy<'s> {
         let deadline = Instant::now() + PATIENCE;
         while !proxy.ask("status").status.success() {
             let ended = proxy.child.try_wait().expect("to look at the child");
-            assert!(ended.is_none() && Instant::now() < deadline, "sipward is not ready: {}", proxy.log());
+            assert!(
+                ended.is_none() && Instant::now() < deadline,
+                "sipward is not ready: {}",
+                proxy.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
         proxy
@@ -72,7 +80,11 @@ impl<'s> Proxy<'s> {
     pub fn reload(&self) -> Result<String, String> {
         let output = self.ask("reload");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        if output.status.success() { Ok(text) } else { Err(text) }
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(text)
+        }
     }
 
     /// Its figures.
@@ -97,7 +109,10 @@ impl<'s> Proxy<'s> {
             if wanted(&status) {
                 return;
             }
-            assert!(Instant::now() < deadline, "never happened: {what}; {status:#}");
+            assert!(
+                Instant::now() < deadline,
+                "never happened: {what}; {status:#}"
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -108,7 +123,10 @@ impl<'s> Proxy<'s> {
     /// There is no `kill`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill runs");
+        let sent = Command::new("kill")
+            .args(["-s", name, &id])
+            .status()
+            .expect("kill runs");
         assert!(sent.success(), "no signal could be sent");
     }
 
@@ -123,7 +141,11 @@ impl<'s> Proxy<'s> {
             if let Some(status) = self.child.try_wait().expect("to look at the child") {
                 return status;
             }
-            assert!(Instant::now() < deadline, "sipward does not end: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "sipward does not end: {}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -138,7 +160,9 @@ impl<'s> Proxy<'s> {
     #[must_use]
     pub fn decisions(&self) -> Vec<Value> {
         let log = self.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let lines = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter(|line| line["message"] == "decision").collect()
     }
 }

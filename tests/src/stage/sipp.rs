@@ -79,11 +79,20 @@ impl Calls {
     pub fn start(&self, stage: &Stage) -> Sipp {
         let proxy = format!("{PBX}:{}", stage.inside);
         let mut command = sipp(stage, self.name, self.scenario);
-        command.arg(&proxy).args(["-i", &PBX.to_string(), "-s", self.number]);
+        command
+            .arg(&proxy)
+            .args(["-i", &PBX.to_string(), "-s", self.number]);
         command.args(["-au", "pbx", "-ap", self.password]);
         command.args(["-auth_uri", &format!("{}@{proxy}", self.number)]);
         command.args(["-m", &self.count.to_string(), "-r", &self.rate.to_string()]);
-        command.args(["-d", &self.talk_ms.to_string(), "-recv_timeout", "20000", "-timeout", "180s"]);
+        command.args([
+            "-d",
+            &self.talk_ms.to_string(),
+            "-recv_timeout",
+            "20000",
+            "-timeout",
+            "180s",
+        ]);
         spawn(command, stage, self.name)
     }
 
@@ -141,16 +150,21 @@ impl Sipp {
 
 fn sipp(stage: &Stage, name: &str, scenario: &str) -> Command {
     let mut command = Command::new("sipp");
-    command.arg("-sf").arg(root().join("tests/sipp").join(scenario));
+    command
+        .arg("-sf")
+        .arg(root().join("tests/sipp").join(scenario));
     command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err"]);
     command.arg("-stf").arg(stage.path(&format!("{name}.csv")));
-    command.arg("-error_file").arg(stage.path(&format!("{name}.err")));
+    command
+        .arg("-error_file")
+        .arg(stage.path(&format!("{name}.err")));
     command.args(["-cid_str", &format!("{name}-%u-%p@%s")]);
     command
 }
 
 fn spawn(mut command: Command, stage: &Stage, name: &str) -> Sipp {
-    let screen = File::create(stage.path(&format!("{name}.screen"))).expect("a file for the screen");
+    let screen =
+        File::create(stage.path(&format!("{name}.screen"))).expect("a file for the screen");
     let child = command
         .stdin(Stdio::null())
         .stdout(screen.try_clone().expect("the file twice"))
@@ -170,8 +184,13 @@ fn figures(text: &str) -> Figures {
     let names: Vec<&str> = lines.next().unwrap_or_default().split(';').collect();
     let last: Vec<&str> = lines.next_back().unwrap_or_default().split(';').collect();
     let value = |name: &str| {
-        let place = names.iter().position(|it| *it == name).unwrap_or_else(|| panic!("no column {name}"));
-        last.get(place).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no value {name}"))
+        let place = names
+            .iter()
+            .position(|it| *it == name)
+            .unwrap_or_else(|| panic!("no column {name}"));
+        last.get(place)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| panic!("no value {name}"))
     };
     Figures {
         successful: value("SuccessfulCall(C)"),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use sip_transaction::ListenerId;
 use transport::tls::{
-    CertificateFiles, ClientCertificates, OutboundTlsConfig, PreparedOutboundTls, PreparedTls, ServerTlsConfig,
-    TrustAnchors,
+    CertificateFiles, ClientCertificates, OutboundTlsConfig, PreparedOutboundTls, PreparedTls,
+    ServerTlsConfig, TrustAnchors,
 };
 use transport::{ListenerConfig, OutboundTls, TlsSettings};
 
@@ -48,7 +48,9 @@ pub(crate) struct PreparedListeners {
 impl ListenerBook {
     /// The number of an open listener.
     pub(crate) fn id(&self, listener: &config::Listener) -> Option<ListenerId> {
-        self.open.get(&key((listener.transport, listener.bind))).map(|entry| entry.id)
+        self.open
+            .get(&key((listener.transport, listener.bind)))
+            .map(|entry| entry.id)
     }
 
     /// Trust for connections that we open.
@@ -62,7 +64,11 @@ impl ListenerBook {
     /// A certificate, key or authority cannot be used.
     pub(crate) fn prepare(&self, config: &Config) -> Result<PreparedListeners, AssembleError> {
         let mut change = PreparedListeners {
-            book: Self { open: BTreeMap::new(), next: self.next, outbound_tls: None },
+            book: Self {
+                open: BTreeMap::new(),
+                next: self.next,
+                outbound_tls: None,
+            },
             added: Vec::new(),
             removed: Vec::new(),
             renewed: Vec::new(),
@@ -80,7 +86,10 @@ impl ListenerBook {
                 }
                 (None, prepared) => {
                     change.book.next += 1;
-                    let entry = Entry { id: ListenerId(change.book.next), tls: prepared.map(TlsSettings::new) };
+                    let entry = Entry {
+                        id: ListenerId(change.book.next),
+                        tls: prepared.map(TlsSettings::new),
+                    };
                     change.added.push(ListenerConfig {
                         id: entry.id,
                         transport: transport(listener.transport),
@@ -92,24 +101,48 @@ impl ListenerBook {
             };
             change.book.open.insert(key, entry);
         }
-        let gone = self.open.iter().filter(|(key, _)| !change.book.open.contains_key(key));
+        let gone = self
+            .open
+            .iter()
+            .filter(|(key, _)| !change.book.open.contains_key(key));
         change.removed = gone.map(|(_, entry)| entry.id).collect();
         self.prepare_outbound(config, &mut change)?;
         Ok(change)
     }
 
-    fn prepare_outbound(&self, config: &Config, change: &mut PreparedListeners) -> Result<(), AssembleError> {
-        let Some(written) = &config.outbound_tls else { return Ok(()) };
+    fn prepare_outbound(
+        &self,
+        config: &Config,
+        change: &mut PreparedListeners,
+    ) -> Result<(), AssembleError> {
+        let Some(written) = &config.outbound_tls else {
+            return Ok(());
+        };
         let certificate = match (&written.certificate, &written.key) {
-            (Some(chain), Some(key)) => Some(CertificateFiles { chain: chain.clone(), key: key.clone() }),
+            (Some(chain), Some(key)) => Some(CertificateFiles {
+                chain: chain.clone(),
+                key: key.clone(),
+            }),
             (None, None) => None,
             _ => {
-                return Err(AssembleError::value("outbound_tls", "`certificate` and `key` go together"));
+                return Err(AssembleError::value(
+                    "outbound_tls",
+                    "`certificate` and `key` go together",
+                ));
             }
         };
-        let anchors = written.ca.clone().map_or(TrustAnchors::System, TrustAnchors::File);
-        let prepared = OutboundTls::prepare(&OutboundTlsConfig { anchors, certificate })
-            .map_err(|source| AssembleError::Tls { key: "outbound_tls".to_owned(), source })?;
+        let anchors = written
+            .ca
+            .clone()
+            .map_or(TrustAnchors::System, TrustAnchors::File);
+        let prepared = OutboundTls::prepare(&OutboundTlsConfig {
+            anchors,
+            certificate,
+        })
+        .map_err(|cause| AssembleError::Tls {
+            key: "outbound_tls".to_owned(),
+            cause,
+        })?;
         change.book.outbound_tls = Some(match &self.outbound_tls {
             Some(tls) => {
                 change.renewed_outbound = Some((Arc::clone(tls), prepared));
@@ -148,22 +181,49 @@ fn prepare_tls(listener: &config::Listener) -> Result<Option<PreparedTls>, Assem
     let written = match (listener.transport, &listener.tls) {
         (config::Transport::Tls, Some(written)) => written,
         (config::Transport::Tls, None) => {
-            return Err(AssembleError::value(name, "a TLS listener needs `certificate` and `key`"));
+            return Err(AssembleError::value(
+                name,
+                "a TLS listener needs `certificate` and `key`",
+            ));
         }
-        (_, Some(_)) => return Err(AssembleError::value(name, "only a listener with transport `tls` has it")),
+        (_, Some(_)) => {
+            return Err(AssembleError::value(
+                name,
+                "only a listener with transport `tls` has it",
+            ));
+        }
         (_, None) => return Ok(None),
     };
-    let mut certificates = vec![CertificateFiles { chain: written.certificate.clone(), key: written.key.clone() }];
-    certificates.extend(
-        written.more.iter().map(|more| CertificateFiles { chain: more.certificate.clone(), key: more.key.clone() }),
-    );
+    let mut certificates = vec![CertificateFiles {
+        chain: written.certificate.clone(),
+        key: written.key.clone(),
+    }];
+    certificates.extend(written.more.iter().map(|more| CertificateFiles {
+        chain: more.certificate.clone(),
+        key: more.key.clone(),
+    }));
     let client = match (written.client_auth, &written.client_ca) {
         (config::ClientAuth::None, _) => ClientCertificates::None,
-        (config::ClientAuth::Optional, Some(ca)) => ClientCertificates::Optional { authorities: ca.clone() },
-        (config::ClientAuth::Required, Some(ca)) => ClientCertificates::Required { authorities: ca.clone() },
-        (_, None) => return Err(AssembleError::value(name, "`client_auth` needs `client_ca`")),
+        (config::ClientAuth::Optional, Some(ca)) => ClientCertificates::Optional {
+            authorities: ca.clone(),
+        },
+        (config::ClientAuth::Required, Some(ca)) => ClientCertificates::Required {
+            authorities: ca.clone(),
+        },
+        (_, None) => {
+            return Err(AssembleError::value(
+                name,
+                "`client_auth` needs `client_ca`",
+            ));
+        }
     };
-    TlsSettings::prepare(&ServerTlsConfig { certificates, client })
-        .map(Some)
-        .map_err(|source| AssembleError::Tls { key: format!("listener `{}`", listener.name), source })
+    TlsSettings::prepare(&ServerTlsConfig {
+        certificates,
+        client,
+    })
+    .map(Some)
+    .map_err(|cause| AssembleError::Tls {
+        key: format!("listener `{}`", listener.name),
+        cause,
+    })
 }

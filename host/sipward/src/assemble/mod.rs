@@ -13,30 +13,32 @@ use std::path::PathBuf;
 pub(crate) use accounts::accounts;
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
 pub(crate) use plugins::PluginShelf;
-pub(crate) use routing::{message_limits, routing, transaction_limits, transaction_timers, transport_config};
+pub(crate) use routing::{
+    message_limits, routing, transaction_limits, transaction_timers, transport_config,
+};
 
 /// Why the parts of a configuration cannot be made: the operator's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum AssembleError {
     /// A plugin's file cannot be read.
-    #[error("plugin `{plugin}`: failed to read {}: {source}", .path.display())]
+    #[error("plugin `{plugin}`: failed to read {}: {cause}", .path.display())]
     PluginFile {
         /// Name in the configuration.
         plugin: String,
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        cause: std::io::Error,
     },
     /// A plugin was refused.
-    #[error("plugin `{plugin}` ({}): {source}", .path.display())]
+    #[error("plugin `{plugin}` ({}): {cause}", .path.display())]
     Plugin {
         /// Name in the configuration.
         plugin: String,
         /// The file.
         path: PathBuf,
         /// Why.
-        source: policy_wasm::LoadError,
+        cause: policy_wasm::LoadError,
     },
     /// A name that stands nowhere, or a value that means nothing.
     #[error("{key}: {message}")]
@@ -47,12 +49,12 @@ pub enum AssembleError {
         message: String,
     },
     /// Certificates or keys.
-    #[error("{key}: {source}")]
+    #[error("{key}: {cause}")]
     Tls {
         /// The key.
         key: String,
         /// What is wrong with which file.
-        source: transport::tls::TlsError,
+        cause: transport::tls::TlsError,
     },
     /// A user's secret.
     #[error("credential `{user}`: {message}")]
@@ -66,6 +68,9 @@ pub enum AssembleError {
 
 impl AssembleError {
     pub(crate) fn value(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Value { key: key.into(), message: message.into() }
+        Self::Value {
+            key: key.into(),
+            message: message.into(),
+        }
     }
 }

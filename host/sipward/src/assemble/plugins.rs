@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy::{Grants, MethodSet, OnFailure};
 use policy_wasm::{
-    Engine, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits, PluginSource, Selection,
+    Engine, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits, PluginSource,
+    Selection,
 };
 
 use super::AssembleError;
@@ -42,10 +43,12 @@ impl PluginShelf {
             let fingerprint = fingerprint(&source);
             let loaded = match self.loaded.get(&fingerprint) {
                 Some(loaded) => Arc::clone(loaded),
-                None => engine.load(source, services.clone()).map_err(|source| AssembleError::Plugin {
-                    plugin: plugin.name.clone(),
-                    path: plugin.path.clone(),
-                    source,
+                None => engine.load(source, services.clone()).map_err(|cause| {
+                    AssembleError::Plugin {
+                        plugin: plugin.name.clone(),
+                        path: plugin.path.clone(),
+                        cause,
+                    }
                 })?,
             };
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
@@ -56,7 +59,10 @@ impl PluginShelf {
             .iter()
             .map(|pipeline| specs(pipeline, &by_name))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok((Generation::new(number, pipelines.into_iter().flatten().collect()), shelf))
+        Ok((
+            Generation::new(number, pipelines.into_iter().flatten().collect()),
+            shelf,
+        ))
     }
 }
 
@@ -77,8 +83,11 @@ fn specs(
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let methods =
-        if pipeline.methods.is_empty() { MethodSet::ALL } else { MethodSet::from_names(&pipeline.methods) };
+    let methods = if pipeline.methods.is_empty() {
+        MethodSet::ALL
+    } else {
+        MethodSet::from_names(&pipeline.methods)
+    };
     let spec = |peer: Option<&String>| PipelineSpec {
         name: Arc::from(pipeline.name.as_str()),
         select: Selection {
@@ -95,15 +104,18 @@ fn specs(
 }
 
 fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
-    let wasm = std::fs::read(&plugin.path).map_err(|source| AssembleError::PluginFile {
+    let wasm = std::fs::read(&plugin.path).map_err(|cause| AssembleError::PluginFile {
         plugin: plugin.name.clone(),
         path: plugin.path.clone(),
-        source,
+        cause,
     })?;
     let mut source = PluginSource::new(plugin.name.as_str(), Bytes::from(wasm));
     source.settings = serde_json::Value::Object(plugin.settings.clone().into_iter().collect());
     source.capabilities = Grants::from_names(&plugin.capabilities).map_err(|error| {
-        AssembleError::value(format!("plugin `{}`: capabilities", plugin.name), error.to_string())
+        AssembleError::value(
+            format!("plugin `{}`: capabilities", plugin.name),
+            error.to_string(),
+        )
     })?;
     source.limits = limits(&plugin.limits);
     source.isolation = match plugin.isolation {
@@ -120,8 +132,14 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
 fn limits(written: &config::PluginLimits) -> PluginLimits {
     let mut limits = PluginLimits::default();
     set(&mut limits.deadline_ms, written.deadline_ms);
-    set(&mut limits.configure_deadline_ms, written.configure_deadline_ms);
-    set(&mut limits.memory_bytes, written.memory_mib.map(|mib| mib << 20));
+    set(
+        &mut limits.configure_deadline_ms,
+        written.configure_deadline_ms,
+    );
+    set(
+        &mut limits.memory_bytes,
+        written.memory_mib.map(|mib| mib << 20),
+    );
     set(&mut limits.table_elements, written.table_elements);
     set(&mut limits.host_calls, written.host_calls);
     set(&mut limits.log_lines, written.log_lines);
@@ -138,7 +156,12 @@ fn fingerprint(source: &PluginSource) -> Fingerprint {
     let mut hasher = blake3::Hasher::new();
     let made_from = format!(
         "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n",
-        source.name, source.settings, source.capabilities, source.limits, source.isolation, source.on_failure
+        source.name,
+        source.settings,
+        source.capabilities,
+        source.limits,
+        source.isolation,
+        source.on_failure
     );
     hasher.update(made_from.as_bytes());
     hasher.update(&source.wasm);

@@ -19,14 +19,30 @@ use crate::config::{self, Config};
 /// # Errors
 /// A target that is no SIP URI or whose host cannot be resolved.
 pub(crate) fn routing(config: &Config, book: &ListenerBook) -> Result<Routing, AssembleError> {
-    let listeners = config.listeners.iter().filter_map(|listener| address(listener, book)).collect();
-    let kinds = [(&config.trunks, PeerKind::Trunk), (&config.pbxs, PeerKind::Pbx)];
+    let listeners = config
+        .listeners
+        .iter()
+        .filter_map(|listener| address(listener, book))
+        .collect();
+    let kinds = [
+        (&config.trunks, PeerKind::Trunk),
+        (&config.pbxs, PeerKind::Pbx),
+    ];
     let peers = kinds
         .into_iter()
         .flat_map(|(peers, kind)| peers.iter().map(move |written| peer(written, kind)))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut routing = Routing { listeners, peers, ..Routing::default() };
-    routing.own_domains = config.server.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
+    let mut routing = Routing {
+        listeners,
+        peers,
+        ..Routing::default()
+    };
+    routing.own_domains = config
+        .server
+        .domains
+        .iter()
+        .map(|domain| domain.to_ascii_lowercase())
+        .collect();
     let timers = &config.timers;
     if let Some(millis) = timers.consult_ms {
         routing.timers.consult_deadline = Duration::from_millis(millis);
@@ -44,9 +60,11 @@ pub(crate) fn routing(config: &Config, book: &ListenerBook) -> Result<Routing, A
 pub(crate) fn transaction_timers(config: &Config) -> Timers {
     let mut timers = Timers::default();
     let written = &config.timers;
-    for (timer, millis) in
-        [(&mut timers.t1, written.t1_ms), (&mut timers.t2, written.t2_ms), (&mut timers.t4, written.t4_ms)]
-    {
+    for (timer, millis) in [
+        (&mut timers.t1, written.t1_ms),
+        (&mut timers.t2, written.t2_ms),
+        (&mut timers.t4, written.t4_ms),
+    ] {
         if let Some(millis) = millis {
             *timer = Duration::from_millis(millis);
         }
@@ -74,11 +92,20 @@ pub(crate) fn message_limits(config: &Config) -> sip_message::Limits {
 }
 
 /// What all workers' sockets share.
-pub(crate) fn transport_config(config: &Config, outbound_tls: Option<Arc<OutboundTls>>) -> TransportConfig {
-    let mut transport = TransportConfig { messages: message_limits(config), outbound_tls, ..Default::default() };
+pub(crate) fn transport_config(
+    config: &Config,
+    outbound_tls: Option<Arc<OutboundTls>>,
+) -> TransportConfig {
+    let mut transport = TransportConfig {
+        messages: message_limits(config),
+        outbound_tls,
+        ..Default::default()
+    };
     let written = &config.limits;
     transport.limits.inbound = written.connections.unwrap_or(transport.limits.inbound);
-    transport.limits.per_peer = written.connections_per_peer.unwrap_or(transport.limits.per_peer);
+    transport.limits.per_peer = written
+        .connections_per_peer
+        .unwrap_or(transport.limits.per_peer);
     transport
 }
 
@@ -98,10 +125,13 @@ pub(crate) fn transport(transport: config::Transport) -> Transport {
 }
 
 fn address(listener: &config::Listener, book: &ListenerBook) -> Option<ListenerAddress> {
-    let host = listener.advertised.clone().unwrap_or_else(|| match listener.bind.ip() {
-        std::net::IpAddr::V6(address) => format!("[{address}]"),
-        std::net::IpAddr::V4(address) => address.to_string(),
-    });
+    let host = listener
+        .advertised
+        .clone()
+        .unwrap_or_else(|| match listener.bind.ip() {
+            std::net::IpAddr::V6(address) => format!("[{address}]"),
+            std::net::IpAddr::V4(address) => address.to_string(),
+        });
     Some(ListenerAddress {
         id: book.id(listener)?,
         transport: transport(listener.transport),
@@ -125,9 +155,15 @@ fn peer(written: &config::Peer, kind: PeerKind) -> Result<PeerConfig, AssembleEr
         targets.extend(resolve(&written.name, text, priority)?);
     }
     let zone = written.zone.map_or(default_zone, zone);
-    let mut peer = PeerConfig::new(&written.name, zone, kind, targets).with_sources(written.sources.iter().copied());
-    peer.certificate_names.clone_from(&written.certificate_names);
-    peer.domains = written.domains.iter().map(|domain| domain.to_ascii_lowercase()).collect();
+    let mut peer = PeerConfig::new(&written.name, zone, kind, targets)
+        .with_sources(written.sources.iter().copied());
+    peer.certificate_names
+        .clone_from(&written.certificate_names);
+    peer.domains = written
+        .domains
+        .iter()
+        .map(|domain| domain.to_ascii_lowercase())
+        .collect();
     peer.route_to = written.route_to.as_deref().map(Arc::from);
     peer.fork = match written.fork {
         config::Fork::Serial => ForkMode::Serial,
@@ -144,12 +180,16 @@ fn peer(written: &config::Peer, kind: PeerKind) -> Result<PeerConfig, AssembleEr
 /// The addresses of one target URI. A host name is looked up now, by the
 /// system's resolver, and again at each reload.
 fn resolve(peer: &str, text: &str, priority: u16) -> Result<Vec<Target>, AssembleError> {
-    let wrong = |message: String| AssembleError::value(format!("peer `{peer}`: targets: `{text}`"), message);
+    let wrong = |message: String| {
+        AssembleError::value(format!("peer `{peer}`: targets: `{text}`"), message)
+    };
     let uri = Uri::parse(text.as_bytes())
         .map_err(|error| wrong(format!("{error}; write `sip:host:port;transport=udp`")))?;
     let transport = match uri.transport() {
         Some(name) => Transport::from_name(name)
-            .filter(|transport| matches!(transport, Transport::Udp | Transport::Tcp | Transport::Tls))
+            .filter(|transport| {
+                matches!(transport, Transport::Udp | Transport::Tcp | Transport::Tls)
+            })
             .ok_or_else(|| wrong("the transport is none of udp, tcp, tls".to_owned()))?,
         None if text.starts_with("sips:") => Transport::Tls,
         None => Transport::Udp,

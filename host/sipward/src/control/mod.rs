@@ -59,11 +59,18 @@ pub(crate) fn run(file: &Path) -> anyhow::Result<()> {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
-        let socket = AdminSocket::open(&loaded.config.server.admin_socket).await.with_context(|| {
-            format!("failed to open the admin socket {}", loaded.config.server.admin_socket.display())
-        })?;
+        let socket = AdminSocket::open(&loaded.config.server.admin_socket)
+            .await
+            .with_context(|| {
+                format!(
+                    "failed to open the admin socket {}",
+                    loaded.config.server.admin_socket.display()
+                )
+            })?;
         let mut control = Control::start(file, loaded)?;
         control.announce();
         control.attend(socket).await
@@ -86,8 +93,11 @@ impl Control {
             );
         }
         tracing::info!(
-            workers = self.workers.len(), plugins = self.config.plugins.len(),
-            pipelines = self.config.pipelines.len(), generation = self.number, "ready"
+            workers = self.workers.len(),
+            plugins = self.config.plugins.len(),
+            pipelines = self.config.pipelines.len(),
+            generation = self.number,
+            "ready"
         );
     }
 
@@ -152,7 +162,10 @@ impl Control {
             Command::Status => self.status().await,
             Command::Drain => {
                 self.drain().await;
-                said(true, "draining: no new calls; stopping when the last one ends")
+                said(
+                    true,
+                    "draining: no new calls; stopping when the last one ends",
+                )
             }
         };
         // A client that left does not want its answer.
@@ -166,8 +179,15 @@ impl Control {
                 said(true, summary)
             }
             Err(error) => {
-                tracing::error!(cause, generation = self.number, "reload refused, nothing has changed: {error:#}");
-                said(false, format!("reload refused, nothing has changed:\n{error:#}"))
+                tracing::error!(
+                    cause,
+                    generation = self.number,
+                    "reload refused, nothing has changed: {error:#}"
+                );
+                said(
+                    false,
+                    format!("reload refused, nothing has changed:\n{error:#}"),
+                )
             }
         };
         self.last_reload = answer.message.clone();
@@ -193,13 +213,25 @@ impl Control {
              messages: {} invalid, {} lost between workers\n\
              last reload: {}",
             if draining { ", draining" } else { "" },
-            total.generation, self.workers.len(),
-            total.calls, total.calls_answered, total.calls_ended,
-            total.server_transactions, total.client_transactions, total.pending_consults,
-            total.decisions.admit, total.decisions.reject, total.decisions.challenge,
-            total.decisions.redirect, total.decisions.drop,
-            total.plugin_calls, total.plugin_failures, total.plugin_instances,
-            total.invalid_messages, self.post.lost(), self.last_reload,
+            total.generation,
+            self.workers.len(),
+            total.calls,
+            total.calls_answered,
+            total.calls_ended,
+            total.server_transactions,
+            total.client_transactions,
+            total.pending_consults,
+            total.decisions.admit,
+            total.decisions.reject,
+            total.decisions.challenge,
+            total.decisions.redirect,
+            total.decisions.drop,
+            total.plugin_calls,
+            total.plugin_failures,
+            total.plugin_instances,
+            total.invalid_messages,
+            self.post.lost(),
+            self.last_reload,
         );
         let data = serde_json::json!({
             "uptime_seconds": uptime,
@@ -212,7 +244,11 @@ impl Control {
             "transport": format!("{transport:?}"),
             "last_reload": self.last_reload,
         });
-        Answer { ok: true, message, data }
+        Answer {
+            ok: true,
+            message,
+            data,
+        }
     }
 
     async fn figures(&self) -> Vec<ShardFigures> {
@@ -230,7 +266,10 @@ impl Control {
         if self.draining.is_some() {
             return;
         }
-        tracing::info!(seconds = self.config.server.drain_seconds, "draining: no new calls");
+        tracing::info!(
+            seconds = self.config.server.drain_seconds,
+            "draining: no new calls"
+        );
         self.draining = Some(std::time::Instant::now());
         for shard in 0..self.post.shards() {
             self.post.send(shard, Letter::Drain).await;
@@ -239,11 +278,16 @@ impl Control {
 
     /// Whether a drain has come to its end.
     async fn drained(&self) -> bool {
-        let Some(since) = self.draining else { return false };
+        let Some(since) = self.draining else {
+            return false;
+        };
         let total = ShardFigures::total(&self.figures().await);
         let waited = since.elapsed() >= Duration::from_secs(self.config.server.drain_seconds);
         if waited && total.calls > 0 {
-            tracing::warn!(calls = total.calls, "the time to drain is over; calls are left");
+            tracing::warn!(
+                calls = total.calls,
+                "the time to drain is over; calls are left"
+            );
         }
         waited || (total.calls == 0 && total.pending_consults == 0)
     }
@@ -265,7 +309,11 @@ impl Control {
 }
 
 fn said(ok: bool, message: impl Into<String>) -> Answer {
-    Answer { ok, message: message.into(), data: serde_json::Value::Null }
+    Answer {
+        ok,
+        message: message.into(),
+        data: serde_json::Value::Null,
+    }
 }
 
 async fn changed(watch: Option<&FileWatch>) {

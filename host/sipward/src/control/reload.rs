@@ -26,13 +26,23 @@ impl Control {
         let accounts = assemble::accounts(&config.credentials)?;
         let mut listeners = self.book.prepare(&config)?;
         let routing = assemble::routing(&config, &listeners.book)?;
-        let (policy, shelf) = self.shelf.generation(number, &config, &self.engine, &self.services)?;
+        let (policy, shelf) =
+            self.shelf
+                .generation(number, &config, &self.engine, &self.services)?;
         self.open(&listeners).await?;
         // From here on nothing fails.
         listeners.renew_certificates();
-        self.shared.set_config(assemble::transport_config(&config, listeners.book.outbound_tls()));
+        self.shared.set_config(assemble::transport_config(
+            &config,
+            listeners.book.outbound_tls(),
+        ));
         self.accounts.replace(accounts);
-        self.install(Snapshot { number, routing: Arc::new(routing), policy: Arc::new(policy) }).await;
+        self.install(Snapshot {
+            number,
+            routing: Arc::new(routing),
+            policy: Arc::new(policy),
+        })
+        .await;
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;
@@ -71,7 +81,9 @@ impl Control {
         let mut waiting = Vec::with_capacity(self.post.shards());
         for shard in 0..self.post.shards() {
             let (done, is_done) = oneshot::channel();
-            self.post.send(shard, Letter::Install(Arc::clone(&snapshot), done)).await;
+            self.post
+                .send(shard, Letter::Install(Arc::clone(&snapshot), done))
+                .await;
             waiting.push(is_done);
         }
         for is_done in waiting {
@@ -85,15 +97,37 @@ impl Control {
 fn needs_restart(old: &Config, new: &Config) -> String {
     let keys: Vec<&str> = [
         ("server.workers", old.server.workers != new.server.workers),
-        ("server.admin_socket", old.server.admin_socket != new.server.admin_socket),
-        ("server.state_dir", old.server.state_dir != new.server.state_dir),
-        ("server.cache_dir", old.server.cache_dir != new.server.cache_dir),
-        ("server.log_format", old.server.log_format != new.server.log_format),
-        ("server.log_level", old.server.log_level != new.server.log_level),
-        ("server.nonce_seconds", old.server.nonce_seconds != new.server.nonce_seconds),
+        (
+            "server.admin_socket",
+            old.server.admin_socket != new.server.admin_socket,
+        ),
+        (
+            "server.state_dir",
+            old.server.state_dir != new.server.state_dir,
+        ),
+        (
+            "server.cache_dir",
+            old.server.cache_dir != new.server.cache_dir,
+        ),
+        (
+            "server.log_format",
+            old.server.log_format != new.server.log_format,
+        ),
+        (
+            "server.log_level",
+            old.server.log_level != new.server.log_level,
+        ),
+        (
+            "server.nonce_seconds",
+            old.server.nonce_seconds != new.server.nonce_seconds,
+        ),
     ]
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))
     .collect();
-    if keys.is_empty() { String::new() } else { format!("; a restart is needed for {}", keys.join(", ")) }
+    if keys.is_empty() {
+        String::new()
+    } else {
+        format!("; a restart is needed for {}", keys.join(", "))
+    }
 }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use policy_wasm::{
-    Clock, Engine, EngineConfig, HostServices, SystemClock,
-};
+use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
 use sip_proxy::ProxyConfig;
 use state::State;
 use state::digest::Nonces;
@@ -31,7 +29,8 @@ pub(super) fn logging(config: &Config) -> anyhow::Result<()> {
         config::LogFormat::Human => Style::Human,
         config::LogFormat::Json => Style::Json,
     };
-    telemetry::start(style, &config.server.log_level).context("server.log_level is not a filter; write `info`")
+    telemetry::start(style, &config.server.log_level)
+        .context("server.log_level is not a filter; write `info`")
 }
 
 pub(super) fn check(file: &Path) -> anyhow::Result<String> {
@@ -39,13 +38,20 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let config = &loaded.config;
     let engine = engine(config)?;
     let state = State::open(None, state::Limits::default(), SystemClock.now_ms())?;
-    let nonces = Arc::new(Nonces::new(random()?, Duration::from_secs(config.server.nonce_seconds)));
+    let nonces = Arc::new(Nonces::new(
+        random()?,
+        Duration::from_secs(config.server.nonce_seconds),
+    ));
     let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
     let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
     let listeners = ListenerBook::default().prepare(config)?;
     assemble::routing(config, &listeners.book)?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
-    let mut lines = loaded.warnings.iter().map(|warning| format!("warning: {warning}")).collect::<Vec<_>>();
+    let mut lines = loaded
+        .warnings
+        .iter()
+        .map(|warning| format!("warning: {warning}"))
+        .collect::<Vec<_>>();
     lines.push(format!(
         "{}: good; {} listeners, {} peers, {} plugins, {} pipelines",
         file.display(),
@@ -63,18 +69,33 @@ impl Control {
         let engine = engine(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now_ms = clock.now_ms();
-        let state = State::open(config.server.state_dir.as_deref(), state::Limits::default(), now_ms)
-            .context("failed to open the state")?;
-        let secret = state.secret(NONCE_SECRET, now_ms).context("failed to make the nonce secret")?;
+        let state = State::open(
+            config.server.state_dir.as_deref(),
+            state::Limits::default(),
+            now_ms,
+        )
+        .context("failed to open the state")?;
+        let secret = state
+            .secret(NONCE_SECRET, now_ms)
+            .context("failed to make the nonce secret")?;
         let lifetime = Duration::from_secs(config.server.nonce_seconds);
         let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
         let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+        let services =
+            HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let routing = Arc::new(assemble::routing(&config, &listeners.book)?);
-        let (generation, shelf) = PluginShelf::default().generation(1, &config, &engine, &services)?;
-        let snapshot = Arc::new(Snapshot { number: 1, routing, policy: Arc::new(generation) });
-        let shared = SharedTransport::new(assemble::transport_config(&config, listeners.book.outbound_tls()));
+        let (generation, shelf) =
+            PluginShelf::default().generation(1, &config, &engine, &services)?;
+        let snapshot = Arc::new(Snapshot {
+            number: 1,
+            routing,
+            policy: Arc::new(generation),
+        });
+        let shared = SharedTransport::new(assemble::transport_config(
+            &config,
+            listeners.book.outbound_tls(),
+        ));
         let count = workers(&config);
         let (post, mailboxes) = Post::new(count, u64::from_le_bytes(random()?));
         let mut control = Self {
@@ -118,9 +139,15 @@ fn engine(config: &Config) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
     let kept = u32::try_from(config.plugins.len() * workers(config)).unwrap_or(u32::MAX);
     Ok(Engine::new(EngineConfig {
-        cache_dir: config.server.cache_dir.clone().or_else(|| cache_in(config.server.state_dir.as_deref())),
+        cache_dir: config
+            .server
+            .cache_dir
+            .clone()
+            .or_else(|| cache_in(config.server.state_dir.as_deref())),
         // Two generations at once during a reload, and one trial.
-        instances: defaults.instances.max(kept.saturating_mul(2).saturating_add(16)),
+        instances: defaults
+            .instances
+            .max(kept.saturating_mul(2).saturating_add(16)),
         ..defaults
     })?)
 }
@@ -138,6 +165,7 @@ fn workers(config: &Config) -> usize {
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow::anyhow!("the system gives no randomness: {error}"))?;
     Ok(bytes)
 }
