@@ -94,12 +94,6 @@ fn ask(file: &Path, command: Command, json: bool) -> anyhow::Result<()> {
     } else {
         println!("{}", answer.message);
     }
-    anyhow::ensure!(
-        answer.ok,
-        "failed to {}",
-        serde_json::to_value(command)?["command"]
-            .as_str()
-            .unwrap_or("do that")
-    );
+    anyhow::ensure!(answer.ok, "sipward did not do it");
     Ok(())
 }

@@ -79,7 +79,7 @@ pub(super) fn response(
     let mut text = format!("SIP/2.0 {status} Simulated\r\n");
     for header in request.headers() {
         let name = String::from_utf8_lossy(header.name).to_ascii_lowercase();
-        let value = String::from_utf8_lossy(&header.value).into_owned();
+        let value = String::from_utf8_lossy(header.value).into_owned();
         let tagged = name == "to" && !value.contains(";tag=") && status > 100;
         match name.as_str() {
             "to" if tagged => text += &format!("To: {value};tag={tag}\r\n"),

@@ -1,0 +1,144 @@
+//! What an agent does as the caller, and with every dialog: RFC 3261 sections
+//! 9.1, 13.2, 14.1 and 15.1.
+
+use super::*;
+
+impl Agent {
+    pub(super) fn start(&mut self, now: Moment, number: usize) {
+        let script = self.scripts[number].clone();
+        let side = if script.from_outside { "pbx" } else { "trunk" };
+        let message = text::Request {
+            method: script.method,
+            uri: &format!("sip:100{number}@{side}.example"),
+            address: self.address,
+            branch: &self.branch(),
+            from: &format!("<sip:caller@sim.example>;tag=from{number}"),
+            to: &format!("<sip:100{number}@{side}.example>"),
+            call_id: &script.call_id(),
+            cseq: 1,
+            routes: &[],
+        }
+        .message();
+        let Ok(id) = self.layer.request(now, message.clone(), to(self.proxy)) else {
+            return;
+        };
+        self.calling.insert(id, (number, message));
+        if script.method == "INVITE" {
+            // A caller who was told 100 and nothing else hangs up some day.
+            self.resolve(now + PATIENCE, Intent::GiveUp(id));
+            if let Some(after) = script.cancel_after {
+                self.resolve(now + after, Intent::Cancel(id));
+            }
+        }
+    }
+
+    pub(super) fn cancel(&mut self, now: Moment, id: TransactionId) {
+        // RFC 3261 section 9.1: pointless after a final response.
+        let Some((number, invite)) = self.calling.get(&id) else {
+            return;
+        };
+        if self.finals.contains_key(number) {
+            return;
+        }
+        let cancel = sip_message::build::cancel_for(invite);
+        let message = Message::parse_datagram(cancel, &sip_message::Limits::default())
+            .expect("a CANCEL of ours");
+        // The branch may be in use when CANCEL was sent before.
+        let _refused = self.layer.request(now, message, to(self.proxy));
+    }
+
+    pub(super) fn response(&mut self, now: Moment, id: TransactionId, message: &Message) {
+        let status = message.status().unwrap_or_default();
+        let Some((number, _)) = self.calling.get(&id) else {
+            return;
+        };
+        let number = *number;
+        if status < 200 || message.method() == Method::Cancel {
+            return;
+        }
+        let first = message.cseq().number == 1;
+        if first {
+            self.finals.entry(number).or_default().push(status);
+        }
+        if message.method() != Method::Invite || status >= 300 {
+            return;
+        }
+        let key = dialog_key(message, message.to_tag());
+        let fresh = first && !self.dialogs.contains_key(&key);
+        if fresh {
+            let mut routes: Vec<String> = message
+                .values(HeaderKind::RecordRoute)
+                .map(|value| lossy(value))
+                .collect();
+            routes.reverse();
+            let dialog = Dialog {
+                call_id: lossy(message.call_id()),
+                local: text_of(message, HeaderKind::From),
+                remote: text_of(message, HeaderKind::To),
+                target: contact_of(message),
+                routes,
+                cseq: 1,
+                acknowledged: true,
+                ended: false,
+            };
+            self.dialogs.insert(key.clone(), dialog);
+        }
+        self.send(now, &key, "ACK", Some(message.cseq().number));
+        if !fresh {
+            return;
+        }
+        let script = self.scripts[number].clone();
+        if let Some((after, method)) = script.in_dialog_after {
+            self.resolve(now + after, Intent::InDialog(key.clone(), method));
+        }
+        if script.hang_up != HangUp::Callee {
+            self.resolve(now + script.talk, Intent::HangUp(key));
+        }
+    }
+
+    pub(super) fn in_dialog(&mut self, now: Moment, key: &str, method: &'static str) {
+        self.send(now, key, method, None);
+    }
+
+    pub(super) fn hang_up(&mut self, now: Moment, key: &str) {
+        self.send(now, key, "BYE", None);
+        if let Some(dialog) = self.dialogs.get_mut(key) {
+            dialog.ended = true;
+        }
+    }
+
+    /// A request within a dialog; `cseq` for the ACK of that INVITE.
+    fn send(&mut self, now: Moment, key: &str, method: &'static str, cseq: Option<u32>) {
+        let branch = self.branch();
+        let Some(dialog) = self.dialogs.get_mut(key) else {
+            return;
+        };
+        if dialog.ended && cseq.is_none() {
+            return;
+        }
+        if cseq.is_none() {
+            dialog.cseq += 1;
+        }
+        let request = text::Request {
+            method,
+            uri: &dialog.target,
+            address: self.address,
+            branch: &branch,
+            from: &dialog.local,
+            to: &dialog.remote,
+            call_id: &dialog.call_id,
+            cseq: cseq.unwrap_or(dialog.cseq),
+            routes: &dialog.routes,
+        };
+        let hop = next_hop(&dialog.routes).unwrap_or(self.proxy);
+        let message = request.message();
+        if method == "ACK" {
+            self.layer
+                .transmit_stateless(to(hop), message.bytes().clone());
+        } else if let Ok(id) = self.layer.request(now, message.clone(), to(hop)) {
+            let number = script_of(&message).unwrap_or_default();
+            self.calling.insert(id, (number, message));
+            self.resolve(now + PATIENCE, Intent::GiveUp(id));
+        }
+    }
+}
