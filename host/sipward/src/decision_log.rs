@@ -1,36 +1,42 @@
 //! One line for each decision: who, what, which plugin, why, how long.
 
-use policy::{Conclusion, Decision, RequestFacts, Severity};
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use policy::{Conclusion, Decision, Peer, RequestFacts, Severity};
+use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};
 use tracing::{debug, error, info, warn};
 
 /// What a line says about the request; taken before the facts are handed over.
+/// Nothing is formatted unless the line is written.
 pub(crate) struct Subject {
-    call_id: String,
-    method: String,
-    request_uri: String,
-    from: String,
-    source: String,
-    peer: String,
-    zone: &'static str,
+    message: Arc<Message>,
+    peer: Peer,
+}
+
+/// Bytes as text. What is not UTF-8 is shown as U+FFFD, so that a log line is
+/// always text.
+struct Text<'a>(&'a [u8]);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(self.0))
+    }
 }
 
 impl Subject {
-    /// The texts of one request. Bytes that are not UTF-8 are shown as U+FFFD,
-    /// so that a log line is always text.
+    /// The request and its sender.
     pub(crate) fn of(facts: &RequestFacts) -> Self {
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let message = &facts.message;
-        let peer = &facts.peer;
         Self {
-            call_id: text(message.call_id()),
-            method: text(message.method_name()),
-            request_uri: text(message.request_uri().raw),
-            from: text(message.from().uri.raw),
-            source: format!("{}:{}/{}", peer.address, peer.port, peer.transport.name()),
-            peer: peer.name.as_deref().unwrap_or("-").to_owned(),
-            zone: peer.zone.name(),
+            message: Arc::clone(&facts.message),
+            peer: facts.peer.clone(),
         }
+    }
+
+    fn call_id(&self) -> Text<'_> {
+        Text(self.message.call_id())
     }
 }
 
@@ -49,14 +55,15 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
         Decision::Admit(permit) => permit.identity().unwrap_or("-"),
         _ => "-",
     };
+    let (message, peer) = (&subject.message, &subject.peer);
     info!(
-        call = %subject.call_id,
-        method = %subject.method,
-        uri = %subject.request_uri,
-        from = %subject.from,
-        source = %subject.source,
-        peer = %subject.peer,
-        zone = subject.zone,
+        call = %subject.call_id(),
+        method = %Text(message.method_name()),
+        uri = %Text(message.request_uri().raw),
+        from = %Text(message.from().uri.raw),
+        source = %format_args!("{}/{}", SocketAddr::new(peer.address, peer.port), peer.transport),
+        peer = peer.name.as_deref().unwrap_or("-"),
+        zone = peer.zone.name(),
         pipeline = %conclusion.pipeline,
         generation = conclusion.generation,
         verdict = decision.name(),
@@ -71,11 +78,11 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
     for stage in &conclusion.trace {
         match &stage.failure {
             Some(failure) => warn!(
-                call = %subject.call_id, plugin = %stage.plugin, reason = %failure, micros = stage.micros,
+                call = %subject.call_id(), plugin = %stage.plugin, reason = %failure, micros = stage.micros,
                 "plugin failed"
             ),
             None => debug!(
-                call = %subject.call_id, plugin = %stage.plugin, verdict = stage.verdict,
+                call = %subject.call_id(), plugin = %stage.plugin, verdict = stage.verdict,
                 reason = %stage.reason, micros = stage.micros,
                 "stage"
             ),
@@ -84,9 +91,9 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
     for raised in &conclusion.alerts {
         let (plugin, text) = (&raised.plugin, &raised.alert.text);
         match raised.alert.severity {
-            Severity::Info => info!(call = %subject.call_id, %plugin, %text, "alert"),
-            Severity::Warning => warn!(call = %subject.call_id, %plugin, %text, "alert"),
-            Severity::Critical => error!(call = %subject.call_id, %plugin, %text, "alert"),
+            Severity::Info => info!(call = %subject.call_id(), %plugin, %text, "alert"),
+            Severity::Warning => warn!(call = %subject.call_id(), %plugin, %text, "alert"),
+            Severity::Critical => error!(call = %subject.call_id(), %plugin, %text, "alert"),
         }
     }
 }
@@ -104,7 +111,7 @@ pub(crate) fn call(event: &CallEvent) {
             ..
         } => info!(
             number = call.as_u64(),
-            call = %String::from_utf8_lossy(call_id),
+            call = %Text(call_id),
             peer = caller.as_deref().unwrap_or("-"),
             zone = zone.name(),
             %source,

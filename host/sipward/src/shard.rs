@@ -31,6 +31,7 @@ pub(crate) struct Shard {
     challenger: Challenger,
     started: Instant,
     offer_limits: OfferLimits,
+    last_certificate: Option<(Arc<PeerCertificate>, Arc<Certificate>)>,
     decisions: DecisionCounts,
     invalid: u64,
     answered: u64,
@@ -52,6 +53,7 @@ impl Shard {
             challenger,
             started: Instant::now(),
             offer_limits: OfferLimits::default(),
+            last_certificate: None,
             decisions: DecisionCounts::default(),
             invalid: 0,
             answered: 0,
@@ -77,7 +79,10 @@ impl Shard {
         let now = self.now();
         match inbound.what {
             Received::Message(message) => {
-                let certificate = inbound.certificate.as_deref().map(certificate);
+                let certificate = inbound
+                    .certificate
+                    .as_ref()
+                    .map(|peer| self.certificate(peer));
                 self.core
                     .handle_message(now, message, &inbound.flow, certificate);
                 self.carry_out(now);
@@ -141,6 +146,22 @@ impl Shard {
             plugin_failures: plugins.failures,
             plugin_instances: plugins.instances as u64,
             decisions: self.decisions,
+        }
+    }
+
+    /// The certificate as policies see it. Messages of one connection come in
+    /// runs, so the last one is kept.
+    fn certificate(&mut self, peer: &Arc<PeerCertificate>) -> Arc<Certificate> {
+        match &self.last_certificate {
+            Some((known, seen)) if Arc::ptr_eq(known, peer) => Arc::clone(seen),
+            _ => {
+                let seen = Arc::new(Certificate {
+                    names: peer.names.clone(),
+                    fingerprint: peer.fingerprint.clone(),
+                });
+                self.last_certificate = Some((Arc::clone(peer), Arc::clone(&seen)));
+                seen
+            }
         }
     }
 
@@ -222,11 +243,4 @@ impl Shard {
             }
         }
     }
-}
-
-fn certificate(peer: &PeerCertificate) -> Arc<Certificate> {
-    Arc::new(Certificate {
-        names: peer.names.clone(),
-        fingerprint: peer.fingerprint.clone(),
-    })
 }
