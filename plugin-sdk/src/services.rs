@@ -208,6 +208,11 @@ pub mod credentials {
     /// Verifies the Authorization or Proxy-Authorization header of a request for
     /// a realm, for one of these algorithms (RFC 7616, RFC 8760).
     ///
+    /// A nonce is good only for the source that was challenged with it, an IPv4
+    /// address or an IPv6 /64; from elsewhere it is
+    /// [`Malformed`](Verification::Malformed), which is no guess. So
+    /// [`Wrong`](Verification::Wrong) never comes from a forged UDP source.
+    ///
     /// ```no_run
     /// # use sipward_plugin_sdk::{DigestAlgorithm, Outcome, Request};
     /// use sipward_plugin_sdk::credentials::{Verification, verify};

@@ -116,7 +116,10 @@ impl Executor {
             }
             let answer = match entry.request_plugins.get(run.stage_index()) {
                 Some(plugin) => self.ask(plugin, |instance, text| match text.request() {
-                    Some(facts) => instance.on_request(facts, &run.facts().message, &mut verified),
+                    Some(facts) => {
+                        let RequestFacts { message, peer, .. } = run.facts();
+                        instance.on_request(facts, message, peer.address, &mut verified)
+                    }
                     None => Err(PolicyFailure::Missing("facts".to_owned())),
                 }),
                 None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),

@@ -1,6 +1,7 @@
 //! What an instance finds when it looks outwards: one file per host interface,
 //! and the budget of a call that they all draw from.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{Capability, Grants, PolicyFailure};
@@ -33,6 +34,8 @@ pub(crate) struct HostState {
     phase: Phase,
     /// The message of the call that runs, lent to the guest as a resource.
     message: Option<Arc<Message>>,
+    /// Where the request came from; none for a response.
+    source: Option<IpAddr>,
     /// Counts calls; the representation of the lent message.
     ticket: u32,
     host_calls: u32,
@@ -60,6 +63,7 @@ impl HostState {
             plugin,
             phase: Phase::Starting,
             message: None,
+            source: None,
             ticket: 0,
             host_calls: 0,
             host_bytes: 0,
@@ -71,13 +75,18 @@ impl HostState {
         }
     }
 
-    /// Fills the budget and lends the message.
-    pub(crate) fn begin_call(&mut self, message: Option<Arc<Message>>) -> u32 {
+    /// Fills the budget and lends the message, with the source of a request.
+    pub(crate) fn begin_call(
+        &mut self,
+        message: Option<Arc<Message>>,
+        source: Option<IpAddr>,
+    ) -> u32 {
         self.phase = match message {
             Some(_) => Phase::Deciding,
             None => Phase::Starting,
         };
         self.message = message;
+        self.source = source;
         self.ticket = self.ticket.wrapping_add(1);
         self.host_calls = 0;
         self.host_bytes = 0;

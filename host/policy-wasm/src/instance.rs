@@ -1,5 +1,6 @@
 //! One instance in its own store, and what becomes of its calls.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{Outcome, PolicyFailure};
@@ -91,14 +92,14 @@ impl Instance {
     }
 
     pub(crate) fn describe(&mut self) -> Result<lifecycle::Manifest, PolicyFailure> {
-        self.begin(None, self.limits.configure_deadline_ms);
+        self.begin(None, None, self.limits.configure_deadline_ms);
         self.lifecycle
             .call_describe(&mut self.store)
             .map_err(|error| self.starting_failure(&error))
     }
 
     pub(crate) fn configure(&mut self, settings: &str) -> Result<(), ConfigureError> {
-        self.begin(None, self.limits.configure_deadline_ms);
+        self.begin(None, None, self.limits.configure_deadline_ms);
         match self.lifecycle.call_configure(&mut self.store, settings) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ConfigureError::Settings {
@@ -109,14 +110,15 @@ impl Instance {
         }
     }
 
-    /// Calls the request hook.
+    /// Calls the request hook for a request from this source.
     pub(crate) fn on_request(
         &mut self,
         facts: types::RequestFacts<'_>,
         message: &Arc<Message>,
+        source: IpAddr,
         verified: &mut Verified,
     ) -> Result<Answer, PolicyFailure> {
-        let ticket = self.begin(Some(message), self.limits.deadline_ms);
+        let ticket = self.begin(Some(message), Some(source), self.limits.deadline_ms);
         let Some(hook) = &self.request else {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
@@ -132,7 +134,7 @@ impl Instance {
         facts: types::ResponseFacts<'_>,
         message: &Arc<Message>,
     ) -> Result<Answer, PolicyFailure> {
-        let ticket = self.begin(Some(message), self.limits.deadline_ms);
+        let ticket = self.begin(Some(message), None, self.limits.deadline_ms);
         let Some(hook) = &self.response else {
             return Err(PolicyFailure::Missing("response hook".to_owned()));
         };
@@ -140,9 +142,14 @@ impl Instance {
         self.finish(answer.map(outcome))
     }
 
-    fn begin(&mut self, message: Option<&Arc<Message>>, deadline_ms: u32) -> u32 {
+    fn begin(
+        &mut self,
+        message: Option<&Arc<Message>>,
+        source: Option<IpAddr>,
+        deadline_ms: u32,
+    ) -> u32 {
         self.store.set_epoch_deadline(ticks(deadline_ms));
-        self.store.data_mut().begin_call(message.cloned())
+        self.store.data_mut().begin_call(message.cloned(), source)
     }
 
     fn finish(&mut self, answer: wasmtime::Result<Outcome>) -> Result<Answer, PolicyFailure> {

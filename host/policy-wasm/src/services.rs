@@ -1,6 +1,7 @@
 //! What host functions are made of, one trait for each capability, so that a
 //! test, a replay or a shadow run can put something else in its place.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -143,7 +144,8 @@ pub enum Verification {
     Replayed(String),
     /// Wrong password or no such user.
     Wrong(String),
-    /// The header cannot be understood, or its nonce is not ours.
+    /// The header cannot be understood, or its nonce is not ours or was made for
+    /// another source. Not a guess.
     Malformed,
     /// The algorithm is not among those allowed.
     AlgorithmRefused,
@@ -151,10 +153,12 @@ pub enum Verification {
 
 /// Digest verification. Passwords and their hashes stay behind it.
 pub trait Credentials: Send + Sync {
-    /// Verifies the request's credentials for a realm.
+    /// Verifies the request's credentials for a realm. The nonce must have been
+    /// made for the address that the request came from.
     fn verify(
         &self,
         request: &sip_message::Message,
+        source: IpAddr,
         realm: &str,
         allowed: &[DigestAlgorithm],
         now_ms: u64,

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step ends a test")]
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
@@ -10,6 +10,11 @@ use state::digest::{Accounts, Algorithm, Nonces, Verification, challenge_value};
 
 const LIFETIME_MS: u64 = 60_000;
 const NOW: u64 = 1_700_000_000_000;
+const HOME: &str = "192.0.2.10";
+
+fn at(address: &str) -> IpAddr {
+    address.parse().unwrap()
+}
 
 fn hash(algorithm: Algorithm, text: &str) -> String {
     match algorithm {
@@ -85,7 +90,7 @@ fn scene(algorithm: Algorithm) -> Scene {
         password: "zanzibar",
         method: "INVITE",
         uri: "sip:+4930123@pbx.example",
-        nonce: nonces.issue(NOW, "pbx.example"),
+        nonce: nonces.issue(NOW, "pbx.example", at(HOME)),
         count: 1,
         quality: "auth",
         body: "v=0\r\n",
@@ -99,12 +104,17 @@ fn scene(algorithm: Algorithm) -> Scene {
 
 impl Scene {
     fn verify_at(&self, values: &[String], now_ms: u64) -> Verification {
+        self.verify_from(HOME, values, now_ms)
+    }
+
+    fn verify_from(&self, source: &str, values: &[String], now_ms: u64) -> Verification {
         self.nonces.verify(
             &self.accounts,
             b"INVITE",
             b"sip:+4930123@pbx.example",
             b"v=0\r\n",
             values.iter().map(String::as_bytes),
+            at(source),
             "pbx.example",
             &[Algorithm::Sha256, Algorithm::Sha512_256, Algorithm::Md5],
             now_ms,
@@ -234,7 +244,7 @@ fn another_request_uri_or_nonce_is_malformed() {
             ..scene.client.clone()
         },
         Client {
-            nonce: scene.nonces.issue(NOW, "other"),
+            nonce: scene.nonces.issue(NOW, "other", at(HOME)),
             ..scene.client.clone()
         },
         Client {
@@ -260,6 +270,45 @@ fn another_request_uri_or_nonce_is_malformed() {
         ..scene.client.clone()
     };
     assert_eq!(scene.verify(&spelled), Verification::Ok(bob()));
+}
+
+#[test]
+fn a_nonce_of_another_source_is_no_guess() {
+    let mut scene = scene(Algorithm::Sha256);
+    let right = scene.client.answer();
+    let wrong = Client {
+        password: "x",
+        ..scene.client.clone()
+    }
+    .answer();
+    for answer in [&wrong, &right] {
+        assert_eq!(
+            scene.verify_from("203.0.113.66", std::slice::from_ref(answer), NOW),
+            Verification::Malformed
+        );
+    }
+    assert_eq!(
+        scene.verify_at(&[wrong], NOW),
+        Verification::Wrong(bob()),
+        "a guess at home counts"
+    );
+    assert_eq!(
+        scene.verify_from("::ffff:192.0.2.10", &[right], NOW),
+        Verification::Ok(bob()),
+        "none of them used the count"
+    );
+    scene.client.nonce = scene
+        .nonces
+        .issue(NOW, "pbx.example", at("2001:db8:0:1::1"));
+    let answer = [scene.client.answer()];
+    assert_eq!(
+        scene.verify_from("2001:db8:0:2::1", &answer, NOW),
+        Verification::Malformed
+    );
+    assert_eq!(
+        scene.verify_from("2001:db8:0:1:aaaa::7", &answer, NOW),
+        Verification::Ok(bob())
+    );
 }
 
 #[test]
@@ -356,6 +405,7 @@ fn algorithms_that_are_not_allowed_are_refused_and_skipped() {
             b"sip:+4930123@pbx.example",
             b"",
             values.iter().map(String::as_bytes),
+            at(HOME),
             "pbx.example",
             allowed,
             NOW,
@@ -421,7 +471,7 @@ fn unknown_users_cost_as_much_as_known_ones() {
 #[test]
 fn the_challenge_leads_to_an_answer() {
     let mut scene = scene(Algorithm::Sha256);
-    let nonce = scene.nonces.issue(NOW, "pbx.example");
+    let nonce = scene.nonces.issue(NOW, "pbx.example", at(HOME));
     let challenge = challenge_value("pbx.example", Algorithm::Sha256, &nonce, false);
     let shown = challenge.split("nonce=\"").nth(1).unwrap();
     scene.client.nonce = shown.split('"').next().unwrap().to_owned();

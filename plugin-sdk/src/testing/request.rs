@@ -55,7 +55,7 @@ pub enum Nonce {
     Stale,
     /// Its count was used before.
     Replayed,
-    /// Not made by the host.
+    /// Not made by the host, or made for another source.
     Forged,
 }
 

@@ -23,7 +23,10 @@ impl Verified {
     }
 
     fn find(&self, realm: &str, allowed: &[DigestAlgorithm]) -> Option<&services::Verification> {
-        let known = self.0.iter().find(|(of, among, _)| of == realm && among == allowed);
+        let known = self
+            .0
+            .iter()
+            .find(|(of, among, _)| of == realm && among == allowed);
         known.map(|(_, _, verification)| verification)
     }
 }
@@ -40,9 +43,16 @@ impl Host for HostState {
         let allowed: Vec<_> = algorithms.into_iter().map(algorithm).collect();
         let now_ms = self.services.clock.now_ms();
         let message = self.lent(&request)?;
+        // A response carries no credentials to verify.
+        let Some(source) = self.source else {
+            return Ok(Verification::Missing);
+        };
         let verification = match self.verified.find(&realm, &allowed) {
             Some(known) => known.clone(),
-            None => self.services.credentials.verify(message, &realm, &allowed, now_ms),
+            None => self
+                .services
+                .credentials
+                .verify(message, source, &realm, &allowed, now_ms),
         };
         if matches!(verification, services::Verification::Ok(_)) {
             self.verified_realm = Some(realm.clone());
@@ -67,5 +77,94 @@ pub(crate) fn algorithm(algorithm: outcomes::DigestAlgorithm) -> DigestAlgorithm
         outcomes::DigestAlgorithm::Md5 => DigestAlgorithm::Md5,
         outcomes::DigestAlgorithm::Sha256 => DigestAlgorithm::Sha256,
         outcomes::DigestAlgorithm::Sha512256 => DigestAlgorithm::Sha512_256,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use arc_swap::ArcSwap;
+    use bytes::Bytes;
+    use sip_message::{Limits, Message};
+    use state::State;
+    use state::digest::{Accounts, Nonces, challenge_value};
+
+    use super::*;
+    use crate::limits::PluginLimits;
+    use crate::services::{Clock as _, HostServices, SystemClock};
+
+    const HOME: &str = "192.0.2.10";
+
+    fn at(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
+    fn host(nonces: &Arc<Nonces>) -> HostState {
+        let now_ms = SystemClock.now_ms();
+        let state = State::open(None, state::Limits::default(), now_ms).unwrap();
+        let accounts = Arc::new(ArcSwap::from_pointee(Accounts::empty()));
+        let services = HostServices::embedded(state, accounts, Arc::clone(nonces));
+        HostState::new(Arc::new(services), "test".into(), PluginLimits::default())
+    }
+
+    /// A request with a guess over this nonce.
+    fn guess(nonce: &str) -> Arc<Message> {
+        let challenge = challenge_value("r", state::digest::Algorithm::Sha256, nonce, false);
+        let text = format!(
+            "INVITE sip:bob@h SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 192.0.2.10;branch=z9hG4bK1\r\n\
+             From: <sip:alice@h>;tag=1\r\nTo: <sip:bob@h>\r\nCall-ID: 1\r\n\
+             CSeq: 1 INVITE\r\nMax-Forwards: 70\r\n\
+             Proxy-Authorization: {}, username=\"alice\", uri=\"sip:bob@h\", \
+             response=\"{:064x}\", nc=00000001, cnonce=\"c0ffee\"\r\n\
+             Content-Length: 0\r\n\r\n",
+            challenge.replace("qop=\"auth\"", "qop=auth"),
+            7
+        );
+        Arc::new(Message::parse_datagram(Bytes::from(text), &Limits::default()).unwrap())
+    }
+
+    fn verify(
+        host: &mut HostState,
+        message: &Arc<Message>,
+        source: Option<IpAddr>,
+    ) -> Verification {
+        let ticket = host.begin_call(Some(Arc::clone(message)), source);
+        let lent = Resource::new_borrow(ticket);
+        let algorithms = vec![outcomes::DigestAlgorithm::Sha256];
+        let verification = Host::verify(host, lent, "r".to_owned(), algorithms).unwrap();
+        host.end_call();
+        verification
+    }
+
+    #[test]
+    fn a_guess_counts_only_from_the_source_that_was_challenged() {
+        let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
+        let mut host = host(&nonces);
+        let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
+        let elsewhere = verify(&mut host, &message, Some(at("203.0.113.66")));
+        assert!(
+            matches!(elsewhere, Verification::Malformed),
+            "{elsewhere:?}"
+        );
+        host.swap_verified(&mut Verified::default());
+        let home = verify(&mut host, &message, Some(at(HOME)));
+        assert!(
+            matches!(&home, Verification::Wrong(user) if user == "alice"),
+            "{home:?}"
+        );
+    }
+
+    #[test]
+    fn a_response_has_no_credentials_and_leaves_nothing_behind() {
+        let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
+        let mut host = host(&nonces);
+        let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
+        let response = verify(&mut host, &message, None);
+        assert!(matches!(response, Verification::Missing), "{response:?}");
+        assert!(host.verified.0.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! The capabilities as the `state` crate provides them: counters, values and
 //! digest verification in this process.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -144,6 +145,7 @@ impl Credentials for DigestCredentials {
     fn verify(
         &self,
         request: &Message,
+        source: IpAddr,
         realm: &str,
         allowed: &[DigestAlgorithm],
         now_ms: u64,
@@ -166,6 +168,7 @@ impl Credentials for DigestCredentials {
             request.request_uri().raw,
             request.body(),
             headers,
+            source,
             realm,
             &allowed,
             now_ms,

@@ -3,14 +3,15 @@
 //!
 //! ```text
 //! base64url( version(1) issued-ms(8) random(15) tag(16) )
-//! tag = HMAC-SHA-256(secret, version issued-ms random realm), first half
+//! tag = HMAC-SHA-256(secret, version issued-ms random source(9) realm), first half
 //! ```
 //!
-//! Nobody else can make one, and one for a realm is none for another. A flood of
-//! requests costs no memory; only nonces that were answered rightly are
-//! remembered, for the sake of their counts.
+//! Nobody else can make one, and one for a realm or a source is none for another:
+//! whoever forges a UDP source never sees a nonce that is good there (RFC 7616
+//! section 5.5). A flood of requests costs no memory; only nonces that were
+//! answered rightly are remembered, for the sake of their counts.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, net::IpAddr, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
@@ -23,7 +24,8 @@ use super::{
     replay::{REMEMBERED, Replays},
 };
 
-const VERSION: u8 = 1;
+/// 2: the tag covers the source.
+const VERSION: u8 = 2;
 const BODY: usize = 1 + 8 + 15;
 const TAG: usize = 16;
 /// Characters of a nonce.
@@ -86,11 +88,16 @@ impl Nonces {
         self
     }
 
-    /// A new nonce for a realm: 54 characters of base64url.
+    /// A new nonce for a realm, to be answered from the source that asked: 54
+    /// characters of base64url.
+    ///
+    /// A source is an IPv4 address, mapped to IPv6 or not, or an IPv6 /64, within
+    /// which hosts change their address as they like (RFC 8981). The port is left
+    /// out, for a NAT may change it between challenge and answer.
     ///
     /// Without randomness from the system the nonce is still unforgeable and
     /// distinct per millisecond, so none is refused.
-    pub fn issue(&self, now_ms: u64, realm: &str) -> String {
+    pub fn issue(&self, now_ms: u64, realm: &str, source: IpAddr) -> String {
         let mut random = [0; 15];
         if let Err(error) = getrandom::fill(&mut random) {
             tracing::error!(%error, "no randomness for a nonce");
@@ -99,13 +106,13 @@ impl Nonces {
         bytes.push(VERSION);
         bytes.extend_from_slice(&now_ms.to_be_bytes());
         bytes.extend_from_slice(&random);
-        let tag = self.tag(&bytes, realm.as_bytes());
+        let tag = self.tag(&bytes, realm.as_bytes(), source);
         bytes.extend_from_slice(&tag);
         URL_SAFE_NO_PAD.encode(&bytes)
     }
 
-    /// Reads a nonce; `None` if it is not ours, or another realm's.
-    pub(crate) fn read(&self, nonce: &[u8], realm: &[u8]) -> Option<Stamp> {
+    /// Reads a nonce; `None` if it is not ours, or another realm's or source's.
+    pub(crate) fn read(&self, nonce: &[u8], realm: &[u8], source: IpAddr) -> Option<Stamp> {
         if nonce.len() != TEXT {
             return None;
         }
@@ -115,7 +122,7 @@ impl Nonces {
             return None;
         }
         let (body, tag) = bytes.split_last_chunk::<TAG>()?;
-        let ours = self.tag(body, realm);
+        let ours = self.tag(body, realm, source);
         if !bool::from(ours.ct_eq(tag)) {
             return None;
         }
@@ -127,7 +134,7 @@ impl Nonces {
         })
     }
 
-    fn tag(&self, body: &[u8], realm: &[u8]) -> [u8; TAG] {
+    fn tag(&self, body: &[u8], realm: &[u8], source: IpAddr) -> [u8; TAG] {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&*self.secret) else {
             // HMAC takes keys of any length; an all-zero tag would be guessable,
             // so this must not look like one.
@@ -137,6 +144,7 @@ impl Nonces {
                 .unwrap_or(&[0xff; TAG]);
         };
         mac.update(body);
+        mac.update(&source_key(source));
         mac.update(realm);
         let output = mac.finalize().into_bytes();
         output.first_chunk::<TAG>().copied().unwrap_or([0xff; TAG])
@@ -163,6 +171,20 @@ impl std::fmt::Debug for Nonces {
             .field("remembered", &self.remembered())
             .finish_non_exhaustive()
     }
+}
+
+/// What of an address a nonce is bound to: the family, then all of IPv4 or the
+/// /64 of IPv6. Always as long, so that no realm can begin with a part of it.
+fn source_key(source: IpAddr) -> [u8; 9] {
+    let (family, network) = match source.to_canonical() {
+        IpAddr::V4(address) => (4, u64::from(address.to_bits())),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments().map(u64::from);
+            (6, a << 48 | b << 32 | c << 16 | d)
+        }
+    };
+    let [a, b, c, d, e, f, g, h] = network.to_be_bytes();
+    [family, a, b, c, d, e, f, g, h]
 }
 
 /// The value of a WWW-Authenticate or Proxy-Authenticate header: RFC 7616 section
@@ -201,6 +223,12 @@ fn push_quoted(value: &mut String, text: &str) {
 mod tests {
     use super::*;
 
+    const HOME: &str = "192.0.2.10";
+
+    fn at(address: &str) -> IpAddr {
+        address.parse().unwrap()
+    }
+
     fn nonces() -> Nonces {
         Nonces::new([7; 32], Duration::from_secs(60))
     }
@@ -208,32 +236,54 @@ mod tests {
     #[test]
     fn a_nonce_is_ours_for_its_realm_only() {
         let nonces = nonces();
-        let nonce = nonces.issue(123_456, "pbx");
+        let nonce = nonces.issue(123_456, "pbx", at(HOME));
         assert_eq!(nonce.len(), TEXT);
         assert_eq!(
-            nonces.read(nonce.as_bytes(), b"pbx").unwrap().issued_ms,
+            nonces
+                .read(nonce.as_bytes(), b"pbx", at(HOME))
+                .unwrap()
+                .issued_ms,
             123_456
         );
-        assert_eq!(nonces.read(nonce.as_bytes(), b"trunk"), None);
+        assert_eq!(nonces.read(nonce.as_bytes(), b"trunk", at(HOME)), None);
         assert_eq!(
-            Nonces::new([8; 32], Duration::ZERO).read(nonce.as_bytes(), b"pbx"),
+            Nonces::new([8; 32], Duration::ZERO).read(nonce.as_bytes(), b"pbx", at(HOME)),
             None
         );
-        assert_ne!(nonce, nonces.issue(123_456, "pbx"));
+        assert_ne!(nonce, nonces.issue(123_456, "pbx", at(HOME)));
+    }
+
+    #[test]
+    fn a_nonce_is_ours_for_its_source_only() {
+        let nonces = nonces();
+        let good = |made_for: &str, used_by: &str| {
+            let nonce = nonces.issue(1, "pbx", at(made_for));
+            nonces.read(nonce.as_bytes(), b"pbx", at(used_by)).is_some()
+        };
+        assert!(good(HOME, HOME));
+        assert!(!good(HOME, "192.0.2.11"));
+        assert!(!good("0.0.0.0", "::"), "families are apart");
+        assert!(!good("::", "0.0.0.0"));
+        assert!(good(HOME, "::ffff:192.0.2.10"));
+        assert!(good("::ffff:192.0.2.10", HOME));
+        assert!(!good("::ffff:192.0.2.10", "::ffff:192.0.2.11"));
+        assert!(good("2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff"));
+        assert!(!good("2001:db8:0:1::1", "2001:db8:0:2::1"));
+        assert!(!good("2001:db8:0:1::1", "2001:db9:0:1::1"));
     }
 
     #[test]
     fn every_changed_character_is_noticed() {
         let nonces = nonces();
-        let nonce = nonces.issue(1, "pbx").into_bytes();
-        for at in 0..nonce.len() {
+        let nonce = nonces.issue(1, "pbx", at(HOME)).into_bytes();
+        for place in 0..nonce.len() {
             let mut forged = nonce.clone();
-            forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
-            assert_eq!(nonces.read(&forged, b"pbx"), None, "at {at}");
+            forged[place] = if forged[place] == b'A' { b'B' } else { b'A' };
+            assert_eq!(nonces.read(&forged, b"pbx", at(HOME)), None, "at {place}");
         }
-        assert_eq!(nonces.read(&nonce[1..], b"pbx"), None);
-        assert_eq!(nonces.read(b"", b"pbx"), None);
-        assert_eq!(nonces.read(&[0xff; TEXT], b"pbx"), None);
+        assert_eq!(nonces.read(&nonce[1..], b"pbx", at(HOME)), None);
+        assert_eq!(nonces.read(b"", b"pbx", at(HOME)), None);
+        assert_eq!(nonces.read(&[0xff; TEXT], b"pbx", at(HOME)), None);
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! last: a stale nonce or a replay is only ever reported to somebody who knows it.
 //! An unknown user goes the same way as a known one, against a stand-in.
 
+use std::net::IpAddr;
+
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{
@@ -31,8 +33,9 @@ pub enum Verification {
     Replayed(String),
     /// User and password do not match, or there is no such user.
     Wrong(String),
-    /// The header cannot be understood, its nonce is not ours, or it was made for
-    /// another Request-URI.
+    /// The header cannot be understood, its nonce is not ours or was made for
+    /// another source, or it was made for another Request-URI. Says nothing about
+    /// the password, so it is not to be counted as a guess.
     Malformed,
     /// The algorithm is not among those allowed.
     AlgorithmRefused,
@@ -47,11 +50,14 @@ struct Request<'a> {
     request_uri: &'a [u8],
     /// The body, for `auth-int`.
     body: &'a [u8],
+    /// Who sent it.
+    source: IpAddr,
 }
 
 impl Nonces {
     /// Verifies the values of a request's Authorization or Proxy-Authorization
-    /// headers for a realm.
+    /// headers for a realm. The nonce must have been made for `source`, see
+    /// [`issue`](Self::issue).
     ///
     /// An [`Ok`](Verification::Ok) uses up the nonce count: verify a request once
     /// and keep the answer.
@@ -66,6 +72,7 @@ impl Nonces {
         request_uri: &[u8],
         body: &[u8],
         values: impl IntoIterator<Item = &'v [u8]>,
+        source: IpAddr,
         realm: &str,
         allowed: &[Algorithm],
         now_ms: u64,
@@ -74,6 +81,7 @@ impl Nonces {
             method,
             request_uri,
             body,
+            source,
         };
         let credentials = match choose(values, realm.as_bytes(), allowed) {
             Ok(credentials) => credentials,
@@ -93,7 +101,7 @@ impl Nonces {
     ) -> Option<Verification> {
         let algorithm = credentials.algorithm?;
         let user = std::str::from_utf8(&credentials.user).ok()?;
-        let stamp = self.read(&credentials.nonce, &credentials.realm)?;
+        let stamp = self.read(&credentials.nonce, &credentials.realm, request.source)?;
         let given = credentials.response(algorithm)?;
         // Without a count a nonce is good once, as if each answer were the first.
         let count = match credentials.count() {
