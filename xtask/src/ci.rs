@@ -22,7 +22,7 @@ pub(crate) fn run() -> Result<()> {
     let mut steps = Vec::new();
     let mut tally = Tally::default();
     step(&mut steps, "test", || {
-        let (counted, outcome) = test::tests(Purpose::Ci);
+        let (counted, outcome) = test::tests(Purpose::Ci, &test::Options::default());
         tally = counted;
         outcome
     });

@@ -36,7 +36,7 @@ enum Command {
     /// Watch real SIP calls go through the four policies, with live swaps.
     Demo(demo::Options),
     /// Run every test of the workspace.
-    Test,
+    Test(test::Options),
     /// Measure, and print a table. Never fails because of a time.
     Bench(bench::Options),
     /// Everything that a change must pass.
@@ -63,7 +63,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Setup { purpose } => setup::run(purpose).map(|_| ()),
         Command::Demo(options) => demo::run(&options),
-        Command::Test => test::run(),
+        Command::Test(options) => test::run(&options),
         Command::Bench(options) => bench::run(&options),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),

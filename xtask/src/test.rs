@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 
 use crate::setup::{self, Purpose};
 use crate::{plugins, process, workspace};
@@ -32,53 +33,64 @@ impl std::fmt::Display for Tally {
     }
 }
 
+/// Which tests to run.
+#[derive(Args, Default)]
+pub(crate) struct Options {
+    /// Only the tests of this crate; may be given more than once.
+    #[arg(short, long = "package")]
+    packages: Vec<String>,
+}
+
+impl Options {
+    fn selection(&self) -> Vec<&str> {
+        if self.packages.is_empty() {
+            return vec!["--workspace"];
+        }
+        self.packages
+            .iter()
+            .flat_map(|name| ["--package", name])
+            .collect()
+    }
+}
+
 /// Prepare, build, test, and end with the count.
-pub(crate) fn run() -> Result<()> {
-    let (tally, outcome) = tests(Purpose::Test);
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let (tally, outcome) = tests(Purpose::Test, options);
     println!("{tally}");
     outcome
 }
 
 /// The same without the closing line, for `ci`, which has its own.
-pub(crate) fn tests(purpose: Purpose) -> (Tally, Result<()>) {
+pub(crate) fn tests(purpose: Purpose, options: &Options) -> (Tally, Result<()>) {
     let mut tally = Tally::default();
-    let outcome = prepared(purpose, &mut tally);
+    let outcome = prepared(purpose, options, &mut tally);
     (tally, outcome)
 }
 
-fn prepared(purpose: Purpose, tally: &mut Tally) -> Result<()> {
+fn prepared(purpose: Purpose, options: &Options, tally: &mut Tally) -> Result<()> {
     let toolchain = setup::run(purpose)?;
     plugins::build(&toolchain)?;
     eprintln!("==> build");
     // Whole-program tests start binaries of the workspace, so these are built with
     // the tests and with the same features.
-    process::run(process::cargo().args([
-        "build",
-        "--workspace",
-        "--locked",
-        "--lib",
-        "--bins",
-        "--tests",
-    ]))?;
+    let mut build = process::cargo();
+    build
+        .args(["build", "--locked", "--bins", "--tests"])
+        .args(options.selection());
+    process::run(&mut build)?;
     eprintln!("==> test");
-    execute(tally)
+    execute(options, tally)
 }
 
-fn execute(tally: &mut Tally) -> Result<()> {
+fn execute(options: &Options, tally: &mut Tally) -> Result<()> {
     let folder = workspace::target().join("xtask");
     fs::create_dir_all(&folder)?;
     let log_path = folder.join("test.log");
     let mut log = File::create(&log_path)
         .with_context(|| format!("failed to create {}", log_path.display()))?;
     let mut child = process::cargo()
-        .args([
-            "test",
-            "--workspace",
-            "--locked",
-            "--no-fail-fast",
-            "--color",
-            "never",
-        ])
+        .args(["test", "--locked", "--no-fail-fast", "--color", "never"])
+        .args(options.selection())
         .env("SIPWARD_PLUGINS", workspace::plugin_folder())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -101,7 +113,8 @@ fn execute(tally: &mut Tally) -> Result<()> {
     if let Some(thread) = errors {
         let text = thread.join().unwrap_or_default();
         log.write_all(text.as_bytes())?;
-        if !status.success() {
+        // Failed tests were shown; anything else that went wrong is in cargo's own words.
+        if !status.success() && tally.failed == 0 {
             eprintln!("{}", tail(&text, 60));
         }
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
+use tempfile::TempDir;
+
 use crate::workspace;
 
 /// The PBX, which may call.
@@ -40,6 +42,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Stage {
     /// The demo's folder; its files stay for whoever wants to look.
     pub(crate) folder: PathBuf,
+    /// A folder for the admin socket: the path of a socket has at most 107 bytes, and
+    /// that of a clone may be longer.
+    sockets: TempDir,
     /// Port of the proxy for PBXs, UDP.
     pub(crate) inside: u16,
     /// Port of the proxy for PBXs, TLS.
@@ -69,6 +74,7 @@ impl Stage {
         fs::write(folder.join("password"), format!("{password}\n"))?;
         Ok(Self {
             folder,
+            sockets: tempfile::tempdir().context("failed to make a folder for the socket")?,
             inside: free_udp(PBX)?,
             inside_tls: free_tcp(PBX)?,
             outside: free_udp(PBX)?,
@@ -97,6 +103,7 @@ impl Stage {
         let denied: Vec<String> = denied.iter().map(|it| format!("{it:?}")).collect();
         let text = include_str!("sipward.toml")
             .replace("@FOLDER@", &self.folder.to_string_lossy())
+            .replace("@SOCKETS@", &self.sockets.path().to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
             .replace("@INSIDE_TLS@", &self.inside_tls.to_string())
             .replace("@OUTSIDE@", &self.outside.to_string())
