@@ -10,6 +10,9 @@ use crate::test::{self, Tally};
 use crate::tidy::imports::PURE;
 use crate::{process, setup, tidy, workspace};
 
+/// How long each fuzz program runs.
+const FUZZ_SECONDS: u32 = 60;
+
 /// One step's name, its outcome and how long it took.
 struct Step {
     name: &'static str,
@@ -22,7 +25,11 @@ pub(crate) fn run() -> Result<()> {
     let mut steps = Vec::new();
     let mut tally = Tally::default();
     step(&mut steps, "test", || {
-        let (counted, outcome) = test::tests(Purpose::Ci, &test::Options::default());
+        let options = test::Options {
+            fuzz_seconds: Some(FUZZ_SECONDS),
+            ..Default::default()
+        };
+        let (counted, outcome) = test::tests(Purpose::Ci, &options);
         tally = counted;
         outcome
     });

@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Only the tests of this crate; may be given more than once.
     #[arg(short, long = "package")]
     packages: Vec<String>,
+    /// Seconds that each fuzz program runs.
+    #[arg(long)]
+    pub(crate) fuzz_seconds: Option<u32>,
 }
 
 impl Options {
@@ -88,7 +91,11 @@ fn execute(options: &Options, tally: &mut Tally) -> Result<()> {
     let log_path = folder.join("test.log");
     let mut log = File::create(&log_path)
         .with_context(|| format!("failed to create {}", log_path.display()))?;
-    let mut child = process::cargo()
+    let mut command = process::cargo();
+    if let Some(seconds) = options.fuzz_seconds {
+        command.env("SIPWARD_FUZZ_SECONDS", seconds.to_string());
+    }
+    let mut child = command
         .args(["test", "--locked", "--no-fail-fast", "--color", "never"])
         .args(options.selection())
         .env("SIPWARD_PLUGINS", workspace::plugin_folder())
