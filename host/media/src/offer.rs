@@ -4,7 +4,7 @@
 //! Only what a policy decides on is read. Bytes that do not follow the grammar
 //! are an error rather than a guess, since the far end may guess otherwise.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 /// What one session description may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub enum OfferError {
     /// The first line is not `v=0`.
     #[error("the session description does not begin with v=0")]
     Version,
-    /// A line is not `x=value`.
+    /// A line is not `x=value`, or holds NUL or a CR without LF.
     #[error("line {0} of the session description is not of the form x=value")]
     Line(usize),
     /// An `m=` line lacks a field or its port is no number.
@@ -86,6 +86,11 @@ pub fn read_offer<'a>(sdp: &'a [u8], limits: &OfferLimits) -> Result<Vec<Stream<
         number += 1;
         if number > limits.sdp_lines {
             return Err(OfferError::TooLarge("sdp_lines"));
+        }
+        // RFC 8866 section 9, `byte-string`: neither stands in a line, and some
+        // readers end a line at a bare CR.
+        if memchr2(b'\r', 0, line).is_some() {
+            return Err(OfferError::Line(number));
         }
         match line {
             // RFC 8866 section 5: records end in CRLF; a last empty line is
@@ -276,6 +281,28 @@ mod tests {
         assert_eq!(
             read_offer(b"v=0\r\nc=IN IP4 a b\r\n", &limits),
             Err(OfferError::Connection(2))
+        );
+    }
+
+    #[test]
+    fn no_line_hides_another() {
+        let limits = OfferLimits::default();
+        for (sdp, line) in [
+            (&b"v=0\r\ns=-\rm=audio 4 RTP/AVP 0\r\n"[..], 2),
+            (b"v=0\r\nc=IN IP4 192.0.2.1\r", 2),
+            (b"v=0\r\ns=-\r\r\n", 2),
+            (b"v=0\nm=audio 4 RTP/AVP\0 0\n", 2),
+            (b"v=0\r", 1),
+        ] {
+            assert_eq!(
+                read_offer(sdp, &limits),
+                Err(OfferError::Line(line)),
+                "{sdp:?}"
+            );
+        }
+        assert!(
+            read_offer(b"v=0\r\ns=-", &limits).is_ok(),
+            "the last line end may be missing"
         );
     }
 
