@@ -10,6 +10,7 @@ use crate::limits::{
     POINTS_REASON_BYTES, REALM_BYTES, REDIRECT_CONTACTS, ROUTE_BYTES,
 };
 use crate::outcome::{Challenge, Effect, HeaderEdit, Outcome, Rejection, Verdict};
+use sip_message::HeaderKind;
 
 /// Checks a whole outcome against the grants and the limits of its stage.
 ///
@@ -159,6 +160,12 @@ fn header_problem(edit: &HeaderEdit, grants: Grants) -> Option<String> {
     if !is_editable_header(name) {
         return Some(format!("the header {name} belongs to the proxy"));
     }
+    // Two lines of such a header mean two things, and whoever reads the message
+    // next would choose.
+    let single = HeaderKind::from_name(name.as_bytes()).is_single();
+    if single && matches!(edit, HeaderEdit::Add { .. }) {
+        return Some(format!("{name} stands once in a message; use set-header"));
+    }
     let value = edit.value()?;
     if value.len() > HEADER_VALUE_BYTES {
         return Some(format!("a value of {name} over {HEADER_VALUE_BYTES} bytes"));
@@ -293,13 +300,34 @@ mod tests {
     }
 
     #[test]
+    fn a_header_that_stands_once_is_set_and_never_added() {
+        for name in [
+            "Replaces",
+            "refer-to",
+            "R",
+            "Expires",
+            "Session-Expires",
+            "x",
+            "Event",
+        ] {
+            assert!(refused(&add(name, b"1")).contains("set-header"), "{name}");
+            let name = name.to_owned();
+            let set = Effect::Header(HeaderEdit::Set {
+                name,
+                value: b"1".to_vec(),
+            });
+            assert_eq!(check_effect(&set, edits()), Ok(()));
+        }
+    }
+
+    #[test]
     fn header_sizes_have_two_sides() {
         let longest = "N".repeat(HEADER_NAME_BYTES);
         assert_eq!(check_effect(&add(&longest, b"1"), edits()), Ok(()));
         refused(&add(&format!("{longest}N"), b"1"));
         let value = vec![b'x'; HEADER_VALUE_BYTES];
-        assert_eq!(check_effect(&add("X", &value), edits()), Ok(()));
-        refused(&add("X", &[value, vec![b'x']].concat()));
+        assert_eq!(check_effect(&add("X-A", &value), edits()), Ok(()));
+        refused(&add("X-A", &[value, vec![b'x']].concat()));
     }
 
     #[test]

@@ -247,8 +247,9 @@ impl HeaderKind {
         self.entry().is_some_and(|entry| entry.rule == Rule::Once)
     }
 
-    /// True when a second line with another value is refused.
-    pub(crate) fn is_single(self) -> bool {
+    /// True when a message holds one line of this kind at most: a second one with another value
+    /// is refused.
+    pub fn is_single(self) -> bool {
         self.entry()
             .is_some_and(|entry| matches!(entry.rule, Rule::Once | Rule::Single))
     }
