@@ -208,6 +208,10 @@ impl StreamFramer {
                 Ok(None)
             };
         };
+        // The same answer as if it had come in pieces, its end not yet there.
+        if head > self.limits.message_bytes {
+            return Err(too_large);
+        }
         let body = content_length(grammar::piece(&self.buffer, 0, head))?;
         match head.checked_add(body) {
             Some(length) if length <= self.limits.message_bytes => Ok(Some(length)),

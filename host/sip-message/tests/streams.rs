@@ -242,3 +242,22 @@ fn one_byte_at_a_time_is_the_same_and_takes_no_square() {
     }
     assert_eq!(out, ["ping", "one/60000", "two/0"]);
 }
+
+#[test]
+fn a_head_that_is_too_long_is_too_large_however_it_comes() {
+    let stream = message("one", "", "");
+    let limits = Limits {
+        message_bytes: stream.len() - 1,
+        ..Limits::default()
+    };
+    for cut in [1, stream.len()] {
+        let mut framer = StreamFramer::new(limits);
+        let mut out = Vec::new();
+        let error = stream.as_bytes().chunks(cut).find_map(|piece| {
+            framer.push(piece).unwrap();
+            drain(&mut framer, &mut out).err()
+        });
+        assert_eq!(error, Some(FrameError::TooLarge), "pieces of {cut}");
+        assert_eq!(out, ["MessageTooLarge"], "pieces of {cut}");
+    }
+}
