@@ -1,3 +1,7 @@
 //! Whole-program tests: conformance, simulation, interop, abuse, fuzz.
 
+pub mod campaign;
+pub mod fuzz;
+pub mod guests;
 pub mod sim;
+pub mod stage;
