@@ -38,7 +38,7 @@ impl std::fmt::Display for Tally {
 pub(crate) struct Options {
     /// Only the tests of this crate; may be given more than once.
     #[arg(short, long = "package")]
-    packages: Vec<String>,
+    pub(crate) packages: Vec<String>,
     /// Seconds that each fuzz program runs.
     #[arg(long)]
     pub(crate) fuzz_seconds: Option<u32>,

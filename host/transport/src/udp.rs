@@ -164,6 +164,9 @@ impl DatagramSocket {
                     continue;
                 }
             };
+            if count < BATCH_SIZE {
+                self.forget_readiness();
+            }
             for datagram in batch.datagrams.drain(..) {
                 self.deliver(datagram, &core, &inbox);
             }
@@ -177,6 +180,15 @@ impl DatagramSocket {
                 tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// The kernel had less than a batch, so it has nothing more: wait for its next
+    /// word instead of asking again. Nothing is lost, because what arrives from now
+    /// on is reported as a new edge (epoll(7), question 9), and that report is read
+    /// by this thread after this.
+    fn forget_readiness(&self) {
+        let nothing_more = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        let _would_block = self.socket.try_io(Interest::READABLE, nothing_more);
     }
 
     fn deliver(&self, datagram: Datagram, core: &WorkerCore, inbox: &SharedInbox) {

@@ -1,6 +1,5 @@
 //! Files stay under 500 lines and functions under 70, so that each fits a head.
 
-use proc_macro2::Span;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
@@ -9,7 +8,8 @@ use crate::tidy::{Finding, Page};
 /// Lines of a file, at most.
 const FILE_LINES: usize = 500;
 
-/// Lines of a function from its signature to its last brace, at most.
+/// Lines of a function from its signature to its last brace, at most. Lines of a
+/// table that it ends in (`vec![..]` or `[..]`) are data and do not count.
 const FUNCTION_LINES: usize = 70;
 
 /// Measure one file of Rust.
@@ -39,9 +39,10 @@ struct Functions<'a> {
 }
 
 impl Functions<'_> {
-    fn measure(&mut self, signature: &syn::Signature, body: Span) {
+    fn measure(&mut self, signature: &syn::Signature, body: &syn::Block) {
         let first = signature.span().start().line;
-        let lines = body.end().line + 1 - first;
+        let whole = body.span().end().line + 1 - first;
+        let lines = whole - body.stmts.last().map_or(0, lines_of_table);
         if lines > FUNCTION_LINES {
             let name = &signature.ident;
             self.findings.push(self.page.finding(
@@ -52,20 +53,35 @@ impl Functions<'_> {
     }
 }
 
+/// Lines of the table that a function's last statement is; 0 if it is none.
+fn lines_of_table(last: &syn::Stmt) -> usize {
+    let table = match last {
+        syn::Stmt::Expr(syn::Expr::Array(table), None) => table.span(),
+        syn::Stmt::Expr(syn::Expr::Macro(table), None) if table.mac.path.is_ident("vec") => {
+            table.span()
+        }
+        syn::Stmt::Macro(table) if table.semi_token.is_none() && table.mac.path.is_ident("vec") => {
+            table.span()
+        }
+        _ => return 0,
+    };
+    (table.end().line - table.start().line).saturating_sub(1)
+}
+
 impl<'ast> Visit<'ast> for Functions<'_> {
     fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
-        self.measure(&item.sig, item.block.span());
+        self.measure(&item.sig, &item.block);
         visit::visit_item_fn(self, item);
     }
 
     fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
-        self.measure(&item.sig, item.block.span());
+        self.measure(&item.sig, &item.block);
         visit::visit_impl_item_fn(self, item);
     }
 
     fn visit_trait_item_fn(&mut self, item: &'ast syn::TraitItemFn) {
         if let Some(block) = &item.default {
-            self.measure(&item.sig, block.span());
+            self.measure(&item.sig, block);
         }
         visit::visit_trait_item_fn(self, item);
     }
@@ -97,6 +113,17 @@ mod tests {
         };
         assert!(check(&page(FILE_LINES)).is_empty());
         assert_eq!(check(&page(FILE_LINES + 1)).len(), 1);
+    }
+
+    #[test]
+    fn a_table_at_the_end_is_data() {
+        let rows = "        0,\n".repeat(FUNCTION_LINES);
+        let page = |end: &str| Page {
+            path: "a.rs".to_owned(),
+            text: format!("fn rows() {{\n    vec![\n{rows}    ]{end}\n}}\n"),
+        };
+        assert!(check(&page("")).is_empty());
+        assert_eq!(check(&page(";")).len(), 1);
     }
 
     #[test]
