@@ -303,6 +303,16 @@ fn nothing_can_be_injected() {
             EditError::Value
         );
     }
+}
+
+#[test]
+fn names_and_uris_must_be_whole() {
+    let message = parse(text());
+    let refused = |change: &dyn Fn(&mut Edits<'_>)| {
+        let mut edits = Edits::new(&message);
+        change(&mut edits);
+        edits.max_forwards(1).finish_error()
+    };
     for name in ["", "X Y", "X:", "X-\u{e4}"] {
         assert_eq!(
             refused(&|edits| {
