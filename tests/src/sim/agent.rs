@@ -279,7 +279,7 @@ fn lossy(bytes: &[u8]) -> String {
 fn text_of(message: &Message, kind: HeaderKind) -> String {
     message
         .header(kind)
-        .map(|value| lossy(value))
+        .map(lossy)
         .unwrap_or_default()
 }
 

@@ -360,7 +360,14 @@ impl Keyvalue for Still {
 }
 
 impl Credentials for Still {
-    fn verify(&self, _: &Message, _: IpAddr, _: &str, _: &[DigestAlgorithm], _: u64) -> Verification {
+    fn verify(
+        &self,
+        _: &Message,
+        _: IpAddr,
+        _: &str,
+        _: &[DigestAlgorithm],
+        _: u64,
+    ) -> Verification {
         Verification::Missing
     }
 }

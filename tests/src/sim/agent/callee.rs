@@ -105,7 +105,7 @@ impl Agent {
             target: contact_of(&message),
             routes: message
                 .values(HeaderKind::RecordRoute)
-                .map(|value| lossy(value))
+                .map(lossy)
                 .collect(),
             cseq: 1000,
             acknowledged: false,

@@ -68,7 +68,7 @@ impl Agent {
         if fresh {
             let mut routes: Vec<String> = message
                 .values(HeaderKind::RecordRoute)
-                .map(|value| lossy(value))
+                .map(lossy)
                 .collect();
             routes.reverse();
             let dialog = Dialog {
