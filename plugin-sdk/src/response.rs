@@ -73,7 +73,8 @@ impl<'a> Response<'a> {
         self.message.body()
     }
 
-    /// The whole message as received.
+    /// The whole message, in the canonical form in which it is judged and
+    /// forwarded: what the anomalies name has been made harmless.
     #[must_use]
     pub fn raw(&self) -> Vec<u8> {
         self.message.raw()

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy::{Grants, MethodSet, OnFailure};
 use policy_wasm::{
-    Engine, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits, PluginSource,
-    Selection,
+    Engine, EngineConfig, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits,
+    PluginSource, Selection,
 };
 
 use super::AssembleError;
@@ -51,6 +51,9 @@ impl PluginShelf {
                     }
                 })?,
             };
+            if loaded.judges_responses() {
+                tracing::warn!(plugin = %plugin.name, "it has a response hook, which this version does not ask yet");
+            }
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
             by_name.insert(&plugin.name, loaded);
         }
@@ -117,7 +120,7 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
             error.to_string(),
         )
     })?;
-    source.limits = limits(&plugin.limits);
+    source.limits = limits(&plugin.name, &plugin.limits)?;
     source.isolation = match plugin.isolation {
         config::Isolation::Reuse => Isolation::default(),
         config::Isolation::PerCall => Isolation::PerCall,
@@ -129,7 +132,8 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
     Ok(source)
 }
 
-fn limits(written: &config::PluginLimits) -> PluginLimits {
+fn limits(plugin: &str, written: &config::PluginLimits) -> Result<PluginLimits, AssembleError> {
+    let most = EngineConfig::default();
     let mut limits = PluginLimits::default();
     set(&mut limits.deadline_ms, written.deadline_ms);
     set(
@@ -138,12 +142,27 @@ fn limits(written: &config::PluginLimits) -> PluginLimits {
     );
     set(
         &mut limits.memory_bytes,
-        written.memory_mib.map(|mib| mib << 20),
+        written.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
     );
     set(&mut limits.table_elements, written.table_elements);
     set(&mut limits.host_calls, written.host_calls);
     set(&mut limits.log_lines, written.log_lines);
-    limits
+    for (key, given, most) in [
+        (
+            "memory_mib",
+            limits.memory_bytes >> 20,
+            most.memory_bytes >> 20,
+        ),
+        ("table_elements", limits.table_elements, most.table_elements),
+    ] {
+        if given == 0 || given > most {
+            return Err(AssembleError::value(
+                format!("plugin `{plugin}`: limits.{key}"),
+                format!("{given} is out of range; 1 to {most}"),
+            ));
+        }
+    }
+    Ok(limits)
 }
 
 fn set<T>(limit: &mut T, written: Option<T>) {

@@ -385,10 +385,17 @@ pub struct Timers {
     pub t2_ms: Option<u64>,
     /// T4, 5 s.
     pub t4_ms: Option<u64>,
-    /// Timer C, 181 s.
+    /// Timer C, 185 s.
     pub timer_c_seconds: Option<u64>,
     /// Longest time that a policy may take, 2 s.
     pub consult_ms: Option<u64>,
+}
+
+impl Timers {
+    /// Those that the transaction layer is made with.
+    pub(crate) fn of_transactions(&self) -> [Option<u64>; 4] {
+        [self.t1_ms, self.t2_ms, self.t4_ms, self.timer_c_seconds]
+    }
 }
 
 /// Ceilings of tables; `docs/reference/limits.md` has the defaults.

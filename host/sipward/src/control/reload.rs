@@ -95,6 +95,7 @@ impl Control {
 
 /// What a reload cannot change.
 fn needs_restart(old: &Config, new: &Config) -> String {
+    let (old_limits, new_limits) = (&old.limits, &new.limits);
     let keys: Vec<&str> = [
         ("server.workers", old.server.workers != new.server.workers),
         (
@@ -120,6 +121,26 @@ fn needs_restart(old: &Config, new: &Config) -> String {
         (
             "server.nonce_seconds",
             old.server.nonce_seconds != new.server.nonce_seconds,
+        ),
+        (
+            "timers",
+            old.timers.of_transactions() != new.timers.of_transactions(),
+        ),
+        (
+            "limits.server_transactions",
+            old_limits.server_transactions != new_limits.server_transactions,
+        ),
+        (
+            "limits.client_transactions",
+            old_limits.client_transactions != new_limits.client_transactions,
+        ),
+        (
+            "limits.message_bytes",
+            old_limits.message_bytes != new_limits.message_bytes,
+        ),
+        (
+            "limits.header_count",
+            old_limits.header_count != new_limits.header_count,
         ),
     ]
     .into_iter()
