@@ -2,7 +2,6 @@
 //! that stands until it is moved.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,33 +20,21 @@ use sip_transaction::Transport;
 use state::State;
 use state::digest::{Accounts, Nonces};
 
+use crate::stage::plugin_folder;
+
 /// A built guest by the name of its crate.
 ///
 /// # Panics
 /// It was not built.
 #[must_use]
 pub fn component(name: &str) -> Bytes {
-    let path = folder().join(format!("{name}.wasm"));
+    let path = plugin_folder().join(format!("{name}.wasm"));
     match std::fs::read(&path) {
         Ok(wasm) => wasm.into(),
         Err(error) => panic!(
             "{}: {error}; build the guests with `cargo xtask plugins`",
             path.display()
         ),
-    }
-}
-
-/// Where `cargo xtask plugins` puts them; `SIPWARD_PLUGINS` says otherwise.
-fn folder() -> PathBuf {
-    if let Some(folder) = std::env::var_os("SIPWARD_PLUGINS") {
-        return folder.into();
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the workspace");
-    match std::env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => root.join(target).join("plugins"),
-        None => root.join("target/plugins"),
     }
 }
 
@@ -128,7 +115,7 @@ impl Host {
     #[must_use]
     pub fn with(state: State, accounts: Accounts, now_ms: u64) -> Self {
         // Compiling takes seconds, so the tests of all programs share what was compiled.
-        let cache_dir = folder().with_file_name("compiled-plugins");
+        let cache_dir = plugin_folder().with_file_name("compiled-plugins");
         let config = EngineConfig {
             instances: 24,
             cache_dir: Some(cache_dir),

@@ -199,7 +199,7 @@ pub(super) fn answer(input: &mut Input<'_>) -> Result<Outcome, PolicyFailure> {
 /// A set of grants, more often all than none.
 pub(super) fn grants(input: &mut Input<'_>) -> Grants {
     let bits = input.byte();
-    if bits % 2 == 0 {
+    if bits.is_multiple_of(2) {
         return Grants::NONE
             .with(Capability::EditHeaders)
             .with(Capability::Route);
