@@ -265,3 +265,12 @@ fn addresses() {
         Some(&b"+123"[..])
     );
 }
+
+#[test]
+fn a_uri_that_contradicts_itself_is_the_same_as_itself_only() {
+    let text = b"sip:a@b;x=1;x=2";
+    let twice = Uri::parse(text).unwrap();
+    assert!(twice.equivalent(&Uri::parse(text).unwrap()));
+    assert!(!twice.equivalent(&Uri::parse(b"sip:a@b;x=2;x=1").unwrap()));
+    assert!(!twice.equivalent(&Uri::parse(b"sip:a@b;x=2").unwrap()));
+}

@@ -6,11 +6,15 @@ use super::{Scheme, Uri, params};
 const DECISIVE: [&[u8]; 5] = [b"user", b"ttl", b"method", b"maddr", b"transport"];
 
 pub(super) fn equivalent(one: &Uri<'_>, two: &Uri<'_>) -> bool {
+    // Also of a URI that contradicts itself, with one parameter twice.
+    if one.raw == two.raw {
+        return true;
+    }
     if one.scheme != two.scheme {
         return false;
     }
     match one.scheme {
-        Scheme::Other => one.raw == two.raw,
+        Scheme::Other => false,
         Scheme::Tel => {
             let same_number = match (one.number(), two.number()) {
                 (Some(one), Some(two)) => digits(one).eq(digits(two)),
