@@ -85,6 +85,7 @@ impl Executor {
                 continue;
             }
             let slot = slot(&mut self.slots, plugin);
+            let _running = plugin.blueprint.ticker.running();
             if slot.kept.is_none() {
                 let kept = Kept::start(plugin, &mut self.figures)
                     .map_err(|failure| (Arc::clone(plugin.name()), failure))?;
@@ -183,6 +184,7 @@ impl Executor {
         call: impl FnOnce(&mut Instance, &mut FactsText) -> Result<Answer, PolicyFailure>,
     ) -> Result<Answer, PolicyFailure> {
         self.figures.calls += 1;
+        let _running = plugin.blueprint.ticker.running();
         let answer = match plugin.isolation {
             Isolation::PerCall => {
                 self.figures.instances_made += 1;

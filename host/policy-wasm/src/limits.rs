@@ -9,7 +9,8 @@ use policy::OutcomeLimits;
 pub struct PluginLimits {
     /// Milliseconds for one call of a hook. 20: ten thousand times what a plain
     /// policy needs, and short enough that a loop costs less than a
-    /// retransmission (500 ms). Granularity 1 ms.
+    /// retransmission (500 ms). Granularity 1 ms; up to 8 ms more after a time
+    /// without any call.
     pub deadline_ms: u32,
     /// Milliseconds for `describe` and for `configure`. 500: they parse settings
     /// and build tables, once per instance.

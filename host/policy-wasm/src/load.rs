@@ -71,6 +71,7 @@ impl Engine {
         let component = self.component(&source.wasm)?;
         imports::check(&component, source.capabilities)?;
         let blueprint = self.blueprint(&component, &source, services)?;
+        let _running = self.ticker.running();
         let manifest = describe(&blueprint)?;
         let missing = manifest.capabilities.without(source.capabilities);
         if let Some(capability) = missing.iter().next() {
@@ -159,7 +160,7 @@ impl Engine {
             services: Arc::new(services),
             limits,
             settings: source.settings.to_string(),
-            _ticker: Arc::clone(&self.ticker),
+            ticker: Arc::clone(&self.ticker),
         })
     }
 }

@@ -97,5 +97,5 @@ pub(crate) struct Blueprint {
     pub(crate) limits: PluginLimits,
     pub(crate) settings: String,
     /// Deadlines pass while somebody holds it.
-    pub(crate) _ticker: Arc<Ticker>,
+    pub(crate) ticker: Arc<Ticker>,
 }
