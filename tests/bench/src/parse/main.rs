@@ -29,6 +29,9 @@ struct Arguments {
     /// Turns of each subject; one takes about a millisecond.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: u32,
+    /// Only cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 /// Repetitions of which one sample is the mean: some 50 microseconds, far less than the
@@ -83,9 +86,12 @@ fn run(arguments: &Arguments) -> Result<()> {
             Message::parse_datagram(sent, &limits)?.vias().count() == 2,
             "the forwarded message lacks a Via"
         );
-        subjects.push(Subject::new(format!("{name}: forward"), "sipward", || {
+        subjects.push(Subject::new(format!("{name}-forward"), "sipward", || {
             forward::forward(message).is_ok()
         }));
+    }
+    if let Some(only) = &arguments.only {
+        subjects.retain(|subject| subject.case.contains(only));
     }
     let mut turns: Vec<Turn<'_>> = subjects
         .iter()
@@ -102,8 +108,8 @@ fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn read<'a>(name: &str, bytes: &'a Bytes, limits: &'a Limits) -> [Subject<'a>; 5] {
-    let parse = format!("{name}: parse");
-    let fields = format!("{name}: parse and core fields");
+    let parse = format!("{name}-parse");
+    let fields = format!("{name}-parse-and-core-fields");
     [
         Subject::new(parse.clone(), "memchr", || bound::classify(bytes)),
         Subject::new(parse.clone(), "sipward", || {

@@ -31,6 +31,9 @@ struct Arguments {
     /// Turns of each subject; one takes about a millisecond.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     rounds: u32,
+    /// Only cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 /// One call in so many may fail, if the machine has other things to do.
@@ -49,7 +52,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let shelf = Shelf::open(folder.path())?;
-    let subjects = subject::all(&shelf)?;
+    let mut subjects = subject::all(&shelf)?;
+    if let Some(only) = &arguments.only {
+        subjects.retain(|subject| subject.case.contains(only));
+    }
     let cases: Vec<String> = subjects
         .iter()
         .map(|subject| subject.case.clone())
@@ -110,9 +116,9 @@ fn marginal(cases: &[String], samples: &[Samples]) -> Vec<Figure> {
     };
     let each = |of: fn(&Samples) -> f64| (of(ten) - of(one)) / 9.0;
     vec![
-        figure("pipeline: each further one", "min_ns", each(Samples::min)),
+        figure("pipeline-each-further-empty", "min_ns", each(Samples::min)),
         figure(
-            "pipeline: each further one",
+            "pipeline-each-further-empty",
             "p50_ns",
             each(|samples| samples.percentile(50)),
         ),

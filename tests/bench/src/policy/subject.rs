@@ -18,9 +18,9 @@ use crate::credentials::{Caller, REALM};
 use crate::shelf::{Kind, Shelf};
 
 /// A pipeline of one plugin that does nothing.
-pub(crate) const ONE: &str = "pipeline: 1 empty";
+pub(crate) const ONE: &str = "pipeline-1-empty";
 /// One of ten.
-pub(crate) const TEN: &str = "pipeline: 10 empty";
+pub(crate) const TEN: &str = "pipeline-10-empty";
 
 /// Where requests come from.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
@@ -106,25 +106,25 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
             shelf,
             digest,
             isolation,
-            " challenges",
+            "-challenges",
             same(),
             challenges,
         )?);
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
-            let detail = format!(" admits by {}", algorithm.token());
+            let detail = format!("-admits-{}", algorithm.token());
             let source = authenticated(algorithm);
             subjects.push(alone(shelf, digest, isolation, &detail, source, admits)?);
         }
     }
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         subjects.push(Subject {
-            case: format!("host: verify {}", algorithm.token()),
+            case: format!("host-verify-{}", algorithm.token()),
             calls: CALLS,
             source: authenticated(algorithm),
             work: Work::Verify { shelf, algorithm },
         });
     }
-    for (case, count) in [(ONE, 1), ("pipeline: 5 empty", 5), (TEN, 10)] {
+    for (case, count) in [(ONE, 1), ("pipeline-5-empty", 5), (TEN, 10)] {
         let kinds = vec![Kind::Empty; count];
         subjects.push(pipeline(shelf, case, &kinds, same())?);
     }
@@ -135,12 +135,7 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
         Kind::DestinationLimits,
     ];
     let source = authenticated(Algorithm::Md5);
-    subjects.push(pipeline(
-        shelf,
-        "pipeline: the 4 shipped",
-        &shipped,
-        source,
-    )?);
+    subjects.push(pipeline(shelf, "pipeline-4-shipped", &shipped, source)?);
     Ok(subjects)
 }
 
@@ -157,7 +152,7 @@ fn alone(
         _ => ("reuse", CALLS),
     };
     let name = kind.name();
-    let case = format!("{keeps}: {name}{detail}");
+    let case = format!("{keeps}-{name}{detail}");
     let plugin = shelf.load(kind, name, isolation)?;
     Subject::judge(case, calls, vec![plugin], source, expected)
 }
