@@ -92,6 +92,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     }
     if let Some(only) = &arguments.only {
         subjects.retain(|subject| subject.case.contains(only));
+        ensure!(!subjects.is_empty(), "no case contains `{only}`");
     }
     let mut turns: Vec<Turn<'_>> = subjects
         .iter()

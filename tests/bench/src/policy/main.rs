@@ -55,6 +55,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut subjects = subject::all(&shelf)?;
     if let Some(only) = &arguments.only {
         subjects.retain(|subject| subject.case.contains(only));
+        ensure!(!subjects.is_empty(), "no case contains `{only}`");
     }
     let cases: Vec<String> = subjects
         .iter()
