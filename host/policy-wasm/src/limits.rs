@@ -7,10 +7,10 @@ use policy::OutcomeLimits;
 /// [`PolicyFailure`](policy::PolicyFailure) that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
-    /// Milliseconds for one call of a hook. 20: ten thousand times what a plain
-    /// policy needs, and short enough that a loop costs less than a
-    /// retransmission (500 ms). Granularity 1 ms; up to 8 ms more after a time
-    /// without any call.
+    /// Milliseconds for one call of a hook. 50: time passes for a thread that waits
+    /// for its processor too, and a busy machine lets one wait for 20; a loop still
+    /// costs less than a retransmission (500 ms). Granularity 1 ms; up to 8 ms more
+    /// after a time without any call.
     pub deadline_ms: u32,
     /// Milliseconds for `describe` and for `configure`. 500: they parse settings
     /// and build tables, once per instance.
@@ -39,7 +39,7 @@ pub struct PluginLimits {
 impl Default for PluginLimits {
     fn default() -> Self {
         Self {
-            deadline_ms: 20,
+            deadline_ms: 50,
             configure_deadline_ms: 500,
             memory_bytes: 16 << 20,
             table_elements: 10_000,

@@ -24,7 +24,7 @@ fn one_that_behaves_is_asked_and_kept() {
 #[test]
 fn an_endless_loop_ends_at_its_deadline() {
     let mut scene = Scene::new(json!({ "behaviour": "endless-loop" }));
-    scene.refuses(&["ran longer than deadline_ms = 20"]);
+    scene.refuses(&["ran longer than deadline_ms = 50"]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn slow_is_refused_on_one_side_of_the_deadline_only() {
     let wild = host.load(source).expect("it loads");
     Scene::around(host, &wild).admits();
     let mut scene = Scene::new(json!({ "behaviour": "slow", "amount": u32::MAX }));
-    scene.refuses(&["ran longer than deadline_ms = 20"]);
+    scene.refuses(&["ran longer than deadline_ms = 50"]);
 }
 
 #[test]

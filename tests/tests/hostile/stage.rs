@@ -11,7 +11,7 @@ use sipward_tests::guests::{Caller, Host, Worker, admitted, pipeline, refusal, r
 
 pub(crate) const HOSTILE: &str = "hostile-plugins";
 
-/// What any call may take at most, whatever it does: a loop gets 20 ms, a new
+/// What any call may take at most, whatever it does: a loop gets 50 ms, a new
 /// instance takes a little, and the machine may do many other things.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
