@@ -277,10 +277,7 @@ fn lossy(bytes: &[u8]) -> String {
 }
 
 fn text_of(message: &Message, kind: HeaderKind) -> String {
-    message
-        .header(kind)
-        .map(lossy)
-        .unwrap_or_default()
+    message.header(kind).map(lossy).unwrap_or_default()
 }
 
 fn contact_of(message: &Message) -> String {

@@ -103,10 +103,7 @@ impl Agent {
             local,
             remote: text_of(&message, HeaderKind::From),
             target: contact_of(&message),
-            routes: message
-                .values(HeaderKind::RecordRoute)
-                .map(lossy)
-                .collect(),
+            routes: message.values(HeaderKind::RecordRoute).map(lossy).collect(),
             cseq: 1000,
             acknowledged: false,
             ended: false,

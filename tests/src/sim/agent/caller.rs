@@ -66,10 +66,8 @@ impl Agent {
         let key = dialog_key(message, message.to_tag());
         let fresh = first && !self.dialogs.contains_key(&key);
         if fresh {
-            let mut routes: Vec<String> = message
-                .values(HeaderKind::RecordRoute)
-                .map(lossy)
-                .collect();
+            let mut routes: Vec<String> =
+                message.values(HeaderKind::RecordRoute).map(lossy).collect();
             routes.reverse();
             let dialog = Dialog {
                 call_id: lossy(message.call_id()),
