@@ -5,11 +5,11 @@
 //! the same for inputs which were treated alike. `campaign` keeps an input that
 //! brings a new number; a coverage-guided fuzzer (`tests/fuzz`) has no need of it.
 //!
-//! - [`framing`]: a stream, cut anywhere: RFC 3261 section 18.3;
-//! - [`message`], [`forwarding`]: a datagram, and what leaves: sections 7 and 16.6;
-//! - [`transactions`]: a program of peers, users, clocks and sockets: section 17;
-//! - [`effects`]: what plugins answer, through the pipeline into a message;
-//! - [`offer`]: a session description: RFC 8866.
+//! - [`framing()`]: a stream, cut anywhere: RFC 3261 section 18.3;
+//! - [`message()`], [`forwarding()`]: a datagram, and what leaves: sections 7 and 16.6;
+//! - [`transactions()`]: a program of peers, users, clocks and sockets: section 17;
+//! - [`effects()`]: what plugins answer, through the pipeline into a message;
+//! - [`offer()`]: a session description: RFC 8866.
 //!
 //! Only the pure rooms are used here, so that `tests/fuzz` can build this folder by
 //! its path without the rest of the house.
