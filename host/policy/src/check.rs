@@ -91,7 +91,8 @@ pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), Policy
         }
         Effect::Identify(identity) => line_problem("identity", identity, IDENTITY_BYTES),
         Effect::LimitDuration(0) => Some("a call of 0 seconds; reject it instead".to_owned()),
-        Effect::LimitDuration(_) => None,
+        // A closed set, and only ever stricter than the operator's configuration.
+        Effect::LimitDuration(_) | Effect::RequireMedia(_) => None,
         Effect::Route(_) if !grants.contains(Capability::Route) => {
             Some(not_granted(Capability::Route))
         }

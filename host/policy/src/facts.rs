@@ -96,6 +96,42 @@ pub enum DialogState {
     Confirmed,
 }
 
+/// What sort of address a media stream asks to be sent to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AddressKind {
+    /// A global unicast address, or a name, which is never looked up.
+    Public,
+    /// RFC 1918, RFC 6598 (shared) and RFC 4193 (unique local).
+    Private,
+    /// 127.0.0.0/8 and ::1.
+    Loopback,
+    /// 169.254.0.0/16 and fe80::/10.
+    LinkLocal,
+    /// A group of receivers: RFC 5771 and RFC 4291 section 2.7.
+    Multicast,
+    /// 0.0.0.0 or ::, which RFC 2543 peers write to hold a call, or no address
+    /// at all.
+    #[default]
+    Unspecified,
+    /// An address of the proxy's own media interfaces.
+    Own,
+}
+
+impl AddressKind {
+    /// The case's name, as in the WIT and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Private => "private",
+            Self::Loopback => "loopback",
+            Self::LinkLocal => "link-local",
+            Self::Multicast => "multicast",
+            Self::Unspecified => "unspecified",
+            Self::Own => "own",
+        }
+    }
+}
+
 /// One media stream of an SDP offer: RFC 8866 section 5.14.
 ///
 /// The texts are usually slices of the message they were read from.
@@ -111,6 +147,8 @@ pub struct MediaStream {
     pub address: Bytes,
     /// Port; 0 means rejected.
     pub port: u16,
+    /// What sort of address `address` is.
+    pub address_kind: AddressKind,
 }
 
 /// Everything the host knows about a request, parsed and bounded.

@@ -51,13 +51,15 @@ pub use decision::{
     ChallengeSpec, Conclusion, Decision, RaisedAlert, Redirection, Refusal, Silence, StageReport,
 };
 pub use facts::{
-    Certificate, ConsultId, DialogState, MediaStream, Peer, RequestFacts, ResponseFacts, Zone,
+    AddressKind, Certificate, ConsultId, DialogState, MediaStream, Peer, RequestFacts,
+    ResponseFacts, Zone,
 };
 pub use failure::PolicyFailure;
 pub use limits::OutcomeLimits;
 pub use methods::MethodSet;
 pub use outcome::{
-    Alert, Challenge, DigestAlgorithm, Effect, HeaderEdit, Outcome, Rejection, Severity, Verdict,
+    Alert, Challenge, DigestAlgorithm, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection,
+    Severity, Verdict,
 };
 pub use permit::{CallPass, Permit};
 pub use pipeline::{OnFailure, Pipeline, Stage};

@@ -135,6 +135,29 @@ impl HeaderEdit {
     }
 }
 
+/// What the media of a call must be; a later case is stricter than an earlier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MediaRequirement {
+    /// Whatever the configuration lets both parties agree on.
+    #[default]
+    Any,
+    /// Every stream is encrypted on the leg of the peer that was judged.
+    Encrypted,
+    /// Every stream is encrypted on both legs.
+    EncryptedBoth,
+}
+
+impl MediaRequirement {
+    /// The case's name, as in the WIT and in logs.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::Encrypted => "encrypted",
+            Self::EncryptedBoth => "encrypted-both",
+        }
+    }
+}
+
 /// Something that shall happen if the whole pipeline admits the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -163,6 +186,8 @@ pub enum Effect {
     Route(String),
     /// Tell the operator; kept even when the request is refused.
     Alert(Alert),
+    /// What the media of the call must be. Of several, the strictest holds.
+    RequireMedia(MediaRequirement),
     /// For growth: an effect by name. None is known in 0.1, so it is refused.
     Other {
         /// The effect's name.
@@ -185,6 +210,7 @@ impl Effect {
             Self::LimitDuration(_) => "limit-duration",
             Self::Route(_) => "route",
             Self::Alert(_) => "alert",
+            Self::RequireMedia(_) => "require-media",
             Self::Other { .. } => "other",
         }
     }
@@ -196,7 +222,7 @@ impl Effect {
             Self::Annotate { key, value } => key.len() + value.len(),
             Self::Score { reason, .. } => reason.len(),
             Self::Identify(text) | Self::Route(text) => text.len(),
-            Self::LimitDuration(_) => 0,
+            Self::LimitDuration(_) | Self::RequireMedia(_) => 0,
             Self::Alert(alert) => alert.text.len(),
             Self::Other { name, argument } => name.len() + argument.len(),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::decision::{ChallengeSpec, Conclusion, Decision, Redirection, Refusal, Silence};
 use crate::facts::ConsultId;
 use crate::failure::PolicyFailure;
-use crate::outcome::{HeaderEdit, Verdict};
+use crate::outcome::{HeaderEdit, MediaRequirement, Verdict};
 use crate::run::{End, Run, one_line};
 
 /// Leave to forward one request, bound to the consult that earned it.
@@ -23,6 +23,7 @@ pub struct Permit {
     annotations: Vec<(String, String)>,
     limit_duration: Option<u32>,
     route: Option<String>,
+    media_requirement: MediaRequirement,
     strip_credentials_realm: Option<String>,
 }
 
@@ -62,6 +63,11 @@ impl Permit {
         self.route.as_deref()
     }
 
+    /// What the media of the call must be; the strictest asked for.
+    pub fn media_requirement(&self) -> MediaRequirement {
+        self.media_requirement
+    }
+
     /// Notes of all plugins in order.
     pub fn annotations(&self) -> &[(String, String)] {
         &self.annotations
@@ -79,6 +85,7 @@ impl Permit {
             consult: self.consult,
             pipeline: Arc::clone(&self.pipeline),
             generation: self.generation,
+            media_requirement: self.media_requirement,
         }
     }
 }
@@ -90,6 +97,7 @@ pub struct CallPass {
     consult: ConsultId,
     pipeline: Arc<str>,
     generation: u64,
+    media_requirement: MediaRequirement,
 }
 
 impl CallPass {
@@ -106,6 +114,11 @@ impl CallPass {
     /// The generation of that pipeline.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// What the media of the call must be, in later offers too.
+    pub fn media_requirement(&self) -> MediaRequirement {
+        self.media_requirement
     }
 }
 
@@ -153,6 +166,7 @@ impl Run<'_> {
             annotations: std::mem::take(&mut self.facts.annotations),
             limit_duration: gathered.limit_duration,
             route: gathered.route,
+            media_requirement: gathered.media_requirement,
             strip_credentials_realm: gathered.verified_realm,
         }
     }

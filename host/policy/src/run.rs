@@ -18,7 +18,7 @@ use crate::limits::{
     PIPELINE_ALERTS, PIPELINE_ANNOTATION_BYTES, PIPELINE_ANNOTATIONS, PIPELINE_HEADER_BYTES,
     PIPELINE_HEADER_EDITS,
 };
-use crate::outcome::{Effect, HeaderEdit, Outcome, Verdict};
+use crate::outcome::{Effect, HeaderEdit, MediaRequirement, Outcome, Verdict};
 use crate::pipeline::{OnFailure, Pipeline, Stage};
 
 /// A request on its way through a pipeline.
@@ -54,6 +54,7 @@ pub(crate) struct Gathered {
     pub(crate) annotation_bytes: usize,
     pub(crate) limit_duration: Option<u32>,
     pub(crate) route: Option<String>,
+    pub(crate) media_requirement: MediaRequirement,
     pub(crate) verified_realm: Option<String>,
 }
 
@@ -203,6 +204,10 @@ impl<'p> Run<'p> {
                 self.gathered.limit_duration = Some(shortest);
             }
             Effect::Route(peer) => self.gathered.route = Some(peer),
+            Effect::RequireMedia(requirement) => {
+                let strictest = self.gathered.media_requirement.max(requirement);
+                self.gathered.media_requirement = strictest;
+            }
             Effect::Alert(mut alert) => {
                 alert.text = one_line(alert.text);
                 self.alerts.push(RaisedAlert {

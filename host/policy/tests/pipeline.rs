@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use policy::{
     Alert, Capability, Challenge, Conclusion, ConsultId, Decision, DigestAlgorithm, Effect, Grants,
-    HeaderEdit, MethodSet, OnFailure, Outcome, Peer, Pipeline, PolicyFailure, RequestFacts,
-    ResponseFacts, Severity, Stage, Verdict, Zone,
+    HeaderEdit, MediaRequirement, MethodSet, OnFailure, Outcome, Peer, Pipeline, PolicyFailure,
+    RequestFacts, ResponseFacts, Severity, Stage, Verdict, Zone,
 };
 use proptest::prelude::*;
 use sip_message::{Limits, Message};
@@ -156,6 +156,7 @@ fn effects_accumulate() {
         .with(add("1"))
         .with(score(i32::MAX))
         .with(Effect::LimitDuration(60))
+        .with(Effect::RequireMedia(MediaRequirement::EncryptedBoth))
         .with(Effect::Annotate {
             key: "k".into(),
             value: "v".into(),
@@ -171,6 +172,7 @@ fn effects_accumulate() {
         .with(add("2"))
         .with(score(5))
         .with(Effect::LimitDuration(600))
+        .with(Effect::RequireMedia(MediaRequirement::Any))
         .with(Effect::Route("carrier".into()));
     run.apply(Ok(second), 1);
     let conclusion = run.conclude();
@@ -180,10 +182,57 @@ fn effects_accumulate() {
     };
     assert_eq!(permit.header_edits().len(), 2);
     assert_eq!(permit.limit_duration(), Some(60));
+    assert_eq!(permit.media_requirement(), MediaRequirement::EncryptedBoth);
+    assert_eq!(
+        permit.call_pass().media_requirement(),
+        MediaRequirement::EncryptedBoth
+    );
     assert_eq!(permit.route(), Some("carrier"));
     assert_eq!(permit.identity(), Some("alice"));
     assert_eq!(permit.strip_credentials_realm(), Some("pbx"));
     assert_eq!(permit.annotations().len(), 1);
+}
+
+#[test]
+fn the_strictest_media_holds_in_any_order() {
+    use MediaRequirement::{Any, Encrypted, EncryptedBoth};
+    let asked = |answers: &[&[MediaRequirement]]| {
+        let answers = answers.iter().map(|effects| {
+            let outcome = effects.iter().fold(Outcome::next(""), |outcome, it| {
+                outcome.with(Effect::RequireMedia(*it))
+            });
+            Ok(outcome)
+        });
+        match fold(&pipeline(2), answers.collect()).decision {
+            Decision::Admit(permit) => permit.media_requirement(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(asked(&[&[], &[]]), Any);
+    assert_eq!(asked(&[&[Any], &[]]), Any);
+    assert_eq!(asked(&[&[], &[Encrypted]]), Encrypted);
+    assert_eq!(asked(&[&[Encrypted], &[Any]]), Encrypted);
+    assert_eq!(
+        asked(&[&[Encrypted, EncryptedBoth, Any], &[Encrypted]]),
+        EncryptedBoth
+    );
+}
+
+#[test]
+fn what_media_must_be_means_nothing_for_a_response() {
+    let mut run = pipeline(1);
+    run.stages[0].methods = MethodSet::ALL;
+    let facts = ResponseFacts {
+        message: message("SIP/2.0 200 OK"),
+        peer: peer(),
+    };
+    let mut run = run.begin_response(facts);
+    assert_eq!(run.next_stage(|_| true), Some(0));
+    let effect = Effect::RequireMedia(MediaRequirement::Encrypted);
+    run.apply(Ok(Outcome::next("").with(effect)), 1);
+    let conclusion = run.conclude();
+    let failure = conclusion.trace[0].failure.as_deref().unwrap();
+    assert!(failure.contains("require-media"), "{failure}");
 }
 
 #[test]

@@ -50,6 +50,9 @@ anomalies! {
     /// Something else: CRLFs before the start-line, no empty line after the headers, a
     /// lower-case SIP-Version, no space after the status code, an unreadable Expires.
     OTHER = 13, "other";
+    /// The body claims to be an SDP offer and cannot be read as one. Set by the proxy, which
+    /// reads offers; never by the parser.
+    UNREADABLE_OFFER = 14, "unreadable-offer";
 }
 
 impl Anomalies {
