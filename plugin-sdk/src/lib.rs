@@ -82,10 +82,10 @@ pub mod testing;
 mod uri;
 
 pub use bindings::outcomes::{
-    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, Points, Rejection,
-    Severity, Verdict,
+    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, MediaRequirement, Points,
+    Rejection, Severity, Verdict,
 };
-pub use bindings::types::{Anomalies, Dialog, Method, Scheme, Transport, Zone};
+pub use bindings::types::{AddressKind, Anomalies, Dialog, Method, Scheme, Transport, Zone};
 pub use lifecycle::{Capability, Policy, SettingsError};
 pub use network::{Network, NetworkError, NetworkMap};
 pub use outcome::Outcome;
@@ -105,7 +105,7 @@ pub use uri::{Uri, decode_escapes};
 /// What nearly every policy needs.
 pub mod prelude {
     pub use crate::{
-        Capability, Dialog, Method, Outcome, Policy, Request, Response, SettingsError, Severity,
-        Transport, Zone, policy,
+        Capability, Dialog, MediaRequirement, Method, Outcome, Policy, Request, Response,
+        SettingsError, Severity, Transport, Zone, policy,
     };
 }

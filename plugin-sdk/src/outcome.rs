@@ -2,8 +2,8 @@
 
 use crate::bindings::outcomes;
 use crate::{
-    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, Points, Rejection,
-    Severity, Verdict,
+    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, MediaRequirement, Points,
+    Rejection, Severity, Verdict,
 };
 
 /// The answer of one plugin: a verdict, effects and a reason.
@@ -178,6 +178,21 @@ impl Outcome {
         self.effect(Effect::Route(name.into()))
     }
 
+    /// Says what the media of the call must be, later offers included. It can
+    /// only make the call stricter: of what several plugins ask for, the
+    /// strictest holds, and a call that cannot be so is refused with 488.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{MediaRequirement, Outcome};
+    /// let outcome = Outcome::next()
+    ///     .require_media(MediaRequirement::Encrypted)
+    ///     .require_media(MediaRequirement::Any);
+    /// assert_eq!(outcome.media_requirement(), MediaRequirement::Encrypted);
+    /// ```
+    pub fn require_media(self, requirement: MediaRequirement) -> Self {
+        self.effect(Effect::RequireMedia(requirement))
+    }
+
     /// Tells the operator, whatever becomes of the request. Cut to
     /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer.
     pub fn alert(self, severity: Severity, text: impl Into<String>) -> Self {
@@ -244,6 +259,26 @@ impl Outcome {
                 Effect::Identify(identity) => Some(identity.as_str()),
                 _ => None,
             })
+    }
+
+    /// What the effects demand of the media: the strictest of them, and
+    /// [`MediaRequirement::Any`] without one.
+    #[must_use]
+    pub fn media_requirement(&self) -> MediaRequirement {
+        let strictness = |requirement: &MediaRequirement| match requirement {
+            MediaRequirement::Any => 0,
+            MediaRequirement::Encrypted => 1,
+            MediaRequirement::EncryptedBoth => 2,
+        };
+        self.raw
+            .effects
+            .iter()
+            .filter_map(|effect| match effect {
+                Effect::RequireMedia(requirement) => Some(*requirement),
+                _ => None,
+            })
+            .max_by_key(strictness)
+            .unwrap_or(MediaRequirement::Any)
     }
 
     pub(crate) fn into_raw(self) -> outcomes::Outcome {

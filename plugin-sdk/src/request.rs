@@ -1,7 +1,7 @@
 //! What the host tells about a request: views over one buffer of text.
 
 use crate::bindings::types::{self, RequestFacts, Span};
-use crate::{Anomalies, Dialog, Method, Peer, Uri};
+use crate::{AddressKind, Anomalies, Dialog, Method, Peer, Uri};
 
 /// Where headers and body are fetched from.
 #[cfg(target_arch = "wasm32")]
@@ -241,6 +241,7 @@ impl<'a> Iterator for Offer<'a> {
             encrypted: raw.encrypted,
             address: self.text.at(raw.address),
             port: raw.port,
+            address_kind: raw.address_kind,
         })
     }
 
@@ -264,6 +265,9 @@ pub struct MediaStream<'a> {
     pub address: &'a [u8],
     /// Port; 0 means rejected.
     pub port: u16,
+    /// What sort of address `address` is. The host follows only public ones
+    /// without question.
+    pub address_kind: AddressKind,
 }
 
 /// Iterates over annotations as pairs of key and value.

@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use policy::{DialogState, Peer, RequestFacts, ResponseFacts, Zone};
+use policy::{AddressKind, DialogState, Peer, RequestFacts, ResponseFacts, Zone};
 use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
 use sip_transaction::Transport;
 
@@ -72,6 +72,7 @@ impl FactsText {
                 encrypted: stream.encrypted,
                 address: self.put(&stream.address),
                 port: stream.port,
+                address_kind: address_kind(stream.address_kind),
             };
             self.offer.push(stream);
         }
@@ -273,6 +274,18 @@ fn ip_address(address: IpAddr) -> wit::IpAddress {
     }
 }
 
+fn address_kind(kind: AddressKind) -> wit::AddressKind {
+    match kind {
+        AddressKind::Public => wit::AddressKind::Public,
+        AddressKind::Private => wit::AddressKind::Private,
+        AddressKind::Loopback => wit::AddressKind::Loopback,
+        AddressKind::LinkLocal => wit::AddressKind::LinkLocal,
+        AddressKind::Multicast => wit::AddressKind::Multicast,
+        AddressKind::Unspecified => wit::AddressKind::Unspecified,
+        AddressKind::Own => wit::AddressKind::Own,
+    }
+}
+
 fn method(method: Method) -> wit::Method {
     match method {
         Method::Invite => wit::Method::Invite,
@@ -324,6 +337,10 @@ fn anomalies(seen: Anomalies) -> wit::Anomalies {
         ),
         (Anomalies::VIA_MISMATCH, wit::Anomalies::VIA_MISMATCH),
         (Anomalies::OTHER, wit::Anomalies::OTHER),
+        (
+            Anomalies::UNREADABLE_OFFER,
+            wit::Anomalies::UNREADABLE_OFFER,
+        ),
     ];
     let mut flags = wit::Anomalies::empty();
     if !seen.is_empty() {

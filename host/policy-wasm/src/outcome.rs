@@ -1,7 +1,7 @@
 //! A guest's answer in the host's own types. Nothing is judged here; `policy`
 //! checks the result.
 
-use policy::{Alert, Challenge, Effect, HeaderEdit, Outcome, Rejection, Severity, Verdict};
+use policy::{Alert, Challenge, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection, Severity, Verdict};
 
 use crate::bindings::outcomes as wit;
 use crate::host::algorithm;
@@ -54,6 +54,11 @@ fn effect(effect: wit::Effect) -> Effect {
                 wit::Severity::Critical => Severity::Critical,
             },
             text: alert.text,
+        }),
+        wit::Effect::RequireMedia(requirement) => Effect::RequireMedia(match requirement {
+            wit::MediaRequirement::Any => MediaRequirement::Any,
+            wit::MediaRequirement::Encrypted => MediaRequirement::Encrypted,
+            wit::MediaRequirement::EncryptedBoth => MediaRequirement::EncryptedBoth,
         }),
         wit::Effect::Other((name, argument)) => Effect::Other { name, argument },
     }

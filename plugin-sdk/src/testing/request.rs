@@ -3,7 +3,7 @@
 use crate::bindings::types;
 use crate::testing::Message;
 use crate::testing::facts::{self, Arena, Sender};
-use crate::{Anomalies, Dialog, DigestAlgorithm, Transport, Zone};
+use crate::{AddressKind, Anomalies, Dialog, DigestAlgorithm, Transport, Zone};
 
 /// Digest credentials that a request carries, for the virtual host to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,15 @@ pub enum Nonce {
     Forged,
 }
 
+/// One stream of the offer.
+#[derive(Clone, Debug)]
+struct Stream {
+    kind: String,
+    protocol: String,
+    encrypted: bool,
+    address: (String, AddressKind),
+}
+
 /// A request for [`crate::testing::Harness::call`], from 192.0.2.1 over UDP in
 /// the outside zone unless stated otherwise.
 ///
@@ -81,7 +90,7 @@ pub struct Request {
     sender: Sender,
     dialog: Dialog,
     identity: Option<String>,
-    offer: Vec<(String, String, bool)>,
+    offer: Vec<Stream>,
     anomalies: Anomalies,
     score: i32,
     annotations: String,
@@ -234,11 +243,29 @@ impl Request {
         self
     }
 
-    /// Adds a stream to the offer.
+    /// Adds a stream to the offer, at a public address unless
+    /// [`Request::offer_address`] says otherwise.
     #[must_use]
     pub fn offer(mut self, kind: &str, protocol: &str, encrypted: bool) -> Self {
-        self.offer
-            .push((kind.to_owned(), protocol.to_owned(), encrypted));
+        self.offer.push(Stream {
+            kind: kind.to_owned(),
+            protocol: protocol.to_owned(),
+            encrypted,
+            address: ("192.0.2.1".to_owned(), AddressKind::Public),
+        });
+        self
+    }
+
+    /// Sets the address of the stream that was added last.
+    ///
+    /// # Panics
+    /// If the offer has no stream.
+    #[must_use]
+    pub fn offer_address(mut self, address: &str, kind: AddressKind) -> Self {
+        let Some(stream) = self.offer.last_mut() else {
+            panic!("an address belongs to a stream: call `offer` first");
+        };
+        stream.address = (address.to_owned(), kind);
         self
     }
 
@@ -314,12 +341,13 @@ impl Request {
             offer: self
                 .offer
                 .iter()
-                .map(|(kind, protocol, encrypted)| types::MediaStream {
-                    kind: arena.put(kind.as_bytes()),
-                    protocol: arena.put(protocol.as_bytes()),
-                    encrypted: *encrypted,
-                    address: arena.put(b"192.0.2.1"),
+                .map(|stream| types::MediaStream {
+                    kind: arena.put(stream.kind.as_bytes()),
+                    protocol: arena.put(stream.protocol.as_bytes()),
+                    encrypted: stream.encrypted,
+                    address: arena.put(stream.address.0.as_bytes()),
                     port: 4000,
+                    address_kind: stream.address.1,
                 })
                 .collect(),
             anomalies: self.anomalies,

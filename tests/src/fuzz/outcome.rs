@@ -1,8 +1,8 @@
 //! Bytes as the answers of plugins: mostly well-formed pieces put together badly.
 
 use policy::{
-    Alert, Capability, Challenge, DigestAlgorithm, Effect, Grants, HeaderEdit, Outcome,
-    PolicyFailure, Rejection, Severity, Verdict,
+    Alert, Capability, Challenge, DigestAlgorithm, Effect, Grants, HeaderEdit, MediaRequirement,
+    Outcome, PolicyFailure, Rejection, Severity, Verdict,
 };
 
 use super::input::Input;
@@ -134,6 +134,13 @@ fn effect(input: &mut Input<'_>) -> Effect {
             })
         }
         _ => match input.below(8) {
+            1 => Effect::RequireMedia(
+                [
+                    MediaRequirement::Any,
+                    MediaRequirement::Encrypted,
+                    MediaRequirement::EncryptedBoth,
+                ][input.below(3)],
+            ),
             0 => Effect::Other {
                 name: text(input),
                 argument: text(input),

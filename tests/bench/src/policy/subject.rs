@@ -199,6 +199,7 @@ fn facts(message: Arc<Message>, pbx: &Arc<str>) -> RequestFacts {
         encrypted: false,
         address: Bytes::from_static(b"192.0.2.10"),
         port: 16384,
+        address_kind: policy::AddressKind::Public,
     }];
     facts
 }
