@@ -234,12 +234,13 @@ impl Shard {
                         encrypted: stream.encrypted,
                         address: slice(stream.address),
                         port: stream.port,
+                        address_kind: policy::AddressKind::default(),
                     })
                     .collect();
             }
             Err(error) => {
                 tracing::debug!(source = %facts.peer.address, %error, "SDP not understood");
-                facts.anomalies.insert(Anomalies::OTHER);
+                facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
             }
         }
     }
