@@ -73,7 +73,7 @@ fn ten_thousand_calls_while_plugins_and_config_are_reloaded_fifty_times() {
     assert_eq!(status["total"]["generation"], 51, "{status:#}");
     assert_eq!(status["total"]["calls_answered"], 10_000, "{status:#}");
     assert_eq!(status["total"]["plugin_failures"], 0, "{status:#}");
-    assert_eq!(status["letters_lost"], 0, "{status:#}");
+    assert_eq!(status["work_lost"], 0, "{status:#}");
     proxy.wait_until("all calls have ended", |status| {
         status["total"]["calls"] == 0
     });

@@ -3,9 +3,9 @@
 //!
 //! - [`command_line`]: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
-//! - `control`: start, reload, drain, stop; `worker`, `shard`: one thread each;
-//! - [`mailbox`]: how shards reach each other; [`status`], `decision_log`,
-//!   [`telemetry`]: what is told.
+//! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
+//!   the calls, on whichever thread has something for them;
+//! - [`status`], `decision_log`, [`telemetry`]: what is told.
 
 pub mod admin;
 mod assemble;
@@ -15,8 +15,8 @@ pub mod config;
 mod control;
 mod credentials;
 mod decision_log;
-pub mod mailbox;
 mod shard;
+mod shards;
 pub mod snapshot;
 pub mod status;
 pub mod telemetry;

@@ -1,13 +1,11 @@
-//! One shard: the pure proxy core of one worker thread, its plugin instances,
-//! and the way between them.
+//! One shard: a pure proxy core, its plugin instances, and the way between them.
 //!
-//! Work comes in from the transport and the mailbox; after each piece everything
-//! the core has to say is carried out at once, so nothing waits for a second
-//! turn of the loop.
+//! One thread at a time holds it. After each piece of work everything the core has
+//! to say is carried out at once, so nothing waits for a second turn.
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use media::{OfferLimits, read_offer};
 use policy::{Certificate, Conclusion, Decision, MediaStream, RequestFacts};
@@ -19,10 +17,11 @@ use transport::{Inbound, PeerCertificate, Received, Sender};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
+use crate::shards::Work;
 use crate::snapshot::Snapshot;
 use crate::status::{DecisionCounts, ShardFigures};
 
-/// Everything that one worker thread owns.
+/// The calls of one shard and all that they need.
 pub(crate) struct Shard {
     core: ProxyCore,
     executor: Executor,
@@ -68,14 +67,27 @@ impl Shard {
         Moment::from_micros(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX))
     }
 
-    /// When [`Shard::time_out`] wants to be called.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        let moment = self.core.poll_timeout()?;
-        Some(self.started + Duration::from_micros(moment.as_micros()))
+    /// When its time began.
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When [`Work::TimeOut`] is wanted, in microseconds since it started.
+    pub(crate) fn deadline(&self) -> Option<u64> {
+        self.core.poll_timeout().map(Moment::as_micros)
+    }
+
+    /// Does a piece of work and all that follows from it.
+    pub(crate) fn perform(&mut self, work: Work) {
+        match work {
+            Work::Inbound(inbound) => self.receive(inbound),
+            Work::Failed(transaction) => self.failed(transaction),
+            Work::TimeOut => self.time_out(),
+        }
     }
 
     /// Take something from the network.
-    pub(crate) fn receive(&mut self, inbound: Inbound) {
+    fn receive(&mut self, inbound: Inbound) {
         let now = self.now();
         match inbound.what {
             Received::Message(message) => {
@@ -102,14 +114,14 @@ impl Shard {
     }
 
     /// A message of this transaction did not leave.
-    pub(crate) fn failed(&mut self, transaction: TransactionId) {
+    fn failed(&mut self, transaction: TransactionId) {
         let now = self.now();
         self.core.handle_transport_error(now, transaction);
         self.carry_out(now);
     }
 
     /// The deadline has come.
-    pub(crate) fn time_out(&mut self) {
+    fn time_out(&mut self) {
         let now = self.now();
         self.core.handle_timeout(now);
         self.carry_out(now);

@@ -1,44 +1,42 @@
-//! One worker thread: a current-thread runtime with the transport's tasks and
-//! one shard.
+//! One worker thread: a current-thread runtime with the transport's tasks and the
+//! timers of one shard.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sip_proxy::{ProxyConfig, ProxyCore};
 use sip_transaction::TransactionId;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::oneshot;
 use transport::{
-    BindError, Inbound, Inbox, ListenerConfig, Received, SendError, SharedTransport, Worker,
-    WorkerHandle,
+    BindError, Inbound, Inbox, ListenerConfig, Received, SendError, Sender, SharedTransport,
+    Worker, WorkerHandle,
 };
 
-use crate::challenge::Challenger;
-use crate::mailbox::{Letter, Post};
-use crate::shard::Shard;
-use crate::snapshot::Snapshot;
+use crate::shards::{Shards, Work};
 
 /// What is still being written when a worker ends gets this long.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// What a worker is made of.
-pub(crate) struct Setup {
-    pub(crate) index: usize,
-    pub(crate) post: Post,
-    pub(crate) mailbox: mpsc::Receiver<Letter>,
-    pub(crate) shared: Arc<SharedTransport>,
-    pub(crate) listeners: Vec<ListenerConfig>,
-    pub(crate) proxy: ProxyConfig,
-    pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) challenger: Challenger,
+/// A worker whose thread runs, but whose listeners are not open yet.
+pub(crate) struct Waiting {
+    thread: JoinHandle<()>,
+    orders: oneshot::Sender<Orders>,
+    ready: std::sync::mpsc::Receiver<Result<WorkerHandle, BindError>>,
+    pub(crate) sender: Sender,
+}
+
+struct Orders {
+    index: usize,
+    shards: Arc<Shards>,
+    listeners: Vec<ListenerConfig>,
+    stop: oneshot::Receiver<()>,
 }
 
 /// A worker that is running.
 pub(crate) struct Running {
     pub(crate) thread: JoinHandle<()>,
     pub(crate) transport: WorkerHandle,
+    pub(crate) stop: oneshot::Sender<()>,
 }
 
 /// Why a worker did not start.
@@ -55,151 +53,114 @@ pub enum StartError {
     Ended,
 }
 
-/// Start a worker and wait until its listeners are open.
+/// Start a worker's thread. Its shard can be made once its sender is known.
 ///
 /// # Errors
 /// See [`StartError`].
-pub(crate) fn start(setup: Setup) -> Result<Running, StartError> {
-    let (ready, is_ready) = std::sync::mpsc::channel();
+pub(crate) fn prepare(index: usize, shared: &Arc<SharedTransport>) -> Result<Waiting, StartError> {
+    let (orders, ordered) = oneshot::channel();
+    let (tell_ready, ready) = std::sync::mpsc::channel();
+    let (tell_sender, senders) = std::sync::mpsc::channel();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let shared = Arc::clone(shared);
     let thread = std::thread::Builder::new()
-        .name(format!("sip-{}", setup.index))
+        .name(format!("sip-{index}"))
         .spawn(move || {
             let local = tokio::task::LocalSet::new();
-            local.block_on(&runtime, live(setup, ready));
+            local.block_on(&runtime, async move {
+                let worker = Worker::new(&shared);
+                // Whoever started this thread waits for both; if not, there is
+                // nobody to work for.
+                let _nobody = tell_sender.send(worker.sender());
+                if let Ok(orders) = ordered.await {
+                    live(worker, orders, &tell_ready).await;
+                }
+            });
         })?;
-    let transport = is_ready.recv().map_err(|_| StartError::Ended)??;
-    Ok(Running { thread, transport })
+    Ok(Waiting {
+        thread,
+        orders,
+        ready,
+        sender: senders.recv().map_err(|_| StartError::Ended)?,
+    })
 }
 
-/// The transport's end of a shard.
-#[derive(Clone)]
-struct ShardInbox {
-    index: usize,
-    post: Post,
-    shard: Rc<RefCell<Shard>>,
-    turn: Rc<Turn>,
-}
-
-/// When the loop has planned to wake, and the way to wake it before.
-#[derive(Default)]
-struct Turn {
-    planned: RefCell<Option<Instant>>,
-    sooner: Notify,
-}
-
-impl Turn {
-    /// Wake the loop if something is due before it would wake by itself.
-    fn consider(&self, deadline: Option<Instant>) {
-        let planned = *self.planned.borrow();
-        let is_sooner = match (deadline, planned) {
-            (Some(deadline), Some(planned)) => deadline < planned,
-            (Some(_), None) => true,
-            (None, _) => false,
+impl Waiting {
+    /// Open the listeners.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(crate) fn begin(
+        self,
+        index: usize,
+        shards: &Arc<Shards>,
+        listeners: &[ListenerConfig],
+    ) -> Result<Running, StartError> {
+        let (stop, stopped) = oneshot::channel();
+        let orders = Orders {
+            index,
+            shards: Arc::clone(shards),
+            listeners: listeners.to_vec(),
+            stop: stopped,
         };
-        if is_sooner {
-            *self.planned.borrow_mut() = deadline;
-            self.sooner.notify_one();
-        }
+        self.orders.send(orders).map_err(|_| StartError::Ended)?;
+        let transport = self.ready.recv().map_err(|_| StartError::Ended)??;
+        Ok(Running {
+            thread: self.thread,
+            transport,
+            stop,
+        })
     }
 }
 
-impl Inbox for ShardInbox {
+/// The transport's way to the shards.
+struct Entrance {
+    index: usize,
+    shards: Arc<Shards>,
+}
+
+impl Inbox for Entrance {
     fn deliver(&self, inbound: Inbound) {
-        if let Received::Message(message) = &inbound.what {
-            let owner = self.post.owner(message.call_id());
-            if owner != self.index {
-                self.post
-                    .try_send(owner, Letter::Inbound(Box::new(inbound)));
-                return;
-            }
-        }
-        let mut shard = self.shard.borrow_mut();
-        shard.receive(inbound);
-        self.turn.consider(shard.deadline());
+        let owner = match &inbound.what {
+            Received::Message(message) => self.shards.owner(message.call_id()),
+            Received::Invalid(_) => self.index,
+        };
+        self.shards.give(owner, Work::Inbound(inbound));
     }
 
     fn failed(&self, transaction: TransactionId, error: SendError) {
         tracing::debug!(%transaction, %error, "message did not leave");
-        let mut shard = self.shard.borrow_mut();
-        shard.failed(transaction);
-        self.turn.consider(shard.deadline());
+        // A shard sends by the sockets of its own worker.
+        self.shards.give(self.index, Work::Failed(transaction));
     }
 }
 
 type Ready = std::sync::mpsc::Sender<Result<WorkerHandle, BindError>>;
 
-async fn live(setup: Setup, ready: Ready) {
-    let Setup {
+async fn live(mut worker: Worker, orders: Orders, ready: &Ready) {
+    let Orders {
         index,
-        post,
-        mut mailbox,
-        shared,
+        shards,
         listeners,
-        proxy,
-        snapshot,
-        challenger,
-    } = setup;
-    let mut worker = Worker::new(&shared);
-    let shard = Shard::new(ProxyCore::new(proxy), snapshot, worker.sender(), challenger);
-    let shard = Rc::new(RefCell::new(shard));
-    let turn = Rc::new(Turn::default());
-    let inbox = ShardInbox {
+        stop,
+    } = orders;
+    let entrance = Entrance {
         index,
-        post,
-        shard: Rc::clone(&shard),
-        turn: Rc::clone(&turn),
+        shards: Arc::clone(&shards),
     };
-    let started = worker.start(&listeners, inbox).map(|()| worker.handle());
+    let started = worker.start(&listeners, entrance).map(|()| worker.handle());
     let failed = started.is_err();
-    // Whoever started this thread waits for it; if not, there is nobody to tell.
+    // As above: somebody waits for this.
     let _nobody = ready.send(started);
     if failed {
         return;
     }
-    loop {
-        let deadline = shard.borrow().deadline();
-        *turn.planned.borrow_mut() = deadline;
-        tokio::select! {
-            letter = mailbox.recv() => {
-                let Some(letter) = letter else { break };
-                if !read(&shard, letter) {
-                    break;
-                }
-            }
-            () = turn.sooner.notified() => {}
-            () = sleep_until(deadline) => shard.borrow_mut().time_out(),
-        }
+    tokio::select! {
+        () = shards.drive_timers(index) => {}
+        // An error means that nobody is left who could say more.
+        _ = stop => {}
     }
     worker.shutdown(LAST_WORDS).await;
-}
-
-/// Act on a letter; false for the last one.
-fn read(shard: &RefCell<Shard>, letter: Letter) -> bool {
-    let mut shard = shard.borrow_mut();
-    match letter {
-        Letter::Inbound(inbound) => shard.receive(*inbound),
-        Letter::Install(snapshot, done) => {
-            shard.install(snapshot);
-            answer(done, ());
-        }
-        Letter::Figures(wanted) => answer(wanted, shard.figures()),
-        Letter::Drain => shard.drain(),
-        Letter::Stop => return false,
-    }
-    true
-}
-
-fn answer<T>(to: oneshot::Sender<T>, value: T) {
-    // Whoever asked may have stopped waiting.
-    let _gone = to.send(value);
-}
-
-async fn sleep_until(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
 }

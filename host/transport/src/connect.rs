@@ -22,6 +22,7 @@ use crate::config::ConnectionLimits;
 use crate::connection::{Connection, abandon};
 use crate::inbound::{SendError, SharedInbox};
 use crate::outgoing::Outgoing;
+use crate::shared::SharedTransport;
 use crate::socket;
 use crate::table::ConnectionHandle;
 use crate::worker::WorkerCore;
@@ -33,21 +34,23 @@ pub(crate) struct Dial {
     /// The address to connect from; unspecified to let the kernel choose.
     pub(crate) from: IpAddr,
     pub(crate) limits: ConnectionLimits,
-    pub(crate) core: Rc<WorkerCore>,
-    pub(crate) inbox: SharedInbox,
     pub(crate) slot: Slot,
 }
 
 impl Dial {
+    /// Forgets the connection; whatever waits for it is told why.
+    pub(crate) fn give_up(mut self, shared: &SharedTransport, error: &SendError) {
+        shared.table.remove(&self.handle);
+        abandon(&mut self.queue, error);
+    }
+
     /// Connects and runs the connection to its end.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self, core: Rc<WorkerCore>, inbox: SharedInbox) {
         let Dial {
             handle,
             mut queue,
             from,
             limits,
-            core,
-            inbox,
             slot,
         } = self;
         let _slot = slot;

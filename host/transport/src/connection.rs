@@ -31,7 +31,7 @@ use crate::table::{Close, ConnectionHandle, Direction};
 use crate::worker::WorkerCore;
 
 /// Bytes read from one connection in one go: 64 KiB, the largest message.
-const READ_BYTES: usize = 64 << 10;
+pub(crate) const READ_BYTES: usize = 64 << 10;
 
 /// Messages written in one go: 32.
 const WRITE_BATCH: usize = 32;

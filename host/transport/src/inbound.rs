@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use sip_message::{Message, ParseError};
@@ -12,10 +11,11 @@ use crate::certificate::PeerCertificate;
 
 /// The driver's end of one worker.
 ///
-/// All methods are called on the worker's own thread, outside of any borrow
-/// that this crate holds, so they may call [`crate::Sender::send`] at once.
-/// They are never called from within `send`.
-pub trait Inbox: Clone + 'static {
+/// Called by the worker's own thread for connections and by the threads of its UDP
+/// sockets for datagrams, so several may call at once; outside of any borrow or lock
+/// of this crate, so [`crate::Sender::send`] may be called at once. Never called from
+/// within `send`.
+pub trait Inbox: Send + Sync + 'static {
     /// A message, or bytes framed as one that do not parse.
     fn deliver(&self, inbound: Inbound);
 
@@ -126,21 +126,5 @@ pub enum BindError {
     NotRunning,
 }
 
-/// [`Inbox`] without its type, so that [`crate::Sender`] needs no parameter.
-pub(crate) trait ErasedInbox {
-    fn deliver(&self, inbound: Inbound);
-    fn failed(&self, transaction: TransactionId, error: SendError);
-}
-
-impl<I: Inbox> ErasedInbox for I {
-    fn deliver(&self, inbound: Inbound) {
-        Inbox::deliver(self, inbound);
-    }
-
-    fn failed(&self, transaction: TransactionId, error: SendError) {
-        Inbox::failed(self, transaction, error);
-    }
-}
-
-/// The shared form of an erased inbox.
-pub(crate) type SharedInbox = Rc<dyn ErasedInbox>;
+/// The form in which a worker's threads and tasks share it.
+pub(crate) type SharedInbox = Arc<dyn Inbox>;

@@ -3,7 +3,7 @@
 //! The room knows sockets, bytes and certificates, and nothing of calls. Each
 //! worker thread has a [`Worker`] on a current-thread runtime inside a `LocalSet`;
 //! it hands what it receives to an [`Inbox`] and takes what shall leave through a
-//! [`Sender`]. All workers share the [`ConnectionTable`] of a [`SharedTransport`],
+//! [`Sender`]. Each UDP socket has a thread of its own, which hands over likewise. All workers share the [`ConnectionTable`] of a [`SharedTransport`],
 //! so that a worker can answer on a connection that another one accepted.
 //!
 //! Whatever a peer can make grow has a ceiling in [`ConnectionLimits`],
@@ -21,6 +21,7 @@ mod figures;
 mod inbound;
 mod listen;
 mod outgoing;
+mod outlet;
 mod sender;
 mod shared;
 mod socket;

@@ -112,7 +112,7 @@ impl StreamListener {
             },
             limits,
             core: Rc::clone(core),
-            inbox: Rc::clone(inbox),
+            inbox: Arc::clone(inbox),
         };
         let tls = self.tls.clone();
         core.spawn_connection(accepted.run(tls, slot));

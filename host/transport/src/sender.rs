@@ -1,32 +1,28 @@
 //! Sending: which socket or connection a message takes (RFC 3261 sections 18.1.1
 //! and 18.2.2).
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use sip_transaction::{Destination, Transmit, Transport};
+use tokio::sync::mpsc;
 
 use crate::connect::Dial;
 use crate::inbound::SendError;
 use crate::outgoing::{Outgoing, Report};
+use crate::outlet::Outlet;
 use crate::table::{Close, ConnectionHandle, Direction, Opening, Unqueued, Wanted};
-use crate::worker::WorkerCore;
 
 /// Attempts to find a connection that does not close under our hands: 2.
 const ATTEMPTS: usize = 2;
 
-/// Sends messages from one worker's thread. Cheap to clone.
+/// Sends messages by the sockets and connections of one worker, from any thread.
+/// Cheap to clone.
 ///
 /// Sending never blocks and never calls the [`crate::Inbox`]: failures arrive
 /// there later, from a task of their own.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Sender {
-    pub(crate) core: Rc<WorkerCore>,
-}
-
-impl std::fmt::Debug for Sender {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sender").finish_non_exhaustive()
-    }
+    pub(crate) outlet: Arc<Outlet>,
 }
 
 impl Sender {
@@ -39,7 +35,7 @@ impl Sender {
             bytes,
             transaction,
         } = transmit;
-        let report = transaction.map(|id| Report::new(id, &self.core.failures));
+        let report = transaction.map(|id| Report::new(id, &self.outlet.failures));
         let outgoing = Outgoing::new(bytes, report);
         match to.transport {
             Transport::Udp => self.send_datagram(outgoing, &to),
@@ -49,17 +45,25 @@ impl Sender {
     }
 
     fn send_datagram(&self, outgoing: Outgoing, to: &Destination) {
-        match self.core.datagram_socket(to.listener, to.address) {
-            Some(socket) => socket.send(outgoing, to.address, &self.core),
+        match self.outlet.datagram_socket(to.listener, to.address) {
+            Some(socket) => socket.send(
+                outgoing,
+                to.address,
+                &self.outlet.shared,
+                &self.outlet.counters,
+            ),
             None => {
-                self.core.counters.datagrams_dropped.increment();
+                self.outlet.counters.datagrams_dropped.increment();
                 outgoing.fail(no_listener(to));
             }
         }
     }
 
     fn send_stream(&self, mut outgoing: Outgoing, to: &Destination) {
-        if let Some(handle) = to.connection.and_then(|id| self.core.shared.table.get(id)) {
+        if let Some(handle) = to
+            .connection
+            .and_then(|id| self.outlet.shared.table.get(id))
+        {
             // A number from elsewhere must not lead a message astray.
             if handle.opening.transport == to.transport {
                 match self.enqueue(&handle, outgoing) {
@@ -86,14 +90,14 @@ impl Sender {
         match handle.enqueue(outgoing) {
             Ok(()) => None,
             Err(Unqueued::Closed(outgoing)) => {
-                self.core.shared.table.remove(handle);
+                self.outlet.shared.table.remove(handle);
                 Some(outgoing)
             }
             Err(Unqueued::Full(outgoing)) => {
                 // A peer so far behind will not catch up within the transactions.
-                self.core.counters.queue_overflows.increment();
+                self.outlet.counters.queue_overflows.increment();
                 handle.close(Close::Abort);
-                self.core.shared.table.remove(handle);
+                self.outlet.shared.table.remove(handle);
                 outgoing.fail(SendError::QueueFull);
                 None
             }
@@ -101,11 +105,8 @@ impl Sender {
     }
 
     /// A connection for a new request, opened if need be.
-    fn connection_to(
-        &self,
-        to: &Destination,
-    ) -> Result<std::sync::Arc<ConnectionHandle>, SendError> {
-        let shared = &self.core.shared;
+    fn connection_to(&self, to: &Destination) -> Result<Arc<ConnectionHandle>, SendError> {
+        let shared = &self.outlet.shared;
         let wanted = Wanted {
             transport: to.transport,
             address: to.address,
@@ -115,20 +116,19 @@ impl Sender {
         if let Some(handle) = shared.table.find(&wanted) {
             return Ok(handle);
         }
-        let inbox = self.core.inbox().ok_or(SendError::NotRunning)?;
         let config = shared.config();
         if to.transport == Transport::Tls && config.outbound_tls.is_none() {
             return Err(SendError::NoOutboundTls);
         }
         let (listener, from) = self
-            .core
+            .outlet
             .source(to.transport, to.listener, to.address)
             .ok_or_else(|| no_listener(to))?;
         let slot = shared
             .admission
             .admit_outbound(&config.limits)
             .map_err(|_| {
-                self.core.counters.refused_outbound.increment();
+                self.outlet.counters.refused_outbound.increment();
                 SendError::ConnectionLimit
             })?;
         let opening = Opening {
@@ -144,16 +144,19 @@ impl Sender {
             Err(existing) => Ok(existing),
             Ok((handle, queue)) => {
                 let dial = Dial {
-                    handle: std::sync::Arc::clone(&handle),
+                    handle: Arc::clone(&handle),
                     queue,
                     from,
                     limits,
-                    core: Rc::clone(&self.core),
-                    inbox,
                     slot,
                 };
-                self.core.spawn_connection(dial.run());
-                Ok(handle)
+                match self.outlet.dials.send(dial) {
+                    Ok(()) => Ok(handle),
+                    Err(mpsc::error::SendError(dial)) => {
+                        dial.give_up(shared, &SendError::NotRunning);
+                        Err(SendError::NotRunning)
+                    }
+                }
             }
         }
     }

@@ -32,11 +32,11 @@ fn bind(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socke
         socket.set_reuse_address(true)?;
     }
     socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     Ok(socket)
 }
 
+/// A blocking socket; a thread waits in it.
 pub(crate) fn bind_udp(address: SocketAddr, limits: &DatagramLimits) -> io::Result<UdpSocket> {
     let socket = bind(address, Type::DGRAM, Protocol::UDP)?;
     // The kernel's own maximum wins; less than asked is no reason to fail.
@@ -54,6 +54,7 @@ pub(crate) fn bind_udp(address: SocketAddr, limits: &DatagramLimits) -> io::Resu
 
 pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = bind(address, Type::STREAM, Protocol::TCP)?;
+    socket.set_nonblocking(true)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }

@@ -1,37 +1,38 @@
 //! UDP: one socket per worker and listener (RFC 3261 section 18, RFC 3581).
 //!
-//! Datagrams are received in batches into a buffer that the worker reuses and are
-//! copied once, into slices of shared blocks. They are sent at once; only what the
-//! kernel does not take waits, in a bounded queue.
+//! Each socket has a thread that waits in `recvfrom` and hands over what comes, so
+//! that a message costs one system call to receive and none to be told of it.
+//! Datagrams are copied once, into slices of shared blocks. They are sent at once,
+//! by whichever thread has something to send; only what the kernel does not take
+//! waits, in a bounded queue.
 
-use std::array;
-use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::rc::Rc;
+use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSockRef, UdpSocketState};
+use nix::cmsg_space;
+use nix::libc::{in_pktinfo, in6_pktinfo};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use parking_lot::Mutex;
 use sip_message::Message;
 use sip_transaction::{Flow, ListenerId, Transport};
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use socket2::{SockAddr, SockRef};
 use tokio::sync::Notify;
 
 use crate::config::{DatagramLimits, ListenerConfig};
+use crate::figures::Counters;
 use crate::inbound::{BindError, Inbound, Received, SendError, SharedInbox};
 use crate::outgoing::Outgoing;
+use crate::shared::SharedTransport;
 use crate::socket;
-use crate::worker::WorkerCore;
 
 /// Bytes kept for one datagram while receiving: more than UDP can carry.
 const DATAGRAM_BYTES: usize = 1 << 16;
-
-/// Bytes of the buffer into which a worker receives: one batch.
-pub(crate) const RECEIVE_BYTES: usize = DATAGRAM_BYTES * BATCH_SIZE;
 
 /// Largest payload of an IPv4 datagram.
 const PAYLOAD_MAX: usize = 65_507;
@@ -40,11 +41,16 @@ const PAYLOAD_MAX: usize = 65_507;
 /// allocation, while one message that lives long pins no more than that.
 const BLOCK_BYTES: usize = 16 << 10;
 
-/// Full batches received before other tasks get their turn: 4, 128 datagrams.
-const BATCHES_PER_TURN: usize = 4;
-
-/// Pause after an error of the receiving socket, so that a lasting one cannot spin.
+/// Pause after an error of the socket, so that a lasting one cannot spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
+
+/// Pause before a full buffer of the kernel is tried again: 1 ms, in which a gigabit
+/// link takes some 120 kB of it.
+const FULL_PAUSE: Duration = Duration::from_millis(1);
+
+/// How often a receiving thread looks up by itself whether it is still wanted;
+/// closing the socket wakes it at once.
+const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// One UDP listener of one worker.
 #[derive(Debug)]
@@ -52,12 +58,12 @@ pub(crate) struct DatagramSocket {
     pub(crate) listener: ListenerId,
     pub(crate) local: SocketAddr,
     socket: UdpSocket,
-    waiting: RefCell<VecDeque<(Outgoing, SocketAddr)>>,
+    waiting: Mutex<VecDeque<(Outgoing, SocketAddr)>>,
     wake: Notify,
+    closed: AtomicBool,
 }
 
 impl DatagramSocket {
-    /// Binds the socket; the runtime's reactor must be entered.
     pub(crate) fn bind(
         config: &ListenerConfig,
         limits: &DatagramLimits,
@@ -67,65 +73,84 @@ impl DatagramSocket {
             bind: config.bind,
             source,
         };
-        let socket = socket::bind_udp(config.bind, limits)
-            .and_then(UdpSocket::from_std)
-            .map_err(refused)?;
+        let socket = socket::bind_udp(config.bind, limits).map_err(refused)?;
+        socket.set_read_timeout(Some(LOOK_UP)).map_err(refused)?;
         let local = socket.local_addr().map_err(refused)?;
         Ok(DatagramSocket {
             listener: config.id,
             local,
             socket,
-            waiting: RefCell::new(VecDeque::new()),
+            waiting: Mutex::new(VecDeque::new()),
             wake: Notify::new(),
+            closed: AtomicBool::new(false),
         })
     }
 
     /// Sends now, or queues if the kernel's buffer is full.
-    pub(crate) fn send(&self, outgoing: Outgoing, to: SocketAddr, core: &WorkerCore) {
+    pub(crate) fn send(
+        &self,
+        outgoing: Outgoing,
+        to: SocketAddr,
+        shared: &SharedTransport,
+        counters: &Counters,
+    ) {
         if outgoing.bytes.len() > PAYLOAD_MAX {
             let length = outgoing.bytes.len();
-            core.counters.datagrams_dropped.increment();
+            counters.datagrams_dropped.increment();
             return outgoing.fail(SendError::TooLarge(length));
         }
-        let mut waiting = self.waiting.borrow_mut();
+        let mut waiting = self.waiting.lock();
         if waiting.is_empty() {
-            match self.socket.try_send_to(&outgoing.bytes, to) {
+            match self.try_send(&outgoing.bytes, to) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return finish(outgoing, result, core),
+                result => {
+                    drop(waiting);
+                    return finish(outgoing, result, counters);
+                }
             }
         }
-        if waiting.len() >= core.shared.config().datagrams.send_queue {
-            drop(waiting);
-            core.counters.queue_overflows.increment();
-            core.counters.datagrams_dropped.increment();
-            return outgoing.fail(SendError::QueueFull);
-        }
-        waiting.push_back((outgoing, to));
+        let queued = enqueue(
+            &mut waiting,
+            outgoing,
+            to,
+            shared.config().datagrams.send_queue,
+        );
         drop(waiting);
-        self.wake.notify_one();
+        match queued {
+            Ok(()) => self.wake.notify_one(),
+            Err(outgoing) => {
+                counters.queue_overflows.increment();
+                counters.datagrams_dropped.increment();
+                outgoing.fail(SendError::QueueFull);
+            }
+        }
+    }
+
+    fn try_send(&self, bytes: &[u8], to: SocketAddr) -> io::Result<usize> {
+        let flags = MsgFlags::MSG_DONTWAIT.bits();
+        SockRef::from(&self.socket).send_to_with_flags(bytes, &SockAddr::from(to), flags)
     }
 
     /// Sends what waits, for ever.
-    pub(crate) async fn drive_sending(self: Rc<Self>, core: Rc<WorkerCore>) {
+    pub(crate) async fn drive_sending(self: Arc<Self>, counters: Arc<Counters>) {
         loop {
             self.wake.notified().await;
-            while !self.waiting.borrow().is_empty() {
-                if self.socket.writable().await.is_err() {
-                    tokio::time::sleep(ERROR_PAUSE).await;
-                }
-                self.flush(&core);
-                tokio::task::yield_now().await;
+            while !self.waiting.lock().is_empty() {
+                // Not by the reactor: it would be woken by every datagram that has
+                // left, and a full buffer is rare.
+                tokio::time::sleep(FULL_PAUSE).await;
+                self.flush(&counters);
             }
         }
     }
 
-    fn flush(&self, core: &WorkerCore) {
+    fn flush(&self, counters: &Counters) {
         loop {
-            let mut waiting = self.waiting.borrow_mut();
+            let mut waiting = self.waiting.lock();
             let Some((outgoing, to)) = waiting.front() else {
                 return;
             };
-            let result = self.socket.try_send_to(&outgoing.bytes, *to);
+            let result = self.try_send(&outgoing.bytes, *to);
             if result
                 .as_ref()
                 .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -135,92 +160,122 @@ impl DatagramSocket {
             let sent = waiting.pop_front();
             drop(waiting);
             if let Some((outgoing, _)) = sent {
-                finish(outgoing, result, core);
+                finish(outgoing, result, counters);
             }
         }
     }
 
-    /// Receives and delivers, for ever.
-    pub(crate) async fn drive_receiving(
-        self: Rc<Self>,
-        state: UdpSocketState,
-        core: Rc<WorkerCore>,
+    /// Starts the thread that receives and delivers until [`DatagramSocket::close`].
+    pub(crate) fn start_receiving(
+        self: &Arc<Self>,
+        shared: Arc<SharedTransport>,
+        counters: Arc<Counters>,
         inbox: SharedInbox,
-    ) {
-        let mut batch = Batch::default();
-        let mut full_batches = 0;
-        loop {
-            let received = self
-                .socket
-                .async_io(Interest::READABLE, || {
-                    batch.receive(&state, &self.socket, &mut core.scratch.borrow_mut())
-                })
-                .await;
-            let count = match received {
-                Ok(count) => count,
-                Err(error) => {
-                    tracing::debug!(%error, local = %self.local, "failed to receive datagrams");
-                    tokio::time::sleep(ERROR_PAUSE).await;
-                    continue;
-                }
-            };
-            if count < BATCH_SIZE {
-                self.forget_readiness();
-            }
-            for datagram in batch.datagrams.drain(..) {
-                self.deliver(datagram, &core, &inbox);
-            }
-            full_batches = if count == BATCH_SIZE {
-                full_batches + 1
+    ) -> io::Result<()> {
+        let receiver = Receiver {
+            socket: Arc::clone(self),
+            shared,
+            counters,
+            inbox,
+            block: BytesMut::new(),
+        };
+        std::thread::Builder::new()
+            .name(format!("udp-{}", self.listener.0))
+            .spawn(move || receiver.receive())?;
+        Ok(())
+    }
+
+    /// Delivers nothing from now on and ends the receiving thread. What waits to be
+    /// sent is given up.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        // An unconnected socket is "not connected" and wakes its reader all the same.
+        let _not_connected = SockRef::from(&self.socket).shutdown(Shutdown::Both);
+    }
+}
+
+/// Puts a message at the end; it comes back if the queue has `limit` already.
+fn enqueue(
+    waiting: &mut VecDeque<(Outgoing, SocketAddr)>,
+    outgoing: Outgoing,
+    to: SocketAddr,
+    limit: usize,
+) -> Result<(), Outgoing> {
+    if waiting.len() >= limit {
+        return Err(outgoing);
+    }
+    waiting.push_back((outgoing, to));
+    Ok(())
+}
+
+/// The receiving end of one socket, on a thread of its own.
+struct Receiver {
+    socket: Arc<DatagramSocket>,
+    shared: Arc<SharedTransport>,
+    counters: Arc<Counters>,
+    inbox: SharedInbox,
+    block: BytesMut,
+}
+
+impl Receiver {
+    fn receive(mut self) {
+        let mut buffer = vec![0; DATAGRAM_BYTES];
+        let mut control = cmsg_space!(in_pktinfo, in6_pktinfo);
+        let is_wildcard = self.socket.local.ip().is_unspecified();
+        while !self.socket.closed.load(Ordering::Acquire) {
+            let received = if is_wildcard {
+                receive_with_address(&self.socket.socket, &mut buffer, &mut control)
             } else {
-                0
+                let received = self.socket.socket.recv_from(&mut buffer);
+                received.map(|(length, peer)| (length, peer, None))
             };
-            if full_batches >= BATCHES_PER_TURN {
-                full_batches = 0;
-                tokio::task::yield_now().await;
+            match received {
+                // The socket was closed while we waited.
+                Ok(_) if self.socket.closed.load(Ordering::Acquire) => return,
+                Ok((length, peer, local)) => {
+                    let bytes = copy(&mut self.block, buffer.get(..length).unwrap_or_default());
+                    self.deliver(bytes, peer, local);
+                }
+                Err(error) if is_patience_over(&error) => {}
+                Err(error) => {
+                    let local = self.socket.local;
+                    tracing::debug!(%error, %local, "failed to receive a datagram");
+                    std::thread::sleep(ERROR_PAUSE);
+                }
             }
         }
     }
 
-    /// The kernel had less than a batch, so it has nothing more: wait for its next
-    /// word instead of asking again. Nothing is lost, because what arrives from now
-    /// on is reported as a new edge (epoll(7), question 9), and that report is read
-    /// by this thread after this.
-    fn forget_readiness(&self) {
-        let nothing_more = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
-        let _would_block = self.socket.try_io(Interest::READABLE, nothing_more);
-    }
-
-    fn deliver(&self, datagram: Datagram, core: &WorkerCore, inbox: &SharedInbox) {
-        core.counters.bytes_received.add(datagram.bytes.len());
-        if datagram.peer.port() == 0 {
-            return core.counters.datagrams_unanswerable.increment();
+    fn deliver(&self, bytes: Bytes, peer: SocketAddr, local: Option<IpAddr>) {
+        self.counters.bytes_received.add(bytes.len());
+        if peer.port() == 0 {
+            return self.counters.datagrams_unanswerable.increment();
         }
-        if is_keep_alive(&datagram.bytes) {
-            return core.counters.keep_alives.increment();
+        if is_keep_alive(&bytes) {
+            return self.counters.keep_alives.increment();
         }
-        let what = match Message::parse_datagram(datagram.bytes, &core.shared.config().messages) {
+        let what = match Message::parse_datagram(bytes, &self.shared.config().messages) {
             Ok(message) => {
-                core.counters.messages_received.increment();
+                self.counters.messages_received.increment();
                 Received::Message(Arc::new(message))
             }
             Err(error) => {
-                core.counters.messages_invalid.increment();
+                self.counters.messages_invalid.increment();
                 Received::Invalid(error)
             }
         };
-        let local = match datagram.local {
-            Some(address) => SocketAddr::new(address, self.local.port()),
-            None => self.local,
+        let local = match local {
+            Some(address) => SocketAddr::new(address, self.socket.local.port()),
+            None => self.socket.local,
         };
         let flow = Flow {
             transport: Transport::Udp,
-            listener: self.listener,
+            listener: self.socket.listener,
             local,
-            peer: datagram.peer,
+            peer,
             connection: None,
         };
-        inbox.deliver(Inbound {
+        self.inbox.deliver(Inbound {
             what,
             flow,
             certificate: None,
@@ -228,15 +283,67 @@ impl DatagramSocket {
     }
 }
 
-fn finish(outgoing: Outgoing, result: io::Result<usize>, core: &WorkerCore) {
+fn is_patience_over(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
+
+/// As `recv_from`, and the local address that the datagram was sent to.
+fn receive_with_address(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    control: &mut Vec<u8>,
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let mut parts = [IoSliceMut::new(buffer)];
+    let received = recvmsg::<SockaddrStorage>(
+        socket.as_raw_fd(),
+        &mut parts,
+        Some(control),
+        MsgFlags::empty(),
+    )?;
+    let local = received.cmsgs()?.find_map(|message| match message {
+        ControlMessageOwned::Ipv4PacketInfo(info) => {
+            Some(IpAddr::V4(u32::from_be(info.ipi_addr.s_addr).into()))
+        }
+        ControlMessageOwned::Ipv6PacketInfo(info) => {
+            Some(IpAddr::V6(info.ipi6_addr.s6_addr.into()))
+        }
+        _ => None,
+    });
+    // A socket that was shut down has nobody to name; the caller looks at that.
+    let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
+    let peer = received.address.as_ref().and_then(address_of);
+    Ok((received.bytes, peer.unwrap_or(nobody), local))
+}
+
+fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
+    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
+        (Some(v4), _) => Some(SocketAddr::from((v4.ip(), v4.port()))),
+        (_, Some(v6)) => Some(SocketAddr::from((v6.ip(), v6.port()))),
+        _ => None,
+    }
+}
+
+/// The datagram's bytes in a block that it shares with those before it.
+fn copy(block: &mut BytesMut, datagram: &[u8]) -> Bytes {
+    if block.capacity() < datagram.len() {
+        block.reserve(datagram.len().max(BLOCK_BYTES));
+    }
+    block.extend_from_slice(datagram);
+    block.split().freeze()
+}
+
+fn finish(outgoing: Outgoing, result: io::Result<usize>, counters: &Counters) {
     match result {
         Ok(length) => {
-            core.counters.bytes_sent.add(length);
-            core.counters.messages_sent.increment();
+            counters.bytes_sent.add(length);
+            counters.messages_sent.increment();
             outgoing.sent();
         }
         Err(error) => {
-            core.counters.datagrams_dropped.increment();
+            counters.datagrams_dropped.increment();
             outgoing.fail(SendError::Io(error.kind()));
         }
     }
@@ -252,73 +359,6 @@ fn is_keep_alive(datagram: &[u8]) -> bool {
         || datagram
             .iter()
             .all(|byte| matches!(byte, b'\r' | b'\n' | b' ' | 0))
-}
-
-/// One datagram of a batch.
-struct Datagram {
-    bytes: Bytes,
-    peer: SocketAddr,
-    local: Option<IpAddr>,
-}
-
-/// One batch and the block that its datagrams are copied into.
-#[derive(Default)]
-struct Batch {
-    datagrams: Vec<Datagram>,
-    block: BytesMut,
-}
-
-impl Batch {
-    /// Receives what is there, up to a batch; the count of buffers filled.
-    fn receive(
-        &mut self,
-        state: &UdpSocketState,
-        socket: &UdpSocket,
-        buffer: &mut [u8],
-    ) -> io::Result<usize> {
-        let mut metas = [RecvMeta::default(); BATCH_SIZE];
-        let mut parts = buffer.chunks_mut(DATAGRAM_BYTES);
-        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
-            array::from_fn(|_| IoSliceMut::new(parts.next().unwrap_or_default()));
-        let count = state.recv(UdpSockRef::from(socket), &mut slices, &mut metas)?;
-        for (slice, meta) in slices.iter().zip(&metas).take(count) {
-            let filled = slice.get(..meta.len).unwrap_or_default();
-            if filled.is_empty() {
-                self.push(filled, meta);
-            }
-            // With offload on, the kernel joins datagrams of equal length.
-            for datagram in filled.chunks(meta.stride.max(1)) {
-                self.push(datagram, meta);
-            }
-        }
-        Ok(count)
-    }
-
-    fn push(&mut self, datagram: &[u8], meta: &RecvMeta) {
-        if self.block.capacity() < datagram.len() {
-            self.block.reserve(datagram.len().max(BLOCK_BYTES));
-        }
-        self.block.extend_from_slice(datagram);
-        self.datagrams.push(Datagram {
-            bytes: self.block.split().freeze(),
-            peer: meta.addr,
-            local: meta.dst_ip,
-        });
-    }
-}
-
-/// The receiving machinery of quinn-udp for sockets of one address family.
-///
-/// Its constructor forbids fragmentation, as QUIC needs; a SIP message over UDP may
-/// be larger than the path carries. So it is made from a socket that is thrown
-/// away: receiving uses nothing of it but the code.
-pub(crate) fn receive_state(bind: SocketAddr) -> io::Result<UdpSocketState> {
-    let any: IpAddr = match bind {
-        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-    };
-    let spare = std::net::UdpSocket::bind((any, 0))?;
-    UdpSocketState::new(UdpSockRef::from(&spare))
 }
 
 #[cfg(test)]
@@ -347,20 +387,28 @@ mod tests {
 
     #[test]
     fn datagrams_share_blocks_and_keep_their_bytes() {
-        let mut batch = Batch::default();
-        let meta = RecvMeta::default();
-        for number in 0..100_u8 {
-            batch.push(&[number; 700], &meta);
+        let mut block = BytesMut::new();
+        let datagrams: Vec<Bytes> = (0..100_u8)
+            .map(|number| copy(&mut block, &[number; 700]))
+            .collect();
+        assert!(copy(&mut block, &[]).is_empty());
+        assert_eq!(copy(&mut block, &[7; 60_000]).len(), 60_000);
+        for (number, datagram) in (0..).zip(&datagrams) {
+            assert_eq!(datagram.as_ref(), [number; 700]);
         }
-        batch.push(&[], &meta);
-        batch.push(&[7; 60_000], &meta);
-        for (number, datagram) in batch.datagrams.iter().take(100).enumerate() {
-            assert_eq!(
-                datagram.bytes.as_ref(),
-                [u8::try_from(number).unwrap(); 700]
-            );
+    }
+
+    #[test]
+    fn both_sides_of_the_send_queue() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 9));
+        let mut waiting = VecDeque::new();
+        for _ in 0..2 {
+            let outgoing = Outgoing::new(Bytes::from_static(b"x"), None);
+            assert!(enqueue(&mut waiting, outgoing, to, 2).is_ok());
         }
-        assert!(batch.datagrams[100].bytes.is_empty());
-        assert_eq!(batch.datagrams[101].bytes.len(), 60_000);
+        let third = Outgoing::new(Bytes::from_static(b"third"), None);
+        let refused = enqueue(&mut waiting, third, to, 2).unwrap_err();
+        assert_eq!(refused.bytes.as_ref(), b"third");
+        assert_eq!(waiting.len(), 2);
     }
 }

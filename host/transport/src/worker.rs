@@ -2,11 +2,12 @@
 //!
 //! A worker lives on a current-thread runtime inside a `LocalSet`. It opens its
 //! own socket for each listener (`SO_REUSEPORT`), so the kernel spreads peers over
-//! workers and no lock is taken to receive.
+//! workers and no lock is taken to receive. UDP sockets have threads of their own
+//! beside it.
 
 use std::cell::RefCell;
 use std::future::Future;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,14 +18,16 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::{AbortHandle, spawn_local};
 
 use crate::config::ListenerConfig;
+use crate::connect::Dial;
+use crate::connection::READ_BYTES;
 use crate::figures::Counters;
 use crate::inbound::{BindError, Inbox, SharedInbox};
 use crate::listen::StreamListener;
-use crate::outgoing::FailureQueue;
+use crate::outlet::{Outlet, WayOut};
 use crate::sender::Sender;
 use crate::shared::SharedTransport;
 use crate::table::{Close, ConnectionHandle};
-use crate::udp::{self, DatagramSocket, RECEIVE_BYTES};
+use crate::udp::DatagramSocket;
 
 /// Commands that wait for one worker: 64; a reload sends a few.
 const COMMANDS_MAX: usize = 64;
@@ -34,7 +37,7 @@ const COMMANDS_MAX: usize = 64;
 pub struct Worker {
     core: Rc<WorkerCore>,
     commands: mpsc::Sender<Command>,
-    receiver: Option<mpsc::Receiver<Command>>,
+    receivers: Option<Receivers>,
     /// The tasks for commands and failures.
     tasks: Vec<AbortHandle>,
 }
@@ -43,6 +46,13 @@ pub struct Worker {
 #[derive(Clone, Debug)]
 pub struct WorkerHandle {
     commands: mpsc::Sender<Command>,
+}
+
+/// What the worker's own tasks wait for.
+#[derive(Debug)]
+struct Receivers {
+    commands: mpsc::Receiver<Command>,
+    dials: mpsc::UnboundedReceiver<Dial>,
 }
 
 #[derive(Debug)]
@@ -59,8 +69,8 @@ enum Command {
 pub(crate) struct WorkerCore {
     pub(crate) shared: Arc<SharedTransport>,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) failures: Arc<FailureQueue>,
-    /// Lent to one socket for the length of one receive.
+    outlet: Arc<Outlet>,
+    /// Lent to one connection for the length of one read.
     pub(crate) scratch: RefCell<Box<[u8]>>,
     inbox: RefCell<Option<SharedInbox>>,
     listeners: RefCell<Vec<Listener>>,
@@ -76,20 +86,24 @@ impl std::fmt::Debug for WorkerCore {
     }
 }
 
-/// A listener with its tasks, which end with it.
+/// A bound listener: its address, its UDP socket if it is one, its task.
+type Opened = (SocketAddr, Option<Arc<DatagramSocket>>, AbortHandle);
+
+/// A listener with its task and thread, which end with it.
 struct Listener {
     id: ListenerId,
-    transport: Transport,
-    local: SocketAddr,
-    datagrams: Option<Rc<DatagramSocket>>,
-    tasks: Vec<AbortHandle>,
+    outlet: Arc<Outlet>,
+    datagrams: Option<Arc<DatagramSocket>>,
+    task: AbortHandle,
 }
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
+        self.outlet.remove(self.id);
+        if let Some(socket) = &self.datagrams {
+            socket.close();
         }
+        self.task.abort();
     }
 }
 
@@ -99,11 +113,12 @@ impl Worker {
     #[must_use]
     pub fn new(shared: &Arc<SharedTransport>) -> Self {
         let (commands, receiver) = mpsc::channel(COMMANDS_MAX);
+        let (outlet, dials) = Outlet::new(shared);
         let core = Rc::new(WorkerCore {
             shared: Arc::clone(shared),
-            counters: shared.new_counters(),
-            failures: Arc::new(FailureQueue::default()),
-            scratch: RefCell::new(vec![0; RECEIVE_BYTES].into_boxed_slice()),
+            counters: Arc::clone(&outlet.counters),
+            outlet,
+            scratch: RefCell::new(vec![0; READ_BYTES].into_boxed_slice()),
             inbox: RefCell::new(None),
             listeners: RefCell::new(Vec::new()),
             connections: RefCell::new(HashMap::new()),
@@ -112,7 +127,10 @@ impl Worker {
         Worker {
             core,
             commands,
-            receiver: Some(receiver),
+            receivers: Some(Receivers {
+                commands: receiver,
+                dials,
+            }),
             tasks: Vec::new(),
         }
     }
@@ -151,42 +169,50 @@ impl Worker {
         listeners: &[ListenerConfig],
         inbox: I,
     ) -> Result<(), BindError> {
-        if self.receiver.is_none() {
+        let Some(Receivers {
+            commands,
+            mut dials,
+        }) = self.receivers.take()
+        else {
             return Err(BindError::Started);
-        }
-        let inbox: SharedInbox = Rc::new(inbox);
-        *self.core.inbox.borrow_mut() = Some(Rc::clone(&inbox));
+        };
+        let inbox: SharedInbox = Arc::new(inbox);
+        *self.core.inbox.borrow_mut() = Some(Arc::clone(&inbox));
         for config in listeners {
             if let Err(error) = self.core.add_listener(config) {
                 self.core.close();
                 return Err(error);
             }
         }
-        let failures = Rc::clone(&self.core);
-        self.tasks.push(
+        let failures = Arc::clone(&self.core.outlet.failures);
+        let told = Arc::clone(&inbox);
+        let core = Rc::clone(&self.core);
+        let tasks = [
             spawn_local(async move {
                 loop {
-                    let (transaction, error) = failures.failures.next().await;
-                    inbox.failed(transaction, error);
+                    let (transaction, error) = failures.next().await;
+                    told.failed(transaction, error);
                     // Thousands may fail at once when a trunk goes.
                     tokio::task::consume_budget().await;
                 }
-            })
-            .abort_handle(),
-        );
-        if let Some(receiver) = self.receiver.take() {
-            let core = Rc::clone(&self.core);
-            self.tasks
-                .push(spawn_local(core.drive_commands(receiver)).abort_handle());
-        }
+            }),
+            spawn_local(async move {
+                while let Some(dial) = dials.recv().await {
+                    spawn_local(dial.run(Rc::clone(&core), Arc::clone(&inbox)));
+                }
+            }),
+            spawn_local(Rc::clone(&self.core).drive_commands(commands)),
+        ];
+        self.tasks
+            .extend(tasks.iter().map(tokio::task::JoinHandle::abort_handle));
         Ok(())
     }
 
-    /// Sends from this worker's thread.
+    /// Sends by this worker's sockets and connections.
     #[must_use]
     pub fn sender(&self) -> Sender {
         Sender {
-            core: Rc::clone(&self.core),
+            outlet: Arc::clone(&self.core.outlet),
         }
     }
 
@@ -202,11 +228,7 @@ impl Worker {
     /// chose if the configuration left it open.
     #[must_use]
     pub fn local_addr(&self, id: ListenerId) -> Option<SocketAddr> {
-        let listeners = self.core.listeners.borrow();
-        listeners
-            .iter()
-            .find(|listener| listener.id == id)
-            .map(|listener| listener.local)
+        self.core.outlet.local_addr(id)
     }
 
     /// Opens one more listener.
@@ -310,53 +332,50 @@ impl WorkerCore {
         {
             return Err(BindError::Duplicate(config.id));
         }
-        let listener = match config.transport {
+        let (local, datagrams, task) = match config.transport {
             Transport::Udp => self.open_datagrams(config, inbox)?,
             Transport::Tcp | Transport::Tls => {
                 let socket = StreamListener::bind(config)?;
                 let local = socket.local;
                 let task = spawn_local(socket.drive_accepting(Rc::clone(self), inbox));
-                Listener {
-                    id: config.id,
-                    transport: config.transport,
-                    local,
-                    datagrams: None,
-                    tasks: vec![task.abort_handle()],
-                }
+                (local, None, task.abort_handle())
             }
             Transport::Ws | Transport::Wss => return Err(BindError::Unsupported(config.transport)),
         };
-        let local = listener.local;
-        self.listeners.borrow_mut().push(listener);
+        self.outlet.add(WayOut {
+            id: config.id,
+            transport: config.transport,
+            local,
+            datagrams: datagrams.clone(),
+        });
+        self.listeners.borrow_mut().push(Listener {
+            id: config.id,
+            outlet: Arc::clone(&self.outlet),
+            datagrams,
+            task,
+        });
         Ok(local)
     }
 
     fn open_datagrams(
-        self: &Rc<Self>,
+        &self,
         config: &ListenerConfig,
         inbox: SharedInbox,
-    ) -> Result<Listener, BindError> {
-        let socket = Rc::new(DatagramSocket::bind(
+    ) -> Result<Opened, BindError> {
+        let socket = Arc::new(DatagramSocket::bind(
             config,
             &self.shared.config().datagrams,
         )?);
-        let state = udp::receive_state(config.bind).map_err(|source| BindError::Socket {
-            transport: config.transport,
-            bind: config.bind,
-            source,
-        })?;
-        let receiving = Rc::clone(&socket).drive_receiving(state, Rc::clone(self), inbox);
-        let sending = Rc::clone(&socket).drive_sending(Rc::clone(self));
-        Ok(Listener {
-            id: config.id,
-            transport: config.transport,
-            local: socket.local,
-            datagrams: Some(socket),
-            tasks: vec![
-                spawn_local(receiving).abort_handle(),
-                spawn_local(sending).abort_handle(),
-            ],
-        })
+        socket
+            .start_receiving(Arc::clone(&self.shared), Arc::clone(&self.counters), inbox)
+            .map_err(|source| BindError::Socket {
+                transport: config.transport,
+                bind: config.bind,
+                source,
+            })?;
+        let sending = Arc::clone(&socket).drive_sending(Arc::clone(&self.counters));
+        let task = spawn_local(sending).abort_handle();
+        Ok((socket.local, Some(socket), task))
     }
 
     fn remove_listener(&self, id: ListenerId) -> bool {
@@ -368,40 +387,6 @@ impl WorkerCore {
 
     pub(crate) fn inbox(&self) -> Option<SharedInbox> {
         self.inbox.borrow().clone()
-    }
-
-    /// The socket of the listener that is asked for, or the first that fits.
-    pub(crate) fn datagram_socket(
-        &self,
-        id: Option<ListenerId>,
-        to: SocketAddr,
-    ) -> Option<Rc<DatagramSocket>> {
-        let listeners = self.listeners.borrow();
-        listeners
-            .iter()
-            .filter(|listener| id.is_none_or(|id| id == listener.id))
-            .filter(|listener| listener.local.is_ipv4() == to.is_ipv4())
-            .find_map(|listener| listener.datagrams.clone())
-    }
-
-    /// The listener and the address from which to open a connection: the one that
-    /// is asked for; else one of the same transport; else any of the same family.
-    pub(crate) fn source(
-        &self,
-        transport: Transport,
-        id: Option<ListenerId>,
-        to: SocketAddr,
-    ) -> Option<(ListenerId, IpAddr)> {
-        let listeners = self.listeners.borrow();
-        let fits = |listener: &&Listener| {
-            id.is_none_or(|id| id == listener.id) && listener.local.is_ipv4() == to.is_ipv4()
-        };
-        listeners
-            .iter()
-            .filter(fits)
-            .find(|listener| listener.transport == transport)
-            .or_else(|| listeners.iter().find(fits))
-            .map(|listener| (listener.id, listener.local.ip()))
     }
 
     pub(crate) fn spawn_connection(&self, run: impl Future<Output = ()> + 'static) {

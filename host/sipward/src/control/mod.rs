@@ -1,7 +1,7 @@
 //! The main thread: start, reload, drain, stop.
 //!
-//! It owns no call. Workers are told what changes by letters; everything that
-//! can fail is done before the first letter is written.
+//! It owns no call. Everything that can fail is done before the first shard is told
+//! what changes.
 
 mod reload;
 mod start;
@@ -14,14 +14,13 @@ use anyhow::Context;
 use policy_wasm::{Engine, HostServices};
 use state::State;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 use transport::SharedTransport;
 
 use crate::admin::{AdminSocket, Answer, Asked, Command};
 use crate::assemble::{ListenerBook, PluginShelf};
 use crate::config::{self, Config};
 use crate::credentials::AccountsInUse;
-use crate::mailbox::{Letter, Post};
+use crate::shards::Shards;
 use crate::status::ShardFigures;
 use crate::watch::FileWatch;
 use crate::worker::Running;
@@ -42,7 +41,7 @@ pub(crate) struct Control {
     shelf: PluginShelf,
     book: ListenerBook,
     shared: Arc<SharedTransport>,
-    post: Post,
+    shards: Arc<Shards>,
     workers: Vec<Running>,
     draining: Option<std::time::Instant>,
     started: std::time::Instant,
@@ -113,23 +112,23 @@ impl Control {
                 Some(asked) = socket.next() => self.answer(asked, &mut watch).await,
                 _ = hangup.recv() => { self.reload_and_log("SIGHUP", &mut watch).await; }
                 () = changed(watch.as_ref()) => { self.reload_and_log("a file changed", &mut watch).await; }
-                _ = terminate.recv() => self.drain().await,
+                _ = terminate.recv() => self.drain(),
                 _ = interrupt.recv() => {
                     // The second interrupt does not wait for calls.
                     if self.draining.is_some() {
                         break;
                     }
-                    self.drain().await;
+                    self.drain();
                 }
                 _ = housekeeping.tick() => {
                     self.state.sweep(self.services.clock.now_ms());
-                    if self.drained().await {
+                    if self.drained() {
                         break;
                     }
                 }
             }
         }
-        self.stop().await;
+        self.stop();
         Ok(())
     }
 
@@ -159,9 +158,9 @@ impl Control {
     async fn answer(&mut self, asked: Asked, watch: &mut Option<FileWatch>) {
         let answer = match asked.command {
             Command::Reload => self.reload_and_log("admin socket", watch).await,
-            Command::Status => self.status().await,
+            Command::Status => self.status(),
             Command::Drain => {
-                self.drain().await;
+                self.drain();
                 said(
                     true,
                     "draining: no new calls; stopping when the last one ends",
@@ -197,8 +196,8 @@ impl Control {
         answer
     }
 
-    async fn status(&self) -> Answer {
-        let shards = self.figures().await;
+    fn status(&self) -> Answer {
+        let shards = self.figures();
         let total = ShardFigures::total(&shards);
         let state = self.state.figures();
         let transport = self.shared.figures();
@@ -210,7 +209,7 @@ impl Control {
              transactions: {} server, {} client, {} waiting for a policy\n\
              decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
              plugins: {} calls, {} failures, {} instances\n\
-             messages: {} invalid, {} lost between workers\n\
+             messages: {} invalid, {} lost in full queues\n\
              last reload: {}",
             if draining { ", draining" } else { "" },
             total.generation,
@@ -230,7 +229,7 @@ impl Control {
             total.plugin_failures,
             total.plugin_instances,
             total.invalid_messages,
-            self.post.lost(),
+            self.shards.lost(),
             self.last_reload,
         );
         let data = serde_json::json!({
@@ -239,7 +238,7 @@ impl Control {
             "workers": shards.len(),
             "total": total,
             "shards": shards,
-            "letters_lost": self.post.lost(),
+            "work_lost": self.shards.lost(),
             "state": format!("{state:?}"),
             "transport": format!("{transport:?}"),
             "last_reload": self.last_reload,
@@ -251,18 +250,11 @@ impl Control {
         }
     }
 
-    async fn figures(&self) -> Vec<ShardFigures> {
-        let mut all = Vec::with_capacity(self.workers.len());
-        for shard in 0..self.post.shards() {
-            let (answer, answered) = oneshot::channel();
-            if self.post.send(shard, Letter::Figures(answer)).await {
-                all.extend(answered.await.ok());
-            }
-        }
-        all
+    fn figures(&self) -> Vec<ShardFigures> {
+        self.shards.each(|shard| shard.figures())
     }
 
-    async fn drain(&mut self) {
+    fn drain(&mut self) {
         if self.draining.is_some() {
             return;
         }
@@ -271,17 +263,15 @@ impl Control {
             "draining: no new calls"
         );
         self.draining = Some(std::time::Instant::now());
-        for shard in 0..self.post.shards() {
-            self.post.send(shard, Letter::Drain).await;
-        }
+        self.shards.each(crate::shard::Shard::drain);
     }
 
     /// Whether a drain has come to its end.
-    async fn drained(&self) -> bool {
+    fn drained(&self) -> bool {
         let Some(since) = self.draining else {
             return false;
         };
-        let total = ShardFigures::total(&self.figures().await);
+        let total = ShardFigures::total(&self.figures());
         let waited = since.elapsed() >= Duration::from_secs(self.config.server.drain_seconds);
         if waited && total.calls > 0 {
             tracing::warn!(
@@ -292,11 +282,10 @@ impl Control {
         waited || (total.calls == 0 && total.pending_consults == 0)
     }
 
-    async fn stop(&mut self) {
-        for shard in 0..self.post.shards() {
-            self.post.send(shard, Letter::Stop).await;
-        }
+    fn stop(&mut self) {
         for worker in self.workers.drain(..) {
+            // It may have ended by itself.
+            let _ended = worker.stop.send(());
             if worker.thread.join().is_err() {
                 tracing::error!("a worker thread panicked");
             }

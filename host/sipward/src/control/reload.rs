@@ -2,12 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::Control;
 use crate::assemble::{self, PreparedListeners};
 use crate::config::{self, Config};
-use crate::mailbox::Letter;
 use crate::snapshot::Snapshot;
 
 impl Control {
@@ -41,8 +38,7 @@ impl Control {
             number,
             routing: Arc::new(routing),
             policy: Arc::new(policy),
-        })
-        .await;
+        });
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;
@@ -75,21 +71,11 @@ impl Control {
         Ok(())
     }
 
-    /// Hand a generation to every shard and wait until all use it.
-    async fn install(&self, snapshot: Snapshot) {
+    /// Hand a generation to every shard.
+    fn install(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
-        let mut waiting = Vec::with_capacity(self.post.shards());
-        for shard in 0..self.post.shards() {
-            let (done, is_done) = oneshot::channel();
-            self.post
-                .send(shard, Letter::Install(Arc::clone(&snapshot), done))
-                .await;
-            waiting.push(is_done);
-        }
-        for is_done in waiting {
-            // A shard that ended has nothing to install.
-            let _ended = is_done.await;
-        }
+        self.shards
+            .each(|shard| shard.install(Arc::clone(&snapshot)));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
-use sip_proxy::ProxyConfig;
+use sip_proxy::{ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
 use transport::SharedTransport;
@@ -16,10 +16,11 @@ use crate::assemble::{self, ListenerBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
-use crate::mailbox::Post;
+use crate::shard::Shard;
+use crate::shards::Shards;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Style};
-use crate::worker::{self, Setup};
+use crate::worker;
 
 /// Name of the secret that nonces are made with.
 const NONCE_SECRET: &str = "digest-nonce";
@@ -96,9 +97,31 @@ impl Control {
             &config,
             listeners.book.outbound_tls(),
         ));
-        let count = workers(&config);
-        let (post, mailboxes) = Post::new(count, u64::from_le_bytes(random()?));
-        let mut control = Self {
+        let challenger = Challenger::new(nonces, clock);
+        let waiting = (0..workers(&config))
+            .map(|index| worker::prepare(index, &shared))
+            .collect::<Result<Vec<_>, _>>()?;
+        let shards = waiting
+            .iter()
+            .map(|worker| {
+                let proxy = proxy_config(&config, &snapshot)?;
+                let core = ProxyCore::new(proxy);
+                let sender = worker.sender.clone();
+                Ok(Shard::new(
+                    core,
+                    Arc::clone(&snapshot),
+                    sender,
+                    challenger.clone(),
+                ))
+            })
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
+        let workers = waiting
+            .into_iter()
+            .enumerate()
+            .map(|(index, worker)| worker.begin(index, &shards, &listeners.added))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
             file: file.to_owned(),
             number: 1,
             engine,
@@ -107,32 +130,23 @@ impl Control {
             accounts,
             shelf,
             book: std::mem::take(&mut listeners.book),
-            shared: Arc::clone(&shared),
-            post: post.clone(),
-            workers: Vec::with_capacity(count),
+            shared,
+            shards,
+            workers,
             draining: None,
             started: Instant::now(),
             last_reload: "none".to_owned(),
             config,
-        };
-        for (index, mailbox) in mailboxes.into_iter().enumerate() {
-            let mut proxy = ProxyConfig::new(random()?, Arc::clone(&snapshot.routing));
-            proxy.transaction_timers = assemble::transaction_timers(&control.config);
-            proxy.transaction_limits = assemble::transaction_limits(&control.config);
-            proxy.message_limits = assemble::message_limits(&control.config);
-            control.workers.push(worker::start(Setup {
-                index,
-                post: post.clone(),
-                mailbox,
-                shared: Arc::clone(&shared),
-                listeners: listeners.added.clone(),
-                proxy,
-                snapshot: Arc::clone(&snapshot),
-                challenger: Challenger::new(Arc::clone(&nonces), Arc::clone(&clock)),
-            })?);
-        }
-        Ok(control)
+        })
     }
+}
+
+fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyConfig> {
+    let mut proxy = ProxyConfig::new(random()?, Arc::clone(&snapshot.routing));
+    proxy.transaction_timers = assemble::transaction_timers(config);
+    proxy.transaction_limits = assemble::transaction_limits(config);
+    proxy.message_limits = assemble::message_limits(config);
+    Ok(proxy)
 }
 
 fn engine(config: &Config) -> anyhow::Result<Engine> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use sip_transaction::{Destination, ListenerId, Transport};
 use tokio::net::UdpSocket;
-use transport::{BindError, DatagramLimits, ListenerConfig, Received, SendError, TransportConfig};
+use transport::{BindError, ListenerConfig, Received, SendError, TransportConfig};
 
 use crate::harness::{LISTENER, Station, call_id, listener, on_worker, request, transactions};
 
@@ -148,37 +148,6 @@ fn what_cannot_leave_is_reported() {
             station.failure().await,
             (socket, SendError::Unsupported(Transport::Wss))
         );
-    });
-}
-
-/// Until the reactor has run once, the kernel's buffer counts as full.
-#[test]
-fn both_sides_of_the_send_queue() {
-    on_worker(async {
-        let datagrams = DatagramLimits {
-            send_queue: 2,
-            ..DatagramLimits::default()
-        };
-        let config = TransportConfig {
-            datagrams,
-            ..TransportConfig::default()
-        };
-        let mut station = Station::start(config, &[listener(Transport::Udp)]);
-        let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let to = Destination::new(Transport::Udp, peer.local_addr().unwrap());
-        let [first, second, third] = transactions();
-        for (number, transaction) in [first, second, third].into_iter().enumerate() {
-            station.send(&to, request(number, 0), Some(transaction));
-        }
-        assert_eq!(station.failure().await, (third, SendError::QueueFull));
-        let mut buffer = [0; 1000];
-        for number in 0..2 {
-            let length = peer.recv(&mut buffer).await.unwrap();
-            assert_eq!(buffer[..length], request(number, 0));
-        }
-        assert!(station.no_failure().await);
-        assert_eq!(station.shared.figures().datagrams_dropped, 1);
-        assert_eq!(station.shared.figures().messages_sent, 2);
     });
 }
 
