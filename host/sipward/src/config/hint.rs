@@ -76,17 +76,35 @@ fn distance(one: &str, two: &str) -> usize {
         .unwrap_or_default()
 }
 
+/// One address of an interface, or two.
+pub(super) const ADDRESSES: &str =
+    "an address of this machine, such as \"192.0.2.1\" or [\"192.0.2.1\", \"2001:db8::1\"]";
+
+/// Modes of a peer's media.
+pub(super) const MODES: &str = "modes, most wanted first, such as [\"sdes\", \"plain\"]";
+
 /// What is written under a key, with an example.
+///
+/// The same word may mean another thing in `[media]`, so the section counts.
 pub(super) fn example(path: &[String]) -> Option<&'static str> {
     let key = path
         .iter()
         .rev()
         .find(|step| step.parse::<usize>().is_err())?;
+    if path.first().is_some_and(|section| section == "media") {
+        match key.as_str() {
+            "bind" | "advertised" => return Some(ADDRESSES),
+            "ports" => return Some("first and last port, such as \"20000-29999\""),
+            _ => {}
+        }
+    }
     Some(match key.as_str() {
         "bind" => "an address and a port, such as \"0.0.0.0:5060\" or \"[::]:5061\"",
         "sources" => "networks, such as [\"192.0.2.0/24\", \"2001:db8::1/128\"]",
         "targets" => "SIP URIs, such as [\"sip:192.0.2.10:5060;transport=tcp\"]",
         "certificate_names" => "names, such as [\"pbx.example.com\"]",
+        "modes" => MODES,
+        "networks" => "networks, such as [\"10.0.0.0/8\", \"2001:db8::/32\"]",
         "domains" => "domains, such as [\"example.com\"]",
         "plugins" => "names of [[plugin]] entries, such as [\"ip-acl\", \"rate-limit\"]",
         "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
@@ -97,7 +115,7 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         }
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
         | "admin_socket" | "state_dir" | "cache_dir" => "a path in quotes",
-        "watch" => "true or false",
+        "watch" | "nat" => "true or false",
         "settings" | "tls" | "limits" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",
         key if key.ends_with("_ms") => "a whole number of milliseconds",

@@ -9,13 +9,14 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`: what may be written;
+//! - `model`, `media`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
 mod check;
 mod error;
 mod hint;
+mod media;
 mod model;
 mod place;
 mod read;
@@ -30,6 +31,10 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 pub use error::{ConfigError, ConfigErrors, Source};
+pub use media::{
+    Addresses, Backend, Media, MediaInterface, MediaLimits, MediaMode, MediaTimeouts, PeerMedia,
+    Ports,
+};
 pub use model::*;
 
 use check::Checks;

@@ -10,6 +10,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::media::{Media, PeerMedia};
+
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +46,9 @@ pub struct Config {
     /// Ceilings of tables.
     #[serde(default)]
     pub limits: Limits,
+    /// The media relay.
+    #[serde(default)]
+    pub media: Option<Media>,
 }
 
 /// The process.
@@ -141,6 +146,9 @@ pub struct Listener {
     /// Certificates, for `tls`.
     #[serde(default)]
     pub tls: Option<ListenerTls>,
+    /// The `[[media.interface]]` that its calls use; the only one without it.
+    #[serde(default)]
+    pub media: Option<String>,
 }
 
 /// A PEM certificate chain with its key.
@@ -254,6 +262,9 @@ pub struct Peer {
     /// The side it is on: `inside` for a PBX and `outside` for a trunk without it.
     #[serde(default)]
     pub zone: Option<Zone>,
+    /// What its media can be; `sdes` and `plain` without it.
+    #[serde(default)]
+    pub media: Option<PeerMedia>,
 }
 
 /// What a plugin's failure means.

@@ -40,8 +40,9 @@ impl Findings<'_> {
         });
     }
 
-    fn not_a_list(&mut self, name: &str) {
-        let path = [name.to_owned()];
+    fn not_a_list(&mut self, steps: &[&str]) {
+        let path: KeyPath = steps.iter().map(|&step| step.to_owned()).collect();
+        let name = steps.join(".");
         let Some(variable) = self.places.variable_below(&path) else {
             self.note(
                 &path,
@@ -53,7 +54,7 @@ impl Findings<'_> {
         };
         self.errors.push(ConfigError {
             source: Source::Environment(variable.to_owned()),
-            key: name.to_owned(),
+            key: name,
             problem: "lists of tables are set in the file alone".to_owned(),
             remedy: "remove the variable".to_owned(),
         });
@@ -79,22 +80,45 @@ pub(super) fn config(mut root: Dict, findings: &mut Findings<'_>) -> Option<(Con
             None => Vec::new(),
             Some(Value::Array(_, entries)) => entries.into_iter().enumerate().collect(),
             Some(_) => {
-                findings.not_a_list(name);
+                findings.not_a_list(&[name]);
                 Vec::new()
             }
         });
     }
+    let interfaces = interfaces(&mut root, findings);
     let mut config: Config = entry(Value::from(root), &[], findings)?;
     let mut numbers = Numbers::default();
     let mut lists = LISTS.into_iter().zip(lists);
     let mut next = || lists.next().unwrap_or_default();
-    (config.listeners, numbers.listeners) = list(next(), findings);
-    (config.pbxs, numbers.pbxs) = list(next(), findings);
-    (config.trunks, numbers.trunks) = list(next(), findings);
-    (config.plugins, numbers.plugins) = list(next(), findings);
-    (config.pipelines, numbers.pipelines) = list(next(), findings);
-    (config.credentials, numbers.credentials) = list(next(), findings);
+    (config.listeners, numbers.listeners) = list_of(next(), findings);
+    (config.pbxs, numbers.pbxs) = list_of(next(), findings);
+    (config.trunks, numbers.trunks) = list_of(next(), findings);
+    (config.plugins, numbers.plugins) = list_of(next(), findings);
+    (config.pipelines, numbers.pipelines) = list_of(next(), findings);
+    (config.credentials, numbers.credentials) = list_of(next(), findings);
+    if let Some(media) = &mut config.media {
+        (media.interfaces, numbers.interfaces) = list(&INTERFACES, interfaces, findings);
+    }
     Some((config, numbers))
+}
+
+/// Where the interfaces stand: the one list of tables that is not at the root.
+const INTERFACES: [&str; 2] = ["media", "interface"];
+
+/// Take the interfaces out of `[media]`, so that a mistake in one leaves the
+/// others.
+fn interfaces(root: &mut Dict, findings: &mut Findings<'_>) -> Vec<(usize, Value)> {
+    let Some(Value::Dict(_, media)) = root.get_mut("media") else {
+        return Vec::new();
+    };
+    match media.remove("interface") {
+        None => Vec::new(),
+        Some(Value::Array(_, entries)) => entries.into_iter().enumerate().collect(),
+        Some(_) => {
+            findings.not_a_list(&INTERFACES);
+            Vec::new()
+        }
+    }
 }
 
 /// Numbers of entries in the file, for those that could be read.
@@ -106,16 +130,26 @@ pub(super) struct Numbers {
     pub(super) plugins: Vec<usize>,
     pub(super) pipelines: Vec<usize>,
     pub(super) credentials: Vec<usize>,
+    pub(super) interfaces: Vec<usize>,
+}
+
+fn list_of<T: DeserializeOwned>(
+    (name, entries): (&str, Vec<(usize, Value)>),
+    findings: &mut Findings<'_>,
+) -> (Vec<T>, Vec<usize>) {
+    list(&[name], entries, findings)
 }
 
 fn list<T: DeserializeOwned>(
-    (name, entries): (&str, Vec<(usize, Value)>),
+    steps: &[&str],
+    entries: Vec<(usize, Value)>,
     findings: &mut Findings<'_>,
 ) -> (Vec<T>, Vec<usize>) {
     entries
         .into_iter()
         .filter_map(|(number, value)| {
-            let path = [name.to_owned(), number.to_string()];
+            let mut path: KeyPath = steps.iter().map(|&step| step.to_owned()).collect();
+            path.push(number.to_string());
             entry(value, &path, findings).map(|entry| (entry, number))
         })
         .unzip()
@@ -238,7 +272,10 @@ fn note(error: &Error, path: &[String], written: Option<&str>, findings: &mut Fi
         }
         Kind::Message(message) => {
             let mut remedy = expected.unwrap_or_default();
-            if path.iter().any(|step| step == "sources") {
+            if path
+                .iter()
+                .any(|step| step == "sources" || step == "networks")
+            {
                 remedy.push_str("; a single address ends with /32 or /128");
             }
             let problem = match written.filter(|_| !is_private(path)) {

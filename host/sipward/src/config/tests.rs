@@ -1,5 +1,7 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
+mod media;
+
 use std::path::Path;
 
 use super::{Config, ConfigErrors, Loaded, load_with};

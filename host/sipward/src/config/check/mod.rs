@@ -2,6 +2,8 @@
 //! sockets that would clash.
 
 mod listeners;
+mod media;
+mod media_warnings;
 mod peers;
 mod plugins;
 mod warnings;
@@ -65,6 +67,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
         self.server();
         self.listeners();
         self.outbound_tls();
+        self.media();
         let pbxs = numbers
             .pbxs
             .iter()
@@ -86,6 +89,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
         );
         for &(list, number, peer) in &peers {
             self.peer(list, number, peer, &peers);
+            self.peer_media(list, number, peer);
         }
         self.plugins();
         let peer_names: Vec<&str> = peers

@@ -76,6 +76,7 @@ impl Checks<'_, '_, '_> {
                 );
             }
         }
+        self.media_warnings(peers, &mut notes);
         notes.errors
     }
 }
