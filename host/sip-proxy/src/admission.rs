@@ -10,13 +10,14 @@ use sip_message::{Message, Method};
 use sip_transaction::{Flow, Moment, TransactionId};
 use smallvec::SmallVec;
 
+use crate::anchoring::{CallMedia, MediaRoom};
 use crate::answers::Answer;
 use crate::authority::Authority;
 use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
 use crate::consults::Pending;
 use crate::core::ProxyCore;
-use crate::dialog::{Call, Leg};
+use crate::dialog::{Call, Leg, Side};
 use crate::forwarding::{Plan, effective_uri};
 use crate::output::{CallEvent, CallId, EndReason, FullTable, LogEvent, Output};
 use crate::record_route;
@@ -121,7 +122,7 @@ impl ProxyCore {
             caller_tag: request.from_tag().unwrap_or_default().into(),
             caller: Leg::caller(request, pending.flow.reply(), limits.routes_per_leg),
             dialogs: SmallVec::new(),
-            next_dialog: 0,
+            next_dialog: 1,
             invite: Some(pending.server),
             limit: match limit {
                 Some(limit) if limit <= limits.call_age => (limit, EndReason::DurationLimit),
@@ -130,6 +131,7 @@ impl ProxyCore {
             limit_timer: None,
             answered: None,
             ending: None,
+            media: self.caller_media(pending, permit),
         });
         self.outputs.push_back(Output::Call(CallEvent::Started {
             call,
@@ -141,6 +143,21 @@ impl ProxyCore {
             limit,
         }));
         call
+    }
+
+    fn caller_media(&self, pending: &Pending, permit: &Permit) -> CallMedia {
+        let routing = &self.site.routing;
+        let listener = routing.listener(pending.flow.listener);
+        let peer = pending.peer.name.as_deref();
+        let peer = peer.and_then(|name| routing.peer(name));
+        let terms = |room: &MediaRoom| room.terms(listener?, peer, pending.flow.peer.ip());
+        let mut media = CallMedia {
+            caller: self.media.as_ref().and_then(terms),
+            invite_cseq: pending.request.cseq().number,
+            ..CallMedia::default()
+        };
+        media.demand(permit.media_requirement(), Side::Caller);
+        media
     }
 
     /// Forwards a request that may pass because its call was admitted.
@@ -191,6 +208,9 @@ impl ProxyCore {
         if let Some(leg) = call.leg_mut(dialog.side, dialog.dialog) {
             leg.saw_cseq(request.cseq().number);
         }
+        if let Authority::Permit(permit) = &authority {
+            call.media.demand(permit.media_requirement(), dialog.side);
+        }
         let Some(other_side) = call.other_side(dialog.side, dialog.dialog) else {
             self.answer(now, server, &request, &flow, Answer::new(481));
             return;
@@ -198,7 +218,10 @@ impl ProxyCore {
         let mut approach = approach;
         let choice = within_call(&self.site, &mut approach, &request, &flow, other_side);
         let purpose = match request.method() {
-            Method::Bye => Purpose::Ends(dialog),
+            Method::Bye => {
+                self.media_over(dialog);
+                Purpose::Ends(dialog)
+            }
             _ => Purpose::Within(dialog),
         };
         let plan = self.plan(&request, approach, validated);
@@ -243,10 +266,13 @@ impl ProxyCore {
             purpose,
             targets,
             branches: SmallVec::new(),
+            described: None,
+            dismissed: Vec::new(),
             best: BestResponse::default(),
             final_sent: None,
             cancelled: false,
             upstream_gone: false,
+            media_refused: false,
             overloaded: false,
         };
         self.contexts.insert(server, context);

@@ -13,6 +13,23 @@ pub(crate) enum Final {
     /// A timeout (408), a transport failure (503), or a cancelled branch that never
     /// answered (487).
     Made(u16),
+    /// Its session description, or that of the request, was not let through.
+    Refused {
+        /// 400 and above.
+        status: u16,
+        /// Code for Warning.
+        warning: Option<u16>,
+    },
+}
+
+impl Final {
+    /// Its status.
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Received(message) => message.status().unwrap_or_default(),
+            Self::Made(status) | Self::Refused { status, .. } => *status,
+        }
+    }
 }
 
 /// The best response so far, and all challenges.

@@ -29,6 +29,7 @@ impl ProxyCore {
                 return;
             }
             let breadth = context.plan.max_breadth;
+            let again = context.is_anchored();
             let group = context.targets.next_group(breadth);
             let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
             let write = size > 1
@@ -36,10 +37,17 @@ impl ProxyCore {
                     .request
                     .header(sip_message::HeaderKind::MaxBreadth)
                     .is_some();
+            if again {
+                // Other targets, perhaps on other terms: from the caller's own offer anew.
+                self.offer_came_to_nothing(server);
+            }
             for (place, choice) in (0u32..).zip(group) {
                 // Shares add up to the whole: RFC 5393 section 5.3.3.
                 let share = breadth / size + u32::from(place < breadth % size);
                 self.start_branch(now, server, choice, write.then_some(share));
+            }
+            if let Some(context) = self.contexts.get_mut(&server) {
+                context.described = None;
             }
         }
     }
@@ -66,6 +74,13 @@ impl ProxyCore {
             self.branch_not_started(server, 503);
             return;
         };
+        let described = match self.describe_request(server, &choice, egress) {
+            Ok(described) => described,
+            Err(refusal) => return self.request_refused(server, refusal),
+        };
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         let branch = loop_detection::branch(self.entropy.unique(), context.plan.routing_hash);
         let copy_for = CopyFor {
             uri_host: choice.uri_host.as_deref(),
@@ -73,6 +88,7 @@ impl ProxyCore {
             egress,
             branch: &branch,
             max_breadth,
+            body: &described.body,
         };
         let made = make_copy(context, copy_for, &self.message_limits);
         choice.destination.listener = Some(egress.id);
@@ -94,6 +110,7 @@ impl ProxyCore {
                     client,
                     destination: choice.destination,
                     peer: choice.peer,
+                    terms: described.terms,
                     sent: bytes,
                     progress: Progress::Calling,
                     cancelling: Cancelling::No,
@@ -184,8 +201,10 @@ impl ProxyCore {
         context.final_sent = context.final_sent.or(Some(408));
         // Those who still ring do so for nobody. Each is awaited, or given up in time.
         self.cancel_branches(now, id);
-        if let (Purpose::Begins(call), false) = (purpose, answered) {
-            self.close_call(now, call, EndReason::CallerGone);
+        match (purpose, answered) {
+            (Purpose::Begins(call), false) => self.close_call(now, call, EndReason::CallerGone),
+            (Purpose::Within(_), false) => self.offer_came_to_nothing(id),
+            _ => {}
         }
         self.release_context(id);
     }

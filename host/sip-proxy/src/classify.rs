@@ -80,6 +80,7 @@ mod tests {
                 host: "192.0.2.1".into(),
                 port: 5060,
                 zone: listener_zone,
+                media: None,
             }],
             peers: vec![
                 peer("wide", Zone::Inside, PeerKind::Pbx, "10.0.0.0/8"),

@@ -2,14 +2,17 @@
 //! The driver builds a [`Routing`] from its config file, checks it, and swaps it
 //! in one step; calls that run keep what they have already chosen.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use media::{AnchorConfig, Mode};
 use policy::Zone;
 use sip_message::Limits as MessageLimits;
 use sip_transaction::{Destination, ListenerId, TableLimits, Timers, Transport};
+use smallvec::{SmallVec, smallvec};
 
 use crate::limits::ProxyLimits;
 
@@ -28,6 +31,27 @@ pub struct ProxyConfig {
     pub message_limits: MessageLimits,
     /// Listeners, peers and the rest.
     pub routing: Arc<Routing>,
+    /// The media room. Without it session descriptions pass untouched.
+    pub media: Option<MediaConfig>,
+}
+
+/// What the media room of a core is made from.
+#[derive(Clone)]
+pub struct MediaConfig {
+    /// Interfaces, limits and timeouts.
+    pub anchor: AnchorConfig,
+    /// Entropy. SRTP keys are derived from it, so it must be secret, drawn for this
+    /// alone, and different for each core of a process.
+    pub seed: [u8; 32],
+}
+
+impl fmt::Debug for MediaConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("MediaConfig")
+            .field("anchor", &self.anchor)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ProxyConfig {
@@ -39,6 +63,7 @@ impl ProxyConfig {
             transaction_limits: TableLimits::default(),
             message_limits: MessageLimits::default(),
             routing,
+            media: None,
         }
     }
 }
@@ -74,6 +99,31 @@ pub struct ListenerAddress {
     /// on it, so that an inside source address cannot be forged from outside.
     /// Without one the peer's own zone counts, and strangers are outside.
     pub zone: Option<Zone>,
+    /// Place of its media interface in [`AnchorConfig::interfaces`]. A call is anchored,
+    /// that is its media relayed, if the listener it comes in by and the one it leaves by
+    /// both have one; the media of any other call flows past us.
+    pub media: Option<u16>,
+}
+
+/// What the media of one peer may be like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MediaTerms {
+    /// Modes that may be offered to it and accepted from it, in order of preference.
+    pub modes: SmallVec<[Mode; 4]>,
+    /// It is behind a NAT: the first fitting source counts, not the address it names.
+    pub nat: bool,
+    /// Networks its media may come from and go to besides its signalling address's kind.
+    pub networks: Arc<[IpNet]>,
+}
+
+impl Default for MediaTerms {
+    fn default() -> Self {
+        Self {
+            modes: smallvec![Mode::Sdes, Mode::Plain],
+            nat: false,
+            networks: Arc::from([]),
+        }
+    }
 }
 
 /// Which kind of peer, and thereby which requests go to it by default.
@@ -161,6 +211,8 @@ pub struct PeerConfig {
     /// Requests that come from this peer go to the peer of this name. Without it
     /// they go to the first peer of the other kind.
     pub route_to: Option<Arc<str>>,
+    /// What its media may be like; without it the default of [`MediaTerms`].
+    pub media: Option<MediaTerms>,
 }
 
 impl PeerConfig {
@@ -177,6 +229,7 @@ impl PeerConfig {
             failover: FailoverOn::default(),
             domains: Vec::new(),
             route_to: None,
+            media: None,
         }
     }
 

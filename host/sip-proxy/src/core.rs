@@ -10,10 +10,12 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use media::AnchorConfig;
 use policy::Certificate;
 use sip_message::{Limits as MessageLimits, Message};
 use sip_transaction::{Event, Flow, Moment, TransactionId, TransactionLayer};
 
+use crate::anchoring::MediaRoom;
 use crate::calls::Calls;
 use crate::config::{ProxyConfig, Routing};
 use crate::consults::Consults;
@@ -38,6 +40,7 @@ pub struct ProxyCore {
     /// Client transactions, to the context and the place of their branch in it.
     pub(crate) branches: HashMap<TransactionId, (TransactionId, usize), FixedState>,
     pub(crate) calls: Calls,
+    pub(crate) media: Option<MediaRoom>,
     pub(crate) silenced: Silenced,
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) draining: bool,
@@ -61,6 +64,7 @@ impl ProxyCore {
             contexts: HashMap::default(),
             branches: HashMap::default(),
             calls: Calls::new(entropy.table_key()),
+            media: config.media.map(MediaRoom::new),
             silenced: Silenced::default(),
             outputs: VecDeque::new(),
             draining: false,
@@ -74,6 +78,14 @@ impl ProxyCore {
         let mut site = Site::of(routing);
         site.own = site.own.after(&self.site.own);
         self.site = Arc::new(site);
+    }
+
+    /// Swaps the media room's interfaces, limits and timeouts; calls that run keep their
+    /// ports. Without effect on a core that was made without a media room.
+    pub fn set_media(&mut self, config: Arc<AnchorConfig>) {
+        if let Some(room) = &mut self.media {
+            room.set_config(config);
+        }
     }
 
     /// A message came in. `certificate` is that of a TLS peer, verified.
@@ -120,7 +132,7 @@ impl ProxyCore {
         self.draining
     }
 
-    /// The next thing to do. A consult comes before the 100 (Trying) of its INVITE, and
+    /// The next thing to do. What the relay must know comes before any bytes. A consult comes before the 100 (Trying) of its INVITE, and
     /// that before anything else of it: a policy that answers between the two polls and
     /// drops the request leaves no trace on the wire.
     pub fn poll_output(&mut self) -> Option<Output> {
@@ -141,7 +153,12 @@ impl ProxyCore {
 
     /// How full the tables are.
     pub fn figures(&self) -> Figures {
+        let media = self.media.as_ref().map(MediaRoom::figures);
+        let media = media.unwrap_or_default();
         Figures {
+            media_sessions: media.sessions,
+            media_closing: media.closing,
+            media_ports: media.ports_in_use,
             server_transactions: self.layer.server_len(),
             client_transactions: self.layer.client_len(),
             pending_consults: self.consults.len(),
@@ -164,7 +181,7 @@ impl ProxyCore {
                 Event::Request { id, message, flow } => {
                     self.handle_request(now, id, message, flow, certificate.cloned());
                 }
-                Event::Ack { message, flow } => self.handle_ack(&message, &flow),
+                Event::Ack { message, flow } => self.handle_ack(now, &message, &flow),
                 Event::Cancel {
                     id,
                     target,

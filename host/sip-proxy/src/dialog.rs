@@ -10,6 +10,7 @@ use sip_message::{HeaderKind, Message, NameAddr};
 use sip_transaction::{Destination, Moment, TransactionId};
 use smallvec::SmallVec;
 
+use crate::anchoring::{BothTerms, CallMedia};
 use crate::entropy::Entropy;
 use crate::output::EndReason;
 use crate::record_route;
@@ -22,6 +23,16 @@ pub(crate) enum Side {
     Caller,
     /// The one who answered it.
     Callee,
+}
+
+impl Side {
+    /// The end across.
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
 }
 
 /// Route values, nearest to us first.
@@ -117,6 +128,8 @@ pub(crate) struct Dialog {
     pub(crate) callee_tag: Box<[u8]>,
     pub(crate) state: DialogState,
     pub(crate) callee: Leg,
+    /// Terms of its media; none if it is not anchored.
+    pub(crate) terms: Option<BothTerms>,
 }
 
 /// An admitted call, from its INVITE to its end.
@@ -136,6 +149,7 @@ pub(crate) struct Call {
     pub(crate) answered: Option<Moment>,
     /// The host wants it to end, but its INVITE is not settled yet.
     pub(crate) ending: Option<EndReason>,
+    pub(crate) media: CallMedia,
 }
 
 impl Call {
@@ -158,6 +172,11 @@ impl Call {
     }
 
     /// The leg that a message from `side` comes from.
+    pub(crate) fn leg(&self, side: Side, serial: u32) -> Option<&Leg> {
+        self.other_side(side.other(), serial)
+    }
+
+    /// The same, to change it.
     pub(crate) fn leg_mut(&mut self, side: Side, serial: u32) -> Option<&mut Leg> {
         match side {
             Side::Caller => Some(&mut self.caller),
@@ -167,8 +186,15 @@ impl Call {
 
     /// Learns from a response to the first INVITE that has a tag. Beyond `limit` dialogs
     /// an early one gives its place to a confirmed one, and a further early one is not
-    /// remembered.
-    pub(crate) fn learn(&mut self, tag: &[u8], state: DialogState, callee: Leg, limit: usize) {
+    /// remembered. Returns the dialog's serial, if it is remembered.
+    pub(crate) fn learn(
+        &mut self,
+        tag: &[u8],
+        state: DialogState,
+        callee: Leg,
+        terms: Option<BothTerms>,
+        limit: usize,
+    ) -> Option<u32> {
         if let Some(known) = self
             .dialogs
             .iter_mut()
@@ -178,8 +204,9 @@ impl Call {
                 known.state = state;
                 let cseq = known.callee.cseq;
                 known.callee = Leg { cseq, ..callee };
+                known.terms = terms;
             }
-            return;
+            return Some(known.serial);
         }
         if self.dialogs.len() >= limit.max(1) {
             let early = self
@@ -190,7 +217,7 @@ impl Call {
                 Some(place) if state == DialogState::Confirmed => {
                     self.dialogs.remove(place);
                 }
-                _ => return,
+                _ => return None,
             }
         }
         let serial = self.next_dialog;
@@ -200,6 +227,13 @@ impl Call {
             callee_tag: tag.into(),
             state,
             callee,
+            terms,
         });
+        Some(serial)
+    }
+
+    /// Forgets the dialog with this tag, which came to nothing.
+    pub(crate) fn forget(&mut self, tag: &[u8]) {
+        self.dialogs.retain(|dialog| *dialog.callee_tag != *tag);
     }
 }

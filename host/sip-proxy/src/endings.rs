@@ -5,19 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{CallPass, DialogState};
-use sip_message::build::RequestBuilder;
-use sip_message::{Message, Uri};
+use sip_message::Message;
 use sip_transaction::{Flow, Moment};
 use smallvec::SmallVec;
 
+use crate::anchoring::PassedBody;
 use crate::authority::Authority;
 use crate::calls::DialogRef;
 use crate::core::ProxyCore;
-use crate::dialog::{Call, Leg, Side};
+use crate::dismissal::{OwnRequest, next_cseq};
 use crate::forwarding::{self, CopyFor, Plan};
 use crate::loop_detection;
 use crate::output::{CallEvent, CallId, EndReason, LogEvent, Output};
-use crate::routing::{Site, approach, literal, within_call};
+use crate::routing::{approach, within_call};
 use crate::timers::Timer;
 
 impl ProxyCore {
@@ -25,17 +25,22 @@ impl ProxyCore {
     /// a BYE towards both sides, whose responses stay with us. False if there is no such
     /// call.
     pub fn end_call(&mut self, now: Moment, call: CallId, reason: EndReason) -> bool {
+        let known = self.begin_end(now, call, reason);
+        self.settle_events(now, None);
+        known
+    }
+
+    pub(crate) fn begin_end(&mut self, now: Moment, call: CallId, reason: EndReason) -> bool {
         let Some(known) = self.calls.get_mut(call) else {
             return false;
         };
         match known.invite {
             Some(server) => {
-                known.ending = Some(reason);
+                known.ending.get_or_insert(reason);
                 self.cancel_request(now, server);
             }
             None => self.hang_up(now, call, reason),
         }
-        self.settle_events(now, None);
         true
     }
 
@@ -69,14 +74,10 @@ impl ProxyCore {
         }
     }
 
-    pub(crate) fn call_refused(&mut self, now: Moment, id: CallId, status: u16, cancelled: bool) {
+    /// The first INVITE ended without a 2xx. `reason` counts if the host has none.
+    pub(crate) fn call_refused(&mut self, now: Moment, id: CallId, reason: EndReason) {
         let ending = self.calls.get(id).and_then(|call| call.ending);
-        let reason = ending.unwrap_or(match status {
-            487 if cancelled => EndReason::Cancelled,
-            408 => EndReason::TimedOut,
-            status => EndReason::Refused { status },
-        });
-        self.close_call(now, id, reason);
+        self.close_call(now, id, ending.unwrap_or(reason));
     }
 
     /// A BYE was answered.
@@ -100,6 +101,7 @@ impl ProxyCore {
             return;
         };
         self.timers.stop(call.limit_timer);
+        self.media_closed(id, &call.call_id);
         let lasted = call.answered.map(|answered| now - answered);
         self.outputs.push_back(Output::Call(CallEvent::Ended {
             call: id,
@@ -123,11 +125,7 @@ impl ProxyCore {
             sender.refresh(request);
             sender.destination = flow.reply();
         }
-        let other = match dialog.side {
-            Side::Caller => Side::Callee,
-            Side::Callee => Side::Caller,
-        };
-        if let Some(receiver) = call.leg_mut(other, dialog.dialog) {
+        if let Some(receiver) = call.leg_mut(dialog.side.other(), dialog.dialog) {
             receiver.refresh(response);
         }
     }
@@ -163,24 +161,26 @@ impl ProxyCore {
                 ]
             })
             .filter_map(|(call, from, to)| {
-                let branch = loop_detection::branch(self.entropy.unique(), 0);
-                bye(&self.site, call, from, to, &branch)
+                let bye = OwnRequest {
+                    method: "BYE",
+                    call_id: &call.call_id,
+                    from,
+                    to,
+                    cseq: next_cseq(from.cseq),
+                    branch: &loop_detection::branch(self.entropy.unique(), 0),
+                };
+                bye.write(&self.site)
             })
             .collect();
         for (bytes, destination) in byes {
-            // If there is no room for a transaction, the BYE is sent once.
-            let begun = Message::parse_datagram(bytes.clone(), &self.message_limits)
-                .is_ok_and(|bye| self.layer.request(now, bye, destination.clone()).is_ok());
-            if !begun {
-                self.layer.transmit_stateless(destination, bytes);
-            }
+            self.send_bye(now, bytes, destination);
         }
         self.close_call(now, id, reason);
     }
 
     /// An ACK for a 2xx passes, without a transaction (section 16.11), if it belongs to
     /// an admitted call; any other is dropped.
-    pub(crate) fn handle_ack(&mut self, ack: &Message, flow: &Flow) {
+    pub(crate) fn handle_ack(&mut self, now: Moment, ack: &Message, flow: &Flow) {
         let dialog = ack.to_tag().and_then(|to_tag| {
             self.calls
                 .find(ack.call_id(), ack.from_tag().unwrap_or_default(), to_tag)
@@ -202,10 +202,17 @@ impl ProxyCore {
             });
             return;
         }
-        self.forward_ack(&pass, dialog, ack, flow);
+        self.forward_ack(now, pass, dialog, ack, flow);
     }
 
-    fn forward_ack(&mut self, pass: &CallPass, dialog: DialogRef, ack: &Message, flow: &Flow) {
+    fn forward_ack(
+        &mut self,
+        now: Moment,
+        pass: CallPass,
+        dialog: DialogRef,
+        ack: &Message,
+        flow: &Flow,
+    ) {
         let site = Arc::clone(&self.site);
         let mut approach = approach(&site, &self.entropy, ack, flow);
         let other = self.calls.get(dialog.call);
@@ -225,11 +232,11 @@ impl ProxyCore {
             });
             return;
         };
-        // A repeated ACK must have the same branch again: section 16.11.
-        let via = ack.top_via();
-        let mut hash = self.entropy.hash_fields();
-        hash.field(b"ACK").field(via.raw).field(ack.call_id());
-        let branch = loop_detection::branch(std::hash::Hasher::finish(&hash), 0);
+        let consult = pass.consult();
+        let authority = Authority::Pass(pass);
+        let described = self.describe_ack(&authority, dialog, ack);
+        let body = described.as_ref().unwrap_or(&PassedBody::LeftOut);
+        let branch = self.ack_branch(&[ack.top_via().raw, ack.call_id()], ack.cseq().number);
         let hops = ack.max_forwards().map(|hops| hops.saturating_sub(1));
         let plan = Plan {
             approach,
@@ -244,70 +251,16 @@ impl ProxyCore {
             egress,
             branch: &branch,
             max_breadth: None,
+            body,
         };
-        let authority = Authority::Pass(pass.clone());
         let Ok(bytes) = forwarding::copy(ack, flow, &authority, &plan, copy_for) else {
             return;
         };
         let mut destination = choice.destination;
         destination.listener = Some(egress.id);
         self.layer.transmit_stateless(destination, bytes);
-    }
-}
-
-/// CSeq is below 2^31: section 8.1.1.5.
-const MAX_CSEQ: u32 = (1 << 31) - 1;
-
-/// A BYE from one end of a dialog to the other, as that end would send it: sections
-/// 12.2.1.1 and 15.1.1.
-fn bye(
-    site: &Site,
-    call: &Call,
-    from: &Leg,
-    to: &Leg,
-    branch: &[u8],
-) -> Option<(bytes::Bytes, sip_transaction::Destination)> {
-    let target = Uri::parse(&to.remote_target).ok()?;
-    let bracketed_target = [b"<", target.raw, b">"].concat();
-    let mut routes: SmallVec<[&[u8]; 4]> = to.routes.iter().map(|route| &**route).collect();
-    let first = routes
-        .first()
-        .and_then(|route| Uri::parse(without_brackets(route)).ok());
-    let request_uri = match first {
-        Some(first) if !first.is_lr() => {
-            // A strict router: it takes the place of the remote target, which goes last.
-            routes.remove(0);
-            routes.push(&bracketed_target);
-            first
+        if let Err(refusal) = described {
+            self.ack_refused(now, consult, dialog, refusal);
         }
-        _ => target,
-    };
-    let hop = first.unwrap_or(target);
-    let mut destination = literal(&site.routing, &hop, Some(&to.destination))
-        .unwrap_or_else(|| to.destination.clone());
-    let egress = site
-        .own
-        .listener_for(&destination, to.destination.listener, None)?;
-    let egress = site.routing.listener(egress)?;
-    destination.listener = Some(egress.id);
-    let cseq = from
-        .cseq
-        .map_or(1, |highest| highest.saturating_add(1).min(MAX_CSEQ));
-    let mut builder = RequestBuilder::new("BYE", request_uri.raw)
-        .via(forwarding::via(egress, branch))
-        .from(&from.party)
-        .to(&to.party)
-        .call_id(&call.call_id)
-        .cseq(cseq);
-    for route in routes {
-        builder = builder.route(route);
     }
-    Some((builder.finish().ok()?, destination))
-}
-
-fn without_brackets(route: &[u8]) -> &[u8] {
-    route
-        .strip_prefix(b"<")
-        .and_then(|inner| inner.strip_suffix(b">"))
-        .unwrap_or(route)
 }

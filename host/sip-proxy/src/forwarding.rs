@@ -6,6 +6,7 @@ use sip_message::{EditError, Edits, HeaderKind, Message, Scheme, Uri};
 use sip_transaction::{Flow, Transport, via_stamp};
 use smallvec::SmallVec;
 
+use crate::anchoring::PassedBody;
 use crate::authority::Authority;
 use crate::config::ListenerAddress;
 use crate::loop_detection::Branch;
@@ -38,6 +39,8 @@ pub(crate) struct CopyFor<'a> {
     pub(crate) branch: &'a Branch,
     /// Max-Breadth to write, if one is to be written.
     pub(crate) max_breadth: Option<u32>,
+    /// What becomes of the body.
+    pub(crate) body: &'a PassedBody,
 }
 
 /// The Request-URI as routing sees it: what section 16.4 made of it.
@@ -89,6 +92,7 @@ pub(crate) fn copy(
         edits.set("Max-Breadth", breadth.to_string());
     }
     edits.push_via(via(copy_for.egress, copy_for.branch));
+    copy_for.body.write(&mut edits);
     edits.finish()
 }
 

@@ -29,8 +29,11 @@
 //! | 16.7 responses | `responses`, `best_response`, `response_context` |
 //! | 9, 16.8, 16.10 CANCEL and Timer C | `cancel` |
 //! | 16.11 ACK without a transaction | `endings` |
+//! | session descriptions (RFC 3264, RFC 5853) | `anchoring`, `described`, `media_events` |
+//! | 13.2.2.4, 15.1.1 ACK and BYE of our own | `dismissal` |
 
 mod admission;
+mod anchoring;
 mod answers;
 mod authority;
 mod best_response;
@@ -42,12 +45,15 @@ mod conclusions;
 mod config;
 mod consults;
 mod core;
+mod described;
 mod dialog;
+mod dismissal;
 mod endings;
 mod entropy;
 mod forwarding;
 mod limits;
 mod loop_detection;
+mod media_events;
 mod output;
 mod own;
 mod record_route;
@@ -62,9 +68,11 @@ mod timers;
 mod validation;
 
 pub use crate::config::{
-    FailoverOn, ForkMode, ListenerAddress, PeerConfig, PeerKind, ProxyConfig, ProxyTimers, Routing,
-    Target,
+    FailoverOn, ForkMode, ListenerAddress, MediaConfig, MediaTerms, PeerConfig, PeerKind,
+    ProxyConfig, ProxyTimers, Routing, Target,
 };
 pub use crate::core::ProxyCore;
 pub use crate::limits::ProxyLimits;
-pub use crate::output::{CallEvent, CallId, EndReason, Figures, FullTable, LogEvent, Output};
+pub use crate::output::{
+    CallEvent, CallId, Carried, EndReason, Figures, FullTable, LogEvent, MediaRecord, Output,
+};

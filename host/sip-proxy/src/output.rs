@@ -1,11 +1,14 @@
 //! What leaves the proxy core: bytes to send, questions to the policy, and what
 //! became of calls.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::{Rejection, RelayCommand, SessionFigures, Side as MediaSide};
 use policy::{ConsultId, RequestFacts, Zone};
+use sip_message::Method;
 use sip_transaction::Transmit;
 
 /// One thing for the driver to do.
@@ -27,6 +30,23 @@ pub enum Output {
     Call(CallEvent),
     /// Something the operator may want to read.
     Log(LogEvent),
+    /// Hand this to the relay, before any [`Output::Transmit`] that comes later: the bytes
+    /// may name ports that the command opens.
+    Media(RelayCommand),
+    /// The relay has closed a media session: what went through it.
+    MediaClosed(MediaRecord),
+}
+
+/// What went through a media session that is closed. It may come after its call's
+/// [`CallEvent::Ended`], and it comes once for every session that was opened.
+#[derive(Clone, Debug)]
+pub struct MediaRecord {
+    /// The call.
+    pub call: CallId,
+    /// Call-ID as the caller wrote it.
+    pub call_id: Arc<[u8]>,
+    /// Packets, losses, jitter and the rest, for each stream and side.
+    pub figures: Box<SessionFigures>,
 }
 
 /// Names an admitted call within one core. Never reused while the core lives.
@@ -106,6 +126,16 @@ pub enum EndReason {
     AgeLimit,
     /// The operator or the driver ended it.
     Operator,
+    /// A session description could not be let through, and without it there is no call.
+    MediaRefused,
+    /// No media came from either side for too long.
+    MediaTimeout,
+    /// Media came from one side only for too long.
+    OneWayMedia,
+    /// It was on hold for too long.
+    HoldTimeout,
+    /// The relay could not go on: no port, no DTLS handshake, or a key used up.
+    MediaFailed,
 }
 
 impl EndReason {
@@ -120,6 +150,11 @@ impl EndReason {
             Self::DurationLimit => "duration-limit",
             Self::AgeLimit => "age-limit",
             Self::Operator => "operator",
+            Self::MediaRefused => "media-refused",
+            Self::MediaTimeout => "media-timeout",
+            Self::OneWayMedia => "one-way-media",
+            Self::HoldTimeout => "hold-timeout",
+            Self::MediaFailed => "media-failed",
         }
     }
 }
@@ -135,6 +170,8 @@ pub enum FullTable {
     Calls,
     /// The transaction layer's client transactions.
     ClientTransactions,
+    /// Media ports of an interface, or media sessions.
+    Media,
 }
 
 impl FullTable {
@@ -145,6 +182,7 @@ impl FullTable {
             Self::Contexts => "contexts",
             Self::Calls => "calls",
             Self::ClientTransactions => "client_transactions",
+            Self::Media => "media_ports",
         }
     }
 }
@@ -196,6 +234,57 @@ pub enum LogEvent {
         /// Where it came from.
         source: SocketAddr,
     },
+    /// A session description was not let through.
+    MediaRefused {
+        /// The question that admitted the call.
+        consult: ConsultId,
+        /// What carried it: a method, or the status of a response.
+        carrier: Carried,
+        /// The side that wrote it.
+        side: MediaSide,
+        /// Why, for the operator.
+        reason: String,
+    },
+    /// The relay reported a fault, and the call is ended.
+    MediaFault {
+        /// The call.
+        call: CallId,
+        /// What happened.
+        cause: String,
+    },
+    /// Packets for a stream came from somewhere else than its party; they are dropped and
+    /// counted. Said once for each stream and kind of fault.
+    ForeignMedia {
+        /// The call.
+        call: CallId,
+        /// The stream, counted from 0.
+        stream: u8,
+        /// The side whose packets it was meant to look like.
+        side: MediaSide,
+        /// Where they came from.
+        source: SocketAddr,
+        /// Why they were dropped.
+        rejection: Rejection,
+    },
+}
+
+/// What carried a session description.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carried {
+    /// A request of this method.
+    Request(Method),
+    /// A response to a request of this method.
+    Response(u16, Method),
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |method: Method| method.name().unwrap_or("request");
+        match *self {
+            Self::Request(method) => formatter.write_str(name(method)),
+            Self::Response(status, method) => write!(formatter, "{status} to {}", name(method)),
+        }
+    }
 }
 
 /// How full the tables are.
@@ -215,6 +304,12 @@ pub struct Figures {
     pub silenced: usize,
     /// Timers that are set.
     pub timers: usize,
+    /// Media sessions that are open.
+    pub media_sessions: usize,
+    /// Media sessions that the relay has not closed yet.
+    pub media_closing: usize,
+    /// Media ports, counted in pairs of RTP and RTCP, that cannot be handed out now.
+    pub media_ports: usize,
 }
 
 impl Figures {
@@ -227,5 +322,8 @@ impl Figures {
             && self.calls == 0
             && self.silenced == 0
             && self.timers == 0
+            && self.media_sessions == 0
+            && self.media_closing == 0
+            && self.media_ports == 0
     }
 }

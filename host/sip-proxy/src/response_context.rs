@@ -8,6 +8,7 @@ use sip_message::{Message, Method};
 use sip_transaction::{Destination, Flow, TransactionId};
 use smallvec::SmallVec;
 
+use crate::anchoring::{BothTerms, PassedBody};
 use crate::authority::Authority;
 use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
@@ -57,6 +58,8 @@ pub(crate) struct Branch {
     pub(crate) client: TransactionId,
     pub(crate) destination: Destination,
     pub(crate) peer: Option<Arc<str>>,
+    /// Terms that its answers are read by; none if the call is not anchored this way.
+    pub(crate) terms: Option<BothTerms>,
     /// As it was sent, to make a CANCEL from.
     pub(crate) sent: Bytes,
     pub(crate) progress: Progress,
@@ -77,6 +80,10 @@ pub(crate) struct ResponseContext {
     pub(crate) purpose: Purpose,
     pub(crate) targets: TargetSet,
     pub(crate) branches: SmallVec<[Branch; 1]>,
+    /// What the media room made of the body for the group of targets that is tried now.
+    pub(crate) described: Option<PassedBody>,
+    /// Tags of callees that were turned down after a 2xx; at most `dialogs_per_call`.
+    pub(crate) dismissed: Vec<Box<[u8]>>,
     pub(crate) best: BestResponse,
     /// Status of the final response that was sent; for several 2xx the first.
     pub(crate) final_sent: Option<u16>,
@@ -84,6 +91,8 @@ pub(crate) struct ResponseContext {
     pub(crate) cancelled: bool,
     /// The server transaction has ended, but a branch may still need its CANCEL.
     pub(crate) upstream_gone: bool,
+    /// The final response says that a session description was not let through.
+    pub(crate) media_refused: bool,
     /// A branch could not be started for want of room in a table of ours.
     pub(crate) overloaded: bool,
 }
@@ -91,6 +100,16 @@ pub(crate) struct ResponseContext {
 impl ResponseContext {
     pub(crate) fn is_invite(&self) -> bool {
         self.request.method() == Method::Invite
+    }
+
+    /// Whether the media room was asked about a branch.
+    pub(crate) fn is_anchored(&self) -> bool {
+        self.branches.iter().any(|branch| branch.terms.is_some())
+    }
+
+    /// Whether the callee with this tag was turned down.
+    pub(crate) fn is_dismissed(&self, tag: &[u8]) -> bool {
+        self.dismissed.iter().any(|known| **known == *tag)
     }
 
     /// Whether a branch may still bring a final response.

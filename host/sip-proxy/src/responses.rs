@@ -8,12 +8,13 @@ use policy::DialogState;
 use sip_message::{EditError, Edits, Message, Method};
 use sip_transaction::{Flow, Moment, Timer as Letter, TransactionId};
 
+use crate::anchoring::PassedBody;
 use crate::answers::Answer;
 use crate::best_response::Final;
 use crate::config::Routing;
 use crate::core::ProxyCore;
 use crate::dialog::Leg;
-use crate::output::LogEvent;
+use crate::output::{EndReason, LogEvent};
 use crate::response_context::{Cancelling, Progress, Purpose, ResponseContext};
 use crate::timers::Timer;
 
@@ -79,8 +80,9 @@ impl ProxyCore {
         if status == 100 || settled {
             return;
         }
-        self.learn_dialog(server, index, response, DialogState::Early);
-        if let Ok(bytes) = upstream(response, &[]) {
+        let dialog = self.learn_dialog(server, index, response, DialogState::Early);
+        let body = self.describe_provisional(server, index, response, dialog);
+        if let Ok(bytes) = upstream(response, &[], &body) {
             let _ = self.layer.respond(now, server, status, bytes);
         }
     }
@@ -98,21 +100,31 @@ impl ProxyCore {
         };
         let invite = context.is_invite();
         let first = context.final_sent.is_none();
+        if first || invite {
+            let dialog = self.learn_dialog(server, index, response, DialogState::Confirmed);
+            let body = match self.describe_response(server, index, response, dialog) {
+                Ok(body) => body,
+                Err(why) => {
+                    self.answer_refused(now, server, index, response, dialog, why);
+                    return;
+                }
+            };
+            if let Some(dialog) = dialog {
+                self.media_confirmed(server, index, dialog);
+            }
+            // Every 2xx to an INVITE goes upstream, repeated ones too (RFC 6026 section 7.1).
+            if let Ok(bytes) = upstream(response, &[], &body) {
+                let _ = self.layer.respond(now, server, status, bytes);
+            }
+        }
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return;
+        };
         if let Some(branch) = context.finish(index) {
             self.timers.stop(branch.timer.take());
         }
-        if !first && !invite {
-            // One final response for anything but an INVITE.
-            self.release_context(server);
-            return;
-        }
-        context.targets.clear();
-        self.learn_dialog(server, index, response, DialogState::Confirmed);
-        // Every 2xx to an INVITE goes upstream, repeated ones too (RFC 6026 section 7.1).
-        if let Ok(bytes) = upstream(response, &[]) {
-            let _ = self.layer.respond(now, server, status, bytes);
-        }
         if first {
+            context.targets.clear();
             // Step 10.
             self.cancel_branches(now, server);
             self.final_sent(now, server, index, status, Some(response));
@@ -120,35 +132,32 @@ impl ProxyCore {
         self.release_context(server);
     }
 
-    /// Keeps what a response says about the dialog of a new call.
+    /// Keeps what a response says about the dialog of a new call. Returns the serial of
+    /// that dialog.
     fn learn_dialog(
         &mut self,
         server: TransactionId,
         index: usize,
         response: &Message,
         state: DialogState,
-    ) {
-        let Some(context) = self.contexts.get(&server) else {
-            return;
-        };
+    ) -> Option<u32> {
+        let context = self.contexts.get(&server)?;
         let Purpose::Begins(call) = context.purpose else {
-            return;
+            return None;
         };
-        let Some(branch) = context.branches.get(index) else {
-            return;
-        };
+        let branch = context.branches.get(index)?;
         let tag = response.to_tag();
         // Without a tag there is no early dialog (section 12.1), but from an RFC 2543 peer
         // there is a confirmed one.
         if tag.is_none() && state == DialogState::Early {
-            return;
+            return None;
         }
         let limits = &self.site.routing.limits;
         let destination = branch.destination.clone();
         let leg = Leg::callee(response, destination, &self.entropy, limits.routes_per_leg);
-        if let Some(call) = self.calls.get_mut(call) {
-            call.learn(tag.unwrap_or_default(), state, leg, limits.dialogs_per_call);
-        }
+        let (tag, terms) = (tag.unwrap_or_default(), branch.terms.clone());
+        let call = self.calls.get_mut(call)?;
+        call.learn(tag, state, leg, terms, limits.dialogs_per_call)
     }
 
     /// Sends the best response: steps 6 to 9.
@@ -158,6 +167,7 @@ impl ProxyCore {
             return;
         };
         let (status, response) = context.best.take().unwrap_or((500, Final::Made(500)));
+        context.media_refused = matches!(response, Final::Refused { .. });
         let (request, flow) = (Arc::clone(&context.request), context.flow.clone());
         if status == 408 && !context.is_invite() {
             // RFC 4320 section 4.2: nobody waits for that any more.
@@ -166,6 +176,11 @@ impl ProxyCore {
             return;
         }
         let status = match (status, &response) {
+            (503, Final::Refused { .. }) => {
+                self.answer_busy(now, server, &request, &flow);
+                self.final_sent(now, server, 0, status, None);
+                return;
+            }
             (503, _) if context.overloaded => {
                 self.answer_busy(now, server, &request, &flow);
                 self.final_sent(now, server, 0, status, None);
@@ -184,12 +199,16 @@ impl ProxyCore {
             Final::Made(status) => {
                 self.answer(now, server, &request, &flow, Answer::new(status));
             }
+            Final::Refused { status, warning } => {
+                self.answer_refusal(now, server, status, warning);
+            }
             Final::Received(message) => {
                 let challenges = match status {
                     401 | 407 => context.best.further_challenges(&message),
                     _ => Vec::new(),
                 };
-                if let Ok(bytes) = upstream(&message, &challenges) {
+                let body = self.describe_refusal(server, &message);
+                if let Ok(bytes) = upstream(&message, &challenges, &body) {
                     let _ = self.layer.respond(now, server, status, bytes);
                 }
             }
@@ -210,7 +229,7 @@ impl ProxyCore {
             return;
         };
         context.final_sent = Some(status);
-        let cancelled = context.cancelled;
+        let (cancelled, media_refused) = (context.cancelled, context.media_refused);
         let purpose = context.purpose;
         let callee = context
             .branches
@@ -218,7 +237,15 @@ impl ProxyCore {
             .and_then(|branch| branch.peer.clone());
         match (purpose, success) {
             (Purpose::Begins(call), Some(_)) => self.call_answered(now, call, callee),
-            (Purpose::Begins(call), None) => self.call_refused(now, call, status, cancelled),
+            (Purpose::Begins(call), None) => {
+                let reason = match status {
+                    _ if media_refused => EndReason::MediaRefused,
+                    487 if cancelled => EndReason::Cancelled,
+                    408 => EndReason::TimedOut,
+                    status => EndReason::Refused { status },
+                };
+                self.call_refused(now, call, reason);
+            }
             (Purpose::Ends(dialog), _) => {
                 // After a challenge the same BYE comes again, with credentials.
                 if !matches!(status, 401 | 407) {
@@ -234,15 +261,21 @@ impl ProxyCore {
                     self.shorten_call(now, dialog.call, limit);
                 }
             }
-            (Purpose::Within(_) | Purpose::Alone, _) => {}
+            (Purpose::Within(_), None) => self.offer_came_to_nothing(server),
+            (Purpose::Alone, _) => {}
         }
     }
 }
 
-/// The response without our Via, and with what was added.
-fn upstream(response: &Message, added: &[(&'static str, Vec<u8>)]) -> Result<Bytes, EditError> {
+/// The response without our Via, with what was added, and with its body as it may pass.
+fn upstream(
+    response: &Message,
+    added: &[(&'static str, Vec<u8>)],
+    body: &PassedBody,
+) -> Result<Bytes, EditError> {
     let mut edits = Edits::new(response);
     edits.pop_via();
+    body.write(&mut edits);
     for (name, value) in added {
         edits.append(name, value);
     }

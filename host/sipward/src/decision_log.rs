@@ -155,5 +155,28 @@ pub(crate) fn noticed(event: &LogEvent) {
         LogEvent::Failover { target, status } => {
             warn!(%target, status, "target failed; trying the next")
         }
+        LogEvent::MediaRefused {
+            consult,
+            carrier,
+            side,
+            reason,
+        } => info!(%consult, %carrier, ?side, %reason, "session description refused"),
+        LogEvent::MediaFault { call, cause } => {
+            warn!(call = call.as_u64(), %cause, "media failed; call ended");
+        }
+        LogEvent::ForeignMedia {
+            call,
+            stream,
+            side,
+            source,
+            rejection,
+        } => info!(
+            call = call.as_u64(),
+            stream,
+            ?side,
+            %source,
+            ?rejection,
+            "foreign packets on a media port; dropped"
+        ),
     }
 }

@@ -208,6 +208,8 @@ impl Shard {
                     decision_log::call(&event);
                 }
                 Output::Log(event) => decision_log::noticed(&event),
+                // Cores are made without a media room, so there is nothing to relay.
+                Output::Media(_) | Output::MediaClosed(_) => {}
             }
         }
     }

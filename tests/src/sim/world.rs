@@ -86,6 +86,7 @@ fn routing(random: &mut Random) -> Routing {
         host: address.ip().to_string(),
         port: address.port(),
         zone: Some(zone),
+        media: None,
     };
     let target = |address, priority| Target {
         priority,
@@ -273,7 +274,7 @@ impl World {
                 Output::Log(event) if self.show => {
                     println!("{:>10} {event:?}", self.now.as_micros() / 1000)
                 }
-                Output::Log(_) => {}
+                Output::Log(_) | Output::Media(_) | Output::MediaClosed(_) => {}
             }
         }
         for index in 0..self.agents.len() {

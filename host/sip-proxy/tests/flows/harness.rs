@@ -6,17 +6,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::RelayEvent;
 use policy::{
     Capability, Conclusion, ConsultId, Effect, Grants, Outcome, Pipeline, RequestFacts, Stage, Zone,
 };
 use sip_message::build::Response;
 use sip_message::{HeaderKind, Limits, Message, Method};
 use sip_proxy::{
-    CallEvent, Figures, ListenerAddress, LogEvent, Output, PeerConfig, PeerKind, ProxyConfig,
-    ProxyCore, Routing, Target,
+    CallEvent, Figures, ListenerAddress, LogEvent, MediaRecord, Output, PeerConfig, PeerKind,
+    ProxyConfig, ProxyCore, Routing, Target,
 };
 use sip_transaction::{Flow, ListenerId, Moment, Transmit, Transport};
 
+use crate::relay::Relay;
 pub(crate) use crate::request::Request;
 
 /// A PBX inside.
@@ -43,6 +45,7 @@ pub(crate) fn routing() -> Routing {
         host: "192.0.2.1".into(),
         port: 5060,
         zone: None,
+        media: None,
     };
     let pbx = PeerConfig::new("office", Zone::Inside, PeerKind::Pbx, vec![udp(PBX)])
         .with_sources(["10.0.0.0/8".parse().unwrap()]);
@@ -80,6 +83,10 @@ pub(crate) struct Net {
     pub(crate) consults: Vec<(ConsultId, RequestFacts)>,
     pub(crate) events: Vec<CallEvent>,
     pub(crate) log: Vec<LogEvent>,
+    pub(crate) media: Relay,
+    /// The relay says at once that a session is closed.
+    pub(crate) closes: bool,
+    pub(crate) records: Vec<MediaRecord>,
     branches: u32,
 }
 
@@ -104,6 +111,9 @@ impl Net {
             consults: Vec::new(),
             events: Vec::new(),
             log: Vec::new(),
+            media: Relay::default(),
+            closes: true,
+            records: Vec::new(),
             branches: 0,
         }
     }
@@ -205,6 +215,15 @@ impl Net {
 
     /// Carries out what the proxy wants, until it wants nothing.
     pub(crate) fn drain(&mut self) {
+        self.carry_out();
+        while self.closes && !self.media.events.is_empty() {
+            let event = self.media.events.remove(0);
+            self.proxy.handle_media_event(self.now, &event);
+            self.carry_out();
+        }
+    }
+
+    fn carry_out(&mut self) {
         while let Some(output) = self.proxy.poll_output() {
             match output {
                 Output::Transmit(transmit) => {
@@ -222,8 +241,16 @@ impl Net {
                 },
                 Output::Call(event) => self.events.push(event),
                 Output::Log(event) => self.log.push(event),
+                Output::Media(command) => self.media.command(command),
+                Output::MediaClosed(record) => self.records.push(record),
             }
         }
+    }
+
+    /// The relay reports something.
+    pub(crate) fn media_event(&mut self, event: &RelayEvent) {
+        self.proxy.handle_media_event(self.now, event);
+        self.drain();
     }
 
     /// The next message that went to an address.

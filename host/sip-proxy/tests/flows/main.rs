@@ -16,6 +16,7 @@ mod forking;
 mod harness;
 mod limits;
 mod programs;
+mod relay;
 mod request;
 mod routing;
 mod validation;

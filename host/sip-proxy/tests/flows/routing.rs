@@ -259,6 +259,7 @@ fn two_zones_record_two_routes() {
             host: "192.0.2.1".into(),
             port: 5060,
             zone: Some(Zone::Inside),
+            media: None,
         },
         ListenerAddress {
             id: ListenerId(7),
@@ -266,6 +267,7 @@ fn two_zones_record_two_routes() {
             host: "198.51.100.1".into(),
             port: 5062,
             zone: Some(Zone::Outside),
+            media: None,
         },
     ];
     let mut net = Net::new(routing);

@@ -138,6 +138,7 @@ fn address(listener: &config::Listener, book: &ListenerBook) -> Option<ListenerA
         host: host.to_ascii_lowercase(),
         port: listener.bind.port(),
         zone: listener.zone.map(zone),
+        media: None,
     })
 }
 
