@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use media::AnchorConfig;
+use media::{AnchorConfig, AnchorFigures};
 use policy::Certificate;
 use sip_message::{Limits as MessageLimits, Message};
 use sip_transaction::{Event, Flow, Moment, TransactionId, TransactionLayer};
@@ -153,8 +153,7 @@ impl ProxyCore {
 
     /// How full the tables are.
     pub fn figures(&self) -> Figures {
-        let media = self.media.as_ref().map(MediaRoom::figures);
-        let media = media.unwrap_or_default();
+        let media = self.media_figures();
         Figures {
             media_sessions: media.sessions,
             media_closing: media.closing,
@@ -167,6 +166,12 @@ impl ProxyCore {
             silenced: self.silenced.len(),
             timers: self.timers.len(),
         }
+    }
+
+    /// How full the media room is; nothing without one.
+    pub fn media_figures(&self) -> AnchorFigures {
+        let media = self.media.as_ref().map(MediaRoom::figures);
+        media.unwrap_or_default()
     }
 
     /// What the transaction layer did by itself so far.

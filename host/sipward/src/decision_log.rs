@@ -4,10 +4,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use media::Rejection;
 use policy::{Conclusion, Decision, Peer, RequestFacts, Severity};
 use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};
 use tracing::{debug, error, info, warn};
+
+use crate::media_figures;
 
 /// What a line says about the request; taken before the facts are handed over.
 /// Nothing is formatted unless the line is written.
@@ -18,7 +21,7 @@ pub(crate) struct Subject {
 
 /// Bytes as text. What is not UTF-8 is shown as U+FFFD, so that a log line is
 /// always text.
-struct Text<'a>(&'a [u8]);
+pub(crate) struct Text<'a>(pub(crate) &'a [u8]);
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -160,9 +163,12 @@ pub(crate) fn noticed(event: &LogEvent) {
             carrier,
             side,
             reason,
-        } => info!(%consult, %carrier, ?side, %reason, "session description refused"),
+        } => info!(
+            %consult, %carrier, side = media_figures::side(*side), reason,
+            "media refused"
+        ),
         LogEvent::MediaFault { call, cause } => {
-            warn!(call = call.as_u64(), %cause, "media failed; call ended");
+            warn!(number = call.as_u64(), cause, "media failed")
         }
         LogEvent::ForeignMedia {
             call,
@@ -171,12 +177,23 @@ pub(crate) fn noticed(event: &LogEvent) {
             source,
             rejection,
         } => info!(
-            call = call.as_u64(),
-            stream,
-            ?side,
-            %source,
-            ?rejection,
-            "foreign packets on a media port; dropped"
+            number = call.as_u64(), stream, side = media_figures::side(*side), %source,
+            kind = rejection_name(*rejection),
+            "foreign media packet dropped; more of the kind are counted only"
         ),
+    }
+}
+
+/// As in `sipward status`.
+const fn rejection_name(rejection: Rejection) -> &'static str {
+    match rejection {
+        Rejection::Source => "source",
+        Rejection::Ssrc => "ssrc",
+        Rejection::Authentication => "authentication",
+        Rejection::Replay => "replay",
+        Rejection::Size => "size",
+        Rejection::Rate => "rate",
+        Rejection::Malformed => "malformed",
+        Rejection::Closed => "closed",
     }
 }

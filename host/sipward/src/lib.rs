@@ -5,7 +5,8 @@
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
-//! - [`status`], `decision_log`, [`telemetry`]: what is told.
+//! - [`status`], `media_figures`, `decision_log`, `records`, [`telemetry`]: what is
+//!   told.
 
 pub mod admin;
 mod assemble;
@@ -15,6 +16,9 @@ pub mod config;
 mod control;
 mod credentials;
 mod decision_log;
+mod media_figures;
+mod offers;
+mod records;
 mod shard;
 mod shards;
 pub mod snapshot;

@@ -7,16 +7,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::{OfferLimits, read_offer};
-use policy::{Certificate, Conclusion, Decision, MediaStream, RequestFacts};
+use media::{AnchorConfig, RelayCommand, RelayEvent, SessionFigures, SessionId};
+use policy::{Certificate, Conclusion, Decision};
 use policy_wasm::Executor;
-use sip_message::Anomalies;
+use relay::RelayHandle;
 use sip_proxy::{CallEvent, Output, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
 use transport::{Inbound, PeerCertificate, Received, Sender};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
+use crate::media_figures::ShardMedia;
+use crate::offers::OfferReader;
+use crate::records::{Record, Records};
 use crate::shards::Work;
 use crate::snapshot::Snapshot;
 use crate::status::{DecisionCounts, ShardFigures};
@@ -29,7 +32,9 @@ pub(crate) struct Shard {
     sender: Sender,
     challenger: Challenger,
     started: Instant,
-    offer_limits: OfferLimits,
+    offers: OfferReader,
+    relay: Option<RelayHandle>,
+    records: Records,
     last_certificate: Option<(Arc<PeerCertificate>, Arc<Certificate>)>,
     decisions: DecisionCounts,
     invalid: u64,
@@ -37,21 +42,28 @@ pub(crate) struct Shard {
     ended: u64,
 }
 
+/// What a shard is made of.
+pub(crate) struct ShardParts {
+    pub(crate) core: ProxyCore,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) sender: Sender,
+    pub(crate) challenger: Challenger,
+    pub(crate) relay: Option<RelayHandle>,
+    pub(crate) offers: OfferReader,
+}
+
 impl Shard {
-    pub(crate) fn new(
-        core: ProxyCore,
-        snapshot: Arc<Snapshot>,
-        sender: Sender,
-        challenger: Challenger,
-    ) -> Self {
+    pub(crate) fn new(parts: ShardParts) -> Self {
         let mut shard = Self {
-            core,
+            core: parts.core,
             executor: Executor::new(),
-            snapshot: Arc::clone(&snapshot),
-            sender,
-            challenger,
+            snapshot: parts.snapshot,
+            sender: parts.sender,
+            challenger: parts.challenger,
             started: Instant::now(),
-            offer_limits: OfferLimits::default(),
+            offers: parts.offers,
+            relay: parts.relay,
+            records: Records::default(),
             last_certificate: None,
             decisions: DecisionCounts::default(),
             invalid: 0,
@@ -83,7 +95,15 @@ impl Shard {
             Work::Inbound(inbound) => self.receive(inbound),
             Work::Failed(transaction) => self.failed(transaction),
             Work::TimeOut => self.time_out(),
+            Work::Media(event) => self.hear(&event),
         }
+    }
+
+    /// The relay reported something.
+    fn hear(&mut self, event: &RelayEvent) {
+        let now = self.now();
+        self.core.handle_media_event(now, event);
+        self.carry_out(now);
     }
 
     /// Take something from the network.
@@ -134,6 +154,21 @@ impl Shard {
         self.warm();
     }
 
+    /// Give calls from now on these interfaces and times for media.
+    pub(crate) fn set_media(&mut self, config: Arc<AnchorConfig>) {
+        self.core.set_media(config);
+    }
+
+    /// What is known of a session's call.
+    pub(crate) fn record(&self, session: SessionId) -> Record {
+        self.records.of(session)
+    }
+
+    /// The proxy stops while a session is open: its record is written as it stands.
+    pub(crate) fn abandon(&mut self, session: SessionId, figures: &SessionFigures) {
+        self.records.abandon(session, figures);
+    }
+
     /// Take no new calls.
     pub(crate) fn drain(&mut self) {
         let now = self.now();
@@ -158,6 +193,7 @@ impl Shard {
             plugin_failures: plugins.failures,
             plugin_instances: plugins.instances as u64,
             decisions: self.decisions,
+            media: ShardMedia::new(self.core.media_figures(), self.records.ended()),
         }
     }
 
@@ -190,7 +226,7 @@ impl Shard {
             match output {
                 Output::Transmit(transmit) => self.sender.send(transmit),
                 Output::Consult { id, mut facts } => {
-                    self.read_offer(&mut facts);
+                    self.offers.read(&mut facts);
                     let subject = Subject::of(&facts);
                     let source = facts.peer.address;
                     let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
@@ -205,13 +241,28 @@ impl Shard {
                         CallEvent::Ended { .. } => self.ended += 1,
                         CallEvent::Started { .. } => {}
                     }
+                    if self.relay.is_some() {
+                        self.records.note(&event);
+                    }
                     decision_log::call(&event);
                 }
                 Output::Log(event) => decision_log::noticed(&event),
-                // Cores are made without a media room, so there is nothing to relay.
-                Output::Media(_) | Output::MediaClosed(_) => {}
+                Output::Media(command) => self.order(command),
+                Output::MediaClosed(record) => self.records.close(&record),
             }
         }
+    }
+
+    /// Hand an order to the relay; its ports are open when this returns.
+    fn order(&mut self, command: RelayCommand) {
+        let Some(relay) = &self.relay else {
+            // Without a relay the core has no media room.
+            return;
+        };
+        if let RelayCommand::Open { session, .. } = &command {
+            self.records.opened(*session);
+        }
+        relay.command(command);
     }
 
     /// Headers that only the host can make: nonces never come from a plugin.
@@ -219,43 +270,6 @@ impl Shard {
         match &conclusion.decision {
             Decision::Challenge(challenge) => self.challenger.headers(challenge, source),
             _ => Vec::new(),
-        }
-    }
-
-    /// Fill in the streams of an SDP body. A body that cannot be read is an
-    /// anomaly, so that a policy which wants encryption does not mistake it for
-    /// a request without media.
-    fn read_offer(&self, facts: &mut RequestFacts) {
-        let message = Arc::clone(&facts.message);
-        let body = message.body();
-        let is_sdp = message
-            .header(sip_message::HeaderKind::ContentType)
-            .is_some_and(|kind| {
-                kind.get(..15)
-                    .is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/sdp"))
-            });
-        if !is_sdp || body.is_empty() {
-            return;
-        }
-        match read_offer(body, &self.offer_limits) {
-            Ok(streams) => {
-                let slice = |part: &[u8]| message.bytes().slice_ref(part);
-                facts.offer = streams
-                    .iter()
-                    .map(|stream| MediaStream {
-                        kind: slice(stream.kind),
-                        protocol: slice(stream.protocol),
-                        encrypted: stream.encrypted,
-                        address: slice(stream.address),
-                        port: stream.port,
-                        address_kind: policy::AddressKind::default(),
-                    })
-                    .collect();
-            }
-            Err(error) => {
-                tracing::debug!(source = %facts.peer.address, %error, "SDP not understood");
-                facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
-            }
         }
     }
 }

@@ -17,6 +17,8 @@ use sip_transaction::TransactionId;
 use tokio::sync::Notify;
 use transport::Inbound;
 
+use media::RelayEvent;
+
 use crate::shard::Shard;
 
 /// Work waiting at one shard; a tenth of a second of the most that one core can do.
@@ -41,6 +43,8 @@ pub(crate) enum Work {
     Failed(TransactionId),
     /// A deadline has come.
     TimeOut,
+    /// The media relay reported something.
+    Media(RelayEvent),
 }
 
 /// All shards of the proxy.
@@ -55,6 +59,7 @@ struct Slot {
     shard: Mutex<Shard>,
     waiting: Mutex<VecDeque<Work>>,
     alarm: Alarm,
+    posted: Notify,
 }
 
 impl Shards {
@@ -86,6 +91,21 @@ impl Shards {
         }
     }
 
+    /// Leaves work for the shard's own thread, for those who have no time to do it. It
+    /// is never lost: what the relay says comes once, and a port that is not given
+    /// back would be missed for ever. Sessions bound how much of it there can be.
+    pub(crate) fn post(&self, index: usize, work: Work) {
+        if let Some(slot) = self.slots.get(index) {
+            slot.waiting.lock().push_back(work);
+            slot.posted.notify_one();
+        }
+    }
+
+    /// How many there are.
+    pub(crate) const fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// Takes a shard, waiting for it if need be. None if there is no such shard.
     pub(crate) fn with<T>(&self, index: usize, act: impl FnOnce(&mut Shard) -> T) -> Option<T> {
         let slot = self.slots.get(index)?;
@@ -107,15 +127,24 @@ impl Shards {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Fires the timers of a shard, for ever.
+    /// Fires the timers of a shard and does what was posted to it, for ever.
     pub(crate) async fn drive_timers(&self, index: usize) {
         let Some(slot) = self.slots.get(index) else {
             return;
         };
         loop {
-            slot.alarm.ring().await;
+            tokio::select! {
+                () = slot.alarm.ring() => {}
+                () = slot.posted.notified() => {
+                    slot.serve();
+                    continue;
+                }
+            }
             if matches!(slot.give(Work::TimeOut), Given::Waits) {
-                slot.alarm.wait_for_news().await;
+                tokio::select! {
+                    () = slot.alarm.wait_for_news() => {}
+                    () = slot.posted.notified() => slot.serve(),
+                }
             }
         }
     }
@@ -134,6 +163,7 @@ impl Slot {
             alarm: Alarm::new(shard.started()),
             shard: Mutex::new(shard),
             waiting: Mutex::default(),
+            posted: Notify::new(),
         }
     }
 

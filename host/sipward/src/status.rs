@@ -3,6 +3,8 @@
 use policy::Decision;
 use serde::Serialize;
 
+pub use crate::media_figures::{MediaCounts, RejectedCounts, ShardMedia};
+
 /// How requests were decided, since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct DecisionCounts {
@@ -58,6 +60,8 @@ pub struct ShardFigures {
     pub plugin_instances: u64,
     /// Decisions.
     pub decisions: DecisionCounts,
+    /// Media.
+    pub media: ShardMedia,
 }
 
 impl ShardFigures {
@@ -86,6 +90,7 @@ impl ShardFigures {
             total.decisions.challenge += shard.decisions.challenge;
             total.decisions.redirect += shard.decisions.redirect;
             total.decisions.drop += shard.decisions.drop;
+            total.media.sum(&shard.media);
         }
         total
     }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod listeners;
+mod media;
 mod plugins;
 mod routing;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub(crate) use accounts::accounts;
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
+pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,

@@ -11,19 +11,29 @@ use sip_proxy::{FailoverOn, ForkMode, ListenerAddress, PeerConfig, PeerKind, Rou
 use sip_transaction::{TableLimits, Timers, Transport};
 use transport::{OutboundTls, TransportConfig};
 
-use super::{AssembleError, ListenerBook};
+use super::media::terms;
+use super::{AssembleError, ListenerBook, MediaBook};
 use crate::config::{self, Config};
 
-/// Everything the proxy core decides routes by.
+/// Everything the proxy core decides routes by. `media` is the running relay's book;
+/// without one no call is anchored.
 ///
 /// # Errors
-/// A target that is no SIP URI or whose host cannot be resolved.
-pub(crate) fn routing(config: &Config, book: &ListenerBook) -> Result<Routing, AssembleError> {
-    let listeners = config
-        .listeners
-        .iter()
-        .filter_map(|listener| address(listener, book))
-        .collect();
+/// A target that is no SIP URI or whose host cannot be resolved; a listener whose
+/// media interface the relay was started without.
+pub(crate) fn routing(
+    config: &Config,
+    book: &ListenerBook,
+    media: Option<&MediaBook>,
+) -> Result<Routing, AssembleError> {
+    let mut listeners = Vec::with_capacity(config.listeners.len());
+    for listener in &config.listeners {
+        let place = match (media, &config.media) {
+            (Some(book), Some(media)) => book.place(media, listener)?,
+            _ => None,
+        };
+        listeners.extend(address(listener, book, place));
+    }
     let kinds = [
         (&config.trunks, PeerKind::Trunk),
         (&config.pbxs, PeerKind::Pbx),
@@ -124,7 +134,11 @@ pub(crate) fn transport(transport: config::Transport) -> Transport {
     }
 }
 
-fn address(listener: &config::Listener, book: &ListenerBook) -> Option<ListenerAddress> {
+fn address(
+    listener: &config::Listener,
+    book: &ListenerBook,
+    media: Option<u16>,
+) -> Option<ListenerAddress> {
     let host = listener
         .advertised
         .clone()
@@ -138,7 +152,7 @@ fn address(listener: &config::Listener, book: &ListenerBook) -> Option<ListenerA
         host: host.to_ascii_lowercase(),
         port: listener.bind.port(),
         zone: listener.zone.map(zone),
-        media: None,
+        media,
     })
 }
 
@@ -166,6 +180,7 @@ fn peer(written: &config::Peer, kind: PeerKind) -> Result<PeerConfig, AssembleEr
         .map(|domain| domain.to_ascii_lowercase())
         .collect();
     peer.route_to = written.route_to.as_deref().map(Arc::from);
+    peer.media = Some(terms(written.media.as_ref()));
     peer.fork = match written.fork {
         config::Fork::Serial => ForkMode::Serial,
         config::Fork::Parallel => ForkMode::Parallel,

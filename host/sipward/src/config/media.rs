@@ -212,6 +212,14 @@ pub struct MediaLimits {
     pub streams: Option<usize>,
     /// Bytes of one session description.
     pub sdp_bytes: Option<usize>,
+    /// Packets of one party on one stream of audio in a second.
+    pub audio_packets_per_second: Option<u32>,
+    /// The same for video and images.
+    pub video_packets_per_second: Option<u32>,
+    /// Bytes of one packet, 200 to 1500.
+    pub packet_bytes: Option<u16>,
+    /// DTLS handshakes that one media worker has under way.
+    pub handshakes: Option<usize>,
 }
 
 /// How media is protected on the leg of a peer.

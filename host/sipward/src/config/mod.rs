@@ -280,6 +280,14 @@ fn resolve_paths(config: &mut Config, file: &Path) {
 }
 
 impl Config {
+    /// SIP workers: what is written, or one per core.
+    pub fn workers(&self) -> usize {
+        match self.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            workers => workers,
+        }
+    }
+
     /// All files that this configuration is made of, besides the one that it is
     /// in: what to watch.
     pub fn files(&self) -> Vec<PathBuf> {

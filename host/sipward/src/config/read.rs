@@ -329,6 +329,7 @@ fn found(actual: &Actual, path: &[String]) -> String {
 fn plain(wanted: &str) -> String {
     match wanted {
         "usize" | "u64" => "a whole number".to_owned(),
+        "u16" => "a whole number below 65536".to_owned(),
         "u32" => "a whole number below 4294967296".to_owned(),
         "a string" | "path string" => "a text in quotes".to_owned(),
         "a boolean" => "true or false".to_owned(),

@@ -3,7 +3,9 @@
 //! It owns no call. Everything that can fail is done before the first shard is told
 //! what changes.
 
+mod media;
 mod reload;
+mod report;
 mod start;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +18,7 @@ use state::State;
 use tokio::signal::unix::{SignalKind, signal};
 use transport::SharedTransport;
 
+use self::media::MediaService;
 use crate::admin::{AdminSocket, Answer, Asked, Command};
 use crate::assemble::{ListenerBook, PluginShelf};
 use crate::config::{self, Config};
@@ -43,6 +46,7 @@ pub(crate) struct Control {
     shared: Arc<SharedTransport>,
     shards: Arc<Shards>,
     workers: Vec<Running>,
+    media: Option<MediaService>,
     draining: Option<std::time::Instant>,
     started: std::time::Instant,
     last_reload: String,
@@ -196,60 +200,6 @@ impl Control {
         answer
     }
 
-    fn status(&self) -> Answer {
-        let shards = self.figures();
-        let total = ShardFigures::total(&shards);
-        let state = self.state.figures();
-        let transport = self.shared.figures();
-        let uptime = self.started.elapsed().as_secs();
-        let draining = self.draining.is_some();
-        let message = format!(
-            "up {uptime} s{}, generation {}, {} workers\n\
-             calls: {} now, {} answered, {} ended\n\
-             transactions: {} server, {} client, {} waiting for a policy\n\
-             decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
-             plugins: {} calls, {} failures, {} instances\n\
-             messages: {} invalid, {} lost in full queues\n\
-             last reload: {}",
-            if draining { ", draining" } else { "" },
-            total.generation,
-            self.workers.len(),
-            total.calls,
-            total.calls_answered,
-            total.calls_ended,
-            total.server_transactions,
-            total.client_transactions,
-            total.pending_consults,
-            total.decisions.admit,
-            total.decisions.reject,
-            total.decisions.challenge,
-            total.decisions.redirect,
-            total.decisions.drop,
-            total.plugin_calls,
-            total.plugin_failures,
-            total.plugin_instances,
-            total.invalid_messages,
-            self.shards.lost(),
-            self.last_reload,
-        );
-        let data = serde_json::json!({
-            "uptime_seconds": uptime,
-            "draining": draining,
-            "workers": shards.len(),
-            "total": total,
-            "shards": shards,
-            "work_lost": self.shards.lost(),
-            "state": format!("{state:?}"),
-            "transport": format!("{transport:?}"),
-            "last_reload": self.last_reload,
-        });
-        Answer {
-            ok: true,
-            message,
-            data,
-        }
-    }
-
     fn figures(&self) -> Vec<ShardFigures> {
         self.shards.each(|shard| shard.figures())
     }
@@ -279,7 +229,9 @@ impl Control {
                 "the time to drain is over; calls are left"
             );
         }
-        waited || (total.calls == 0 && total.pending_consults == 0)
+        // A call that has ended has its record when its media is closed.
+        let silent = total.media.sessions == 0 && total.media.closing == 0;
+        waited || (total.calls == 0 && total.pending_consults == 0 && silent)
     }
 
     fn stop(&mut self) {
@@ -290,10 +242,25 @@ impl Control {
                 tracing::error!("a worker thread panicked");
             }
         }
+        self.stop_media();
         if let Err(error) = self.state.checkpoint() {
             tracing::error!(%error, "the last checkpoint failed; the journal has everything");
         }
         tracing::info!("stopped");
+    }
+
+    /// Close every media port. Calls that are left have their records now.
+    fn stop_media(&mut self) {
+        let Some(media) = self.media.take() else {
+            return;
+        };
+        let relay = media.handle();
+        for session in relay.sessions(usize::MAX) {
+            if let Some(figures) = relay.figures(session) {
+                self.shards
+                    .with(session.shard(), |shard| shard.abandon(session, &figures));
+            }
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Control;
 use crate::assemble::{self, PreparedListeners};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Media};
 use crate::snapshot::Snapshot;
 
 impl Control {
@@ -22,7 +22,8 @@ impl Control {
         let number = self.number + 1;
         let accounts = assemble::accounts(&config.credentials)?;
         let mut listeners = self.book.prepare(&config)?;
-        let routing = assemble::routing(&config, &listeners.book)?;
+        let book = self.media.as_ref().map(|media| &media.book);
+        let routing = assemble::routing(&config, &listeners.book, book)?;
         let (policy, shelf) =
             self.shelf
                 .generation(number, &config, &self.engine, &self.services)?;
@@ -44,12 +45,33 @@ impl Control {
                 worker.transport.remove_listener(*id).await;
             }
         }
-        let later = needs_restart(&self.config, &config);
+        self.retime_media(&config);
+        let started = self.media.as_ref().map(|media| &media.started);
+        let mut later = needs_restart(&self.config, &config);
+        later.extend(media_needs_restart(started, config.media.as_ref()));
         self.number = number;
         self.shelf = shelf;
         self.book = listeners.book;
         self.config = config;
-        Ok(format!("generation {number} is in use{later}"))
+        Ok(match later.as_slice() {
+            [] => format!("generation {number} is in use"),
+            keys => format!(
+                "generation {number} is in use; a restart is needed for {}",
+                keys.join(", ")
+            ),
+        })
+    }
+
+    /// Calls from now on have these media timeouts. The rest of `[media]` stays until
+    /// a restart.
+    fn retime_media(&self, config: &Config) {
+        let (Some(service), Some(media)) = (&self.media, &config.media) else {
+            return;
+        };
+        for index in 0..self.shards.len() {
+            let anchor = Arc::new(service.book.anchor(media, index));
+            self.shards.with(index, |shard| shard.set_media(anchor));
+        }
     }
 
     /// Open what is new on every worker, or nothing at all.
@@ -80,9 +102,9 @@ impl Control {
 }
 
 /// What a reload cannot change.
-fn needs_restart(old: &Config, new: &Config) -> String {
+fn needs_restart(old: &Config, new: &Config) -> Vec<&'static str> {
     let (old_limits, new_limits) = (&old.limits, &new.limits);
-    let keys: Vec<&str> = [
+    [
         ("server.workers", old.server.workers != new.server.workers),
         (
             "server.admin_socket",
@@ -131,10 +153,62 @@ fn needs_restart(old: &Config, new: &Config) -> String {
     ]
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))
-    .collect();
-    if keys.is_empty() {
-        String::new()
-    } else {
-        format!("; a restart is needed for {}", keys.join(", "))
+    .collect()
+}
+
+/// What a reload cannot change of the media relay, which was started with `old`.
+fn media_needs_restart(old: Option<&Media>, new: Option<&Media>) -> Vec<&'static str> {
+    match (old, new) {
+        (None, Some(_)) => vec!["media"],
+        // Calls that run keep their media, and later ones have none of ours.
+        (_, None) => Vec::new(),
+        (Some(old), Some(new)) => [
+            ("media.workers", old.workers != new.workers),
+            ("media.backend", old.backend != new.backend),
+            ("media.interface", old.interfaces != new.interfaces),
+            ("media.limits", old.limits != new.limits),
+        ]
+        .into_iter()
+        .filter_map(|(key, changed)| changed.then_some(key))
+        .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::media_needs_restart;
+    use crate::config::{Backend, Media, MediaInterface};
+
+    fn media() -> Media {
+        Media::default()
+    }
+
+    #[test]
+    fn times_change_at_once_and_the_rest_of_media_at_a_restart() {
+        let mut new = media();
+        new.timeouts.hold_seconds = Some(1);
+        let none: [&str; 0] = [];
+        assert_eq!(media_needs_restart(Some(&media()), Some(&new)), none);
+        new.workers += 1;
+        new.backend = Backend::Epoll;
+        new.limits.sessions = Some(1);
+        new.interfaces.push(MediaInterface {
+            name: "lan".to_owned(),
+            bind: std::net::IpAddr::from([10, 0, 0, 1]).into(),
+            advertised: crate::config::Addresses::default(),
+            ports: crate::config::Ports { first: 2, last: 3 },
+        });
+        assert_eq!(
+            media_needs_restart(Some(&media()), Some(&new)),
+            [
+                "media.workers",
+                "media.backend",
+                "media.interface",
+                "media.limits"
+            ]
+        );
+        assert_eq!(media_needs_restart(None, Some(&new)), ["media"]);
+        assert_eq!(media_needs_restart(Some(&new), None), none);
+        assert_eq!(media_needs_restart(None, None), none);
     }
 }

@@ -4,19 +4,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::media::OfferLimits;
 use anyhow::Context;
 use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
-use sip_proxy::{ProxyConfig, ProxyCore};
+use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
 use transport::SharedTransport;
 
 use super::Control;
-use crate::assemble::{self, ListenerBook, PluginShelf};
+use super::media::{MediaService, Recipients};
+use crate::assemble::{self, ListenerBook, MediaBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
-use crate::shard::Shard;
+use crate::offers::OfferReader;
+use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Style};
@@ -46,7 +49,9 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
     let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
     let listeners = ListenerBook::default().prepare(config)?;
-    assemble::routing(config, &listeners.book)?;
+    let media = config.media.as_ref();
+    let media = media.map(|media| MediaBook::new(media, config.workers()));
+    assemble::routing(config, &listeners.book, media.transpose()?.as_ref())?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
     let mut lines = loaded
         .warnings
@@ -85,7 +90,13 @@ impl Control {
         let services =
             HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
         let mut listeners = ListenerBook::default().prepare(&config)?;
-        let routing = Arc::new(assemble::routing(&config, &listeners.book)?);
+        let recipients = Recipients::default();
+        let media = config.media.as_ref();
+        let media = media
+            .map(|media| MediaService::start(media, config.workers(), &recipients))
+            .transpose()?;
+        let book = media.as_ref().map(|media| &media.book);
+        let routing = Arc::new(assemble::routing(&config, &listeners.book, book)?);
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
         let snapshot = Arc::new(Snapshot {
@@ -98,24 +109,36 @@ impl Control {
             listeners.book.outbound_tls(),
         ));
         let challenger = Challenger::new(nonces, clock);
-        let waiting = (0..workers(&config))
+        let offers = match &media {
+            Some(media) => media.book.offers(),
+            None => OfferReader::new(OfferLimits::default(), &[]),
+        };
+        let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
         let shards = waiting
             .iter()
-            .map(|worker| {
-                let proxy = proxy_config(&config, &snapshot)?;
-                let core = ProxyCore::new(proxy);
-                let sender = worker.sender.clone();
-                Ok(Shard::new(
-                    core,
-                    Arc::clone(&snapshot),
-                    sender,
-                    challenger.clone(),
-                ))
+            .enumerate()
+            .map(|(index, worker)| {
+                let mut proxy = proxy_config(&config, &snapshot)?;
+                if let (Some(service), Some(media)) = (&media, &config.media) {
+                    proxy.media = Some(MediaConfig {
+                        anchor: service.book.anchor(media, index),
+                        seed: random()?,
+                    });
+                }
+                Ok(Shard::new(ShardParts {
+                    core: ProxyCore::new(proxy),
+                    snapshot: Arc::clone(&snapshot),
+                    sender: worker.sender.clone(),
+                    challenger: challenger.clone(),
+                    relay: media.as_ref().map(MediaService::handle),
+                    offers: offers.clone(),
+                }))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
+        recipients.set(&shards);
         let workers = waiting
             .into_iter()
             .enumerate()
@@ -133,6 +156,7 @@ impl Control {
             shared,
             shards,
             workers,
+            media,
             draining: None,
             started: Instant::now(),
             last_reload: "none".to_owned(),
@@ -151,7 +175,7 @@ fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyCon
 
 fn engine(config: &Config) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
-    let kept = u32::try_from(config.plugins.len() * workers(config)).unwrap_or(u32::MAX);
+    let kept = u32::try_from(config.plugins.len() * config.workers()).unwrap_or(u32::MAX);
     Ok(Engine::new(EngineConfig {
         cache_dir: config
             .server
@@ -168,13 +192,6 @@ fn engine(config: &Config) -> anyhow::Result<Engine> {
 
 fn cache_in(state: Option<&Path>) -> Option<PathBuf> {
     state.map(|folder| folder.join("compiled"))
-}
-
-fn workers(config: &Config) -> usize {
-    match config.server.workers {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        workers => workers,
-    }
 }
 
 fn random<const N: usize>() -> anyhow::Result<[u8; N]> {

@@ -10,6 +10,13 @@ use crate::config::media::{Addresses, Media, MediaInterface};
 use crate::config::model::{Listener, Peer, Transport};
 use crate::config::place::{KeyPath, Part};
 
+/// What `packet_bytes` may be: 20 ms of G.711 fit, and no packet is cut into
+/// fragments.
+const PACKET_BYTES: std::ops::RangeInclusive<u16> = 200..=1500;
+
+/// Streams have one octet in orders to the relay.
+const STREAMS_MAX: usize = 255;
+
 /// `media.interface[number].rest`.
 pub(super) fn interface_path(number: usize, key: &str) -> KeyPath {
     let number = number.to_string();
@@ -63,6 +70,17 @@ impl Checks<'_, '_, '_> {
             self.listener_media(number, listener, media);
         }
         self.media_figures(media);
+        let workers = self.config.workers();
+        for (&number, interface) in numbers.iter().zip(&media.interfaces) {
+            let pairs = interface.ports.pairs();
+            if (1..workers).contains(&pairs) {
+                self.wrong(
+                    &interface_path(number, "ports"),
+                    format!("have {pairs} pairs for {workers} workers, and each has its own"),
+                    "widen the range, or lower `server.workers`",
+                );
+            }
+        }
     }
 
     /// Without `[media]` nothing may refer to it.
@@ -211,12 +229,40 @@ impl Checks<'_, '_, '_> {
             ("limits", "sessions", limits.sessions == Some(0)),
             ("limits", "streams", limits.streams == Some(0)),
             ("limits", "sdp_bytes", limits.sdp_bytes == Some(0)),
+            (
+                "limits",
+                "audio_packets_per_second",
+                limits.audio_packets_per_second == Some(0),
+            ),
+            (
+                "limits",
+                "video_packets_per_second",
+                limits.video_packets_per_second == Some(0),
+            ),
+            ("limits", "handshakes", limits.handshakes == Some(0)),
         ];
         for (section, key, _) in zeros.into_iter().filter(|(_, _, is_zero)| *is_zero) {
             self.wrong(
                 &section_path(section, key),
                 "is 0",
                 "write at least 1, or remove it for the default",
+            );
+        }
+        if let Some(bytes) = limits.packet_bytes
+            && !PACKET_BYTES.contains(&bytes)
+        {
+            let (least, most) = (PACKET_BYTES.start(), PACKET_BYTES.end());
+            self.wrong(
+                &section_path("limits", "packet_bytes"),
+                format!("is {bytes}"),
+                format!("write {least} to {most}: a packet of G.711 to one of Ethernet"),
+            );
+        }
+        if let Some(streams) = limits.streams.filter(|streams| *streams > STREAMS_MAX) {
+            self.wrong(
+                &section_path("limits", "streams"),
+                format!("is {streams}"),
+                format!("write at most {STREAMS_MAX}"),
             );
         }
     }

@@ -115,7 +115,7 @@ impl Checks<'_, '_, '_> {
         let Some(calls) = self.config.limits.calls else {
             return;
         };
-        let workers = self.config.server.workers.max(1);
+        let workers = self.config.workers();
         for (&number, interface) in self.numbers.interfaces.iter().zip(&media.interfaces) {
             // A call has two legs; both are here if there is nowhere else.
             let legs = if media.interfaces.len() == 1 { 2 } else { 1 };

@@ -1,0 +1,295 @@
+//! The record of each call with media: one line when its media session is closed.
+//!
+//! The end of a call and the closing of its media are two events, the second a
+//! moment after the first; what the first one says is kept until the second.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use media::{SessionFigures, SessionId};
+use sip_proxy::{CallEvent, CallId, EndReason, MediaRecord};
+use tracing::info;
+
+use crate::decision_log::Text;
+use crate::media_figures::{MediaCounts, Streams, mos};
+
+/// Calls that have media, or may still get some. Bounded by the limits of calls and
+/// of media sessions.
+#[derive(Default)]
+pub(crate) struct Records {
+    calls: HashMap<CallId, Record, FixedState>,
+    ended: MediaCounts,
+}
+
+/// What is known of one call.
+#[derive(Clone, Default)]
+pub(crate) struct Record {
+    pub(crate) call_id: Option<Arc<[u8]>>,
+    pub(crate) caller: Option<Arc<str>>,
+    pub(crate) callee: Option<Arc<str>>,
+    has_media: bool,
+    end: Option<(EndReason, Option<Duration>)>,
+}
+
+impl Records {
+    /// The call that a session belongs to.
+    pub(crate) fn call_of(session: SessionId) -> CallId {
+        CallId::from_u64(session.0 & ((1 << 48) - 1))
+    }
+
+    /// A media session is opened.
+    pub(crate) fn opened(&mut self, session: SessionId) {
+        self.calls
+            .entry(Self::call_of(session))
+            .or_default()
+            .has_media = true;
+    }
+
+    /// Something happened to a call.
+    pub(crate) fn note(&mut self, event: &CallEvent) {
+        match event {
+            CallEvent::Started {
+                call,
+                call_id,
+                caller,
+                ..
+            } => {
+                let record = self.calls.entry(*call).or_default();
+                record.call_id = Some(Arc::clone(call_id));
+                record.caller.clone_from(caller);
+            }
+            CallEvent::Answered { call, callee } => {
+                if let Some(record) = self.calls.get_mut(call) {
+                    record.callee.clone_from(callee);
+                }
+            }
+            CallEvent::Ended {
+                call,
+                reason,
+                lasted,
+            } => {
+                if let Some(record) = self.calls.get_mut(call) {
+                    record.end = Some((*reason, *lasted));
+                    if !record.has_media {
+                        self.calls.remove(call);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A media session is closed: its line is written.
+    pub(crate) fn close(&mut self, closed: &MediaRecord) {
+        let mut record = self.calls.remove(&closed.call).unwrap_or_default();
+        record
+            .call_id
+            .get_or_insert_with(|| Arc::clone(&closed.call_id));
+        self.ended.add(&closed.figures);
+        record.write(closed.call, &closed.figures);
+    }
+
+    /// The proxy stops while the session is open.
+    pub(crate) fn abandon(&mut self, session: SessionId, figures: &SessionFigures) {
+        let call = Self::call_of(session);
+        let mut record = self.calls.remove(&call).unwrap_or_default();
+        record.end.get_or_insert((EndReason::Operator, None));
+        record.write(call, figures);
+    }
+
+    /// What is known of a session's call.
+    pub(crate) fn of(&self, session: SessionId) -> Record {
+        let record = self.calls.get(&Self::call_of(session));
+        record.cloned().unwrap_or_default()
+    }
+
+    /// Counts of sessions that have ended.
+    pub(crate) const fn ended(&self) -> MediaCounts {
+        self.ended
+    }
+}
+
+impl Record {
+    fn write(&self, call: CallId, figures: &SessionFigures) {
+        let mut counts = MediaCounts::default();
+        counts.add(figures);
+        let lowest_mos = figures
+            .streams
+            .iter()
+            .filter_map(|it| it.mos_hundredths)
+            .min();
+        let (reason, lasted) = match self.end {
+            Some((reason, lasted)) => (reason.name(), lasted.unwrap_or_default()),
+            // The relay closed it before the call was over.
+            None => ("-", Duration::ZERO),
+        };
+        info!(
+            number = call.as_u64(),
+            call = %Text(self.call_id.as_deref().unwrap_or(b"-")),
+            caller = self.caller.as_deref().unwrap_or("-"),
+            callee = self.callee.as_deref().unwrap_or("-"),
+            reason,
+            lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
+            packets = counts.packets,
+            lost = counts.lost,
+            rejected = counts.rejected.total(),
+            mos = lowest_mos.map(mos),
+            streams = %Streams(figures),
+            "call media"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::Mutex;
+
+    use media::{Rejected, Side, StreamFigures};
+    use policy::{ConsultId, Zone};
+
+    use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, act);
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    fn started(call: CallId) -> CallEvent {
+        CallEvent::Started {
+            call,
+            consult: ConsultId::new(1),
+            call_id: Arc::from(&b"a@b"[..]),
+            caller: Some(Arc::from("office")),
+            zone: Zone::Inside,
+            source: ([192, 0, 2, 1], 5060).into(),
+            limit: None,
+        }
+    }
+
+    fn closed(call: CallId) -> MediaRecord {
+        let stream = StreamFigures {
+            stream: 0,
+            side: Side::Caller,
+            packets: 50,
+            octets: 8_600,
+            lost: 1,
+            jitter_us: 900,
+            late: 0,
+            duplicate: 0,
+            rejected: Rejected {
+                source: 3,
+                ..Rejected::default()
+            },
+            cipher: "AEAD_AES_128_GCM",
+            mos_hundredths: Some(441),
+        };
+        MediaRecord {
+            call,
+            call_id: Arc::from(&b"a@b"[..]),
+            figures: Box::new(SessionFigures {
+                streams: vec![stream],
+            }),
+        }
+    }
+
+    #[test]
+    fn a_call_with_media_has_one_line_with_its_end_and_its_figures() {
+        let call = CallId::from_u64(5);
+        let mut records = Records::default();
+        let lines = logged(|| {
+            records.note(&started(call));
+            records.opened(SessionId::new(3, 5));
+            records.note(&CallEvent::Answered {
+                call,
+                callee: Some(Arc::from("carrier")),
+            });
+            records.note(&CallEvent::Ended {
+                call,
+                reason: EndReason::MediaTimeout,
+                lasted: Some(Duration::from_secs(61)),
+            });
+            records.close(&closed(call));
+        });
+        let [line] = &lines[..] else {
+            panic!("{lines:?}")
+        };
+        for (key, value) in [
+            ("message", "call media"),
+            ("call", "a@b"),
+            ("caller", "office"),
+            ("callee", "carrier"),
+            ("reason", "media-timeout"),
+        ] {
+            assert_eq!(line[key], value, "{line}");
+        }
+        assert_eq!((&line["packets"], &line["lost"]), (&50.into(), &1.into()));
+        assert_eq!((&line["rejected"], &line["mos"]), (&3.into(), &4.41.into()));
+        assert_eq!(line["lasted_ms"], 61_000);
+        let streams = line["streams"].as_str().unwrap();
+        assert!(streams.contains("cipher AEAD_AES_128_GCM"), "{streams}");
+        assert!(streams.contains("rejected 3 (source 3)"), "{streams}");
+        assert_eq!(records.ended().packets, 50);
+        assert!(records.calls.is_empty());
+    }
+
+    #[test]
+    fn a_call_without_media_leaves_nothing() {
+        let call = CallId::from_u64(6);
+        let mut records = Records::default();
+        let lines = logged(|| {
+            records.note(&started(call));
+            records.note(&CallEvent::Ended {
+                call,
+                reason: EndReason::Operator,
+                lasted: None,
+            });
+        });
+        assert!(lines.is_empty() && records.calls.is_empty());
+    }
+
+    #[test]
+    fn a_session_that_is_open_at_the_end_has_its_line_too() {
+        let call = CallId::from_u64(7);
+        let session = SessionId::new(65_535, 7);
+        assert_eq!(Records::call_of(session), call);
+        let mut records = Records::default();
+        let lines = logged(|| {
+            records.note(&started(call));
+            records.opened(session);
+            assert_eq!(records.of(session).caller.as_deref(), Some("office"));
+            records.abandon(session, &closed(call).figures);
+        });
+        assert_eq!(lines[0]["reason"], "operator");
+        assert!(records.calls.is_empty());
+        let unknown = records.of(SessionId::new(1, 1));
+        assert!(unknown.call_id.is_none());
+    }
+}
