@@ -1,5 +1,7 @@
 //! Packet by packet the same as another implementation, which has ciphers of its own.
 
+#![cfg(test)]
+
 mod support;
 
 use media::Suite;

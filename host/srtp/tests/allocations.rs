@@ -1,6 +1,8 @@
 //! No allocation per packet, accepted or refused. The ciphers' own memory is not counted here: it
 //! is C and was looked through, and `examples/cost.rs` can be run under a memory checker.
 
+#![cfg(test)]
+
 #[expect(dead_code, reason = "each test file uses a part of it")]
 mod support;
 
