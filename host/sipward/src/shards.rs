@@ -22,9 +22,9 @@ use crate::shard::Shard;
 /// Work waiting at one shard; a tenth of a second of the most that one core can do.
 pub(crate) const WAITING_MAX: usize = 4096;
 
-/// Timers fire on a grid: 10 ms. The shortest that SIP knows is T1, 500 ms, and what
+/// Timers fire on a grid: 20 ms. The shortest that SIP knows is T1, 500 ms, and what
 /// falls due together costs one wake-up instead of many.
-const TIMER_GRID: Duration = Duration::from_millis(10);
+const TIMER_GRID: Duration = Duration::from_millis(20);
 
 /// Later than any deadline.
 const NEVER: u64 = u64::MAX;
@@ -248,7 +248,7 @@ mod tests {
 
     #[test]
     fn deadlines_move_to_the_grid_and_never_before_their_time() {
-        for (deadline, rings) in [(0, 0), (1, 10_000), (10_000, 10_000), (10_001, 20_000)] {
+        for (deadline, rings) in [(0, 0), (1, 20_000), (20_000, 20_000), (20_001, 40_000)] {
             assert_eq!(on_the_grid(deadline), rings);
         }
         assert!(on_the_grid(u64::MAX - 1) >= u64::MAX - 1);
