@@ -282,6 +282,7 @@ fn address_kind(kind: AddressKind) -> wit::AddressKind {
         AddressKind::LinkLocal => wit::AddressKind::LinkLocal,
         AddressKind::Multicast => wit::AddressKind::Multicast,
         AddressKind::Unspecified => wit::AddressKind::Unspecified,
+        AddressKind::Reserved => wit::AddressKind::Reserved,
         AddressKind::Own => wit::AddressKind::Own,
     }
 }
