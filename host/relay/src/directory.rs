@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use media::gate::Component;
 use media::{
     EndPlan, LocalPorts, MediaTimeouts, SessionFigures, SessionId, Side, StreamKind,
 };
@@ -11,7 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::config::RelayLimits;
-use crate::socket::{Component, Opened};
+use crate::socket::Opened;
 
 /// Figures of a session, written by its worker every second.
 pub(crate) type Board = Arc<Mutex<SessionFigures>>;

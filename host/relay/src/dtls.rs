@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
-use dimpl::{Config, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SrtpProfile};
+use dimpl::{Config, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SrtpProfile, UnexpectedMessageError};
 use media::{Fingerprint, FingerprintHash, KeyMaterial, Suite};
 use srtp::DtlsKeys;
 use subtle::ConstantTimeEq;
@@ -149,8 +149,17 @@ impl Handshake {
         datagram: &[u8],
         transmit: &mut dyn FnMut(&[u8]),
     ) -> Progress {
+        if is_clear_alert(datagram) {
+            return Progress::Waiting;
+        }
         let outcome = self.machine.handle_timeout(now);
-        let outcome = outcome.and_then(|()| self.machine.handle_packet(datagram));
+        let outcome = outcome.and_then(|()| match self.machine.handle_packet(datagram) {
+            // The machine that has yet to hear a server is as it was.
+            Err(Error::UnexpectedMessage(
+                UnexpectedMessageError::UnrecognizedAutoServerResponse,
+            )) => Ok(()),
+            outcome => outcome,
+        });
         self.proceed(now, outcome, transmit)
     }
 
@@ -254,6 +263,12 @@ impl Handshake {
             Err(error) => Progress::Failed(error.to_string()),
         }
     }
+}
+
+/// An alert of the epoch before there are keys: anyone can write it, and a fatal one
+/// would end the handshake.
+fn is_clear_alert(datagram: &[u8]) -> bool {
+    matches!(datagram, [21, _, _, 0, 0, ..])
 }
 
 fn machine(identity: &Identity, active: bool, now: Instant) -> Dtls {

@@ -3,15 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use media::{EndPlan, Rejection, StreamKind};
+use media::gate::{
+    Admission, Bounds, Component, PacketKind, RtcpHeader, RtpHeader, SourceLatch, classify,
+};
+use media::{EndPlan, Protection, Rejection, StreamKind};
 
 use crate::backend::{Outgoing, RECEIVE_BYTES};
-use crate::meter::{Bucket, Pin};
-use crate::packet::{self, Kind};
 use crate::shield::{FlowStart, Shield, rejection};
 use crate::slots::Key;
-use crate::socket::Component;
-use crate::source::{Source, Standing};
 use crate::tally::Tally;
 
 /// How a datagram came.
@@ -20,8 +19,17 @@ pub(crate) struct Arrival {
     pub(crate) component: Component,
     pub(crate) source: SocketAddr,
     pub(crate) now: Instant,
-    /// Microseconds since the worker began, for the jitter.
-    pub(crate) at_us: u64,
+    /// The same in microseconds since the worker began.
+    pub(crate) now_us: u64,
+}
+
+/// What a stream carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Rtp(RtpHeader),
+    Rtcp,
+    Dtls,
+    Udptl,
 }
 
 /// What became of a datagram that its gate let in.
@@ -31,6 +39,21 @@ pub(crate) enum Admitted {
     Media(Kind, usize),
     /// Part of a handshake with us.
     Handshake,
+}
+
+/// A datagram that stays here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dropped {
+    /// Counted, and mostly told of.
+    Rejected(Rejection),
+    /// Perhaps the party's: the next one will show. Counted as of a foreign source.
+    Probation,
+}
+
+impl From<Rejection> for Dropped {
+    fn from(rejection: Rejection) -> Self {
+        Dropped::Rejected(rejection)
+    }
 }
 
 /// Two of something: for RTP and for RTCP.
@@ -65,43 +88,41 @@ pub(crate) struct End {
     pub(crate) tally: Tally,
     /// When the last packet that passed every check came.
     pub(crate) heard: Option<Instant>,
-    sources: ByComponent<Source>,
-    pin: Pin,
-    rates: ByComponent<Bucket>,
+    latch: Option<SourceLatch>,
+    bounds: ByComponent<Bounds>,
 }
 
 impl End {
-    /// An end to which nothing was done yet.
-    pub(crate) fn new(plan: &EndPlan, now: Instant) -> Self {
-        let rate = Bucket::new(plan.packets_per_second, now);
+    /// An end for which nothing is known yet but its ports.
+    pub(crate) fn new(plan: &EndPlan) -> Self {
+        let bounds = Bounds::new(plan.packets_per_second, plan.packet_bytes, 0);
         End {
             plan: EndPlan {
                 remote: None,
-                protection: media::Protection::Closed,
+                protection: Protection::Closed,
                 ..plan.clone()
             },
             sockets: ByComponent::default(),
             shield: Shield::Closed,
             tally: Tally::default(),
             heard: None,
-            sources: ByComponent::default(),
-            pin: Pin::default(),
-            rates: ByComponent {
-                rtp: rate,
-                rtcp: rate,
+            latch: None,
+            bounds: ByComponent {
+                rtp: bounds,
+                rtcp: bounds,
             },
         }
     }
 
     /// Follows a new plan. Who was confirmed stays so while the party's address does.
     pub(crate) fn apply(&mut self, plan: EndPlan, start: &FlowStart<'_>) {
-        let moved = self.plan.remote != plan.remote || self.plan.local != plan.local;
-        if moved {
-            self.sources = ByComponent::default();
-            self.pin = Pin::default();
+        match (&mut self.latch, &plan.remote) {
+            (Some(latch), Some(remote)) if self.plan.local == plan.local => latch.update(remote),
+            (latch, remote) => *latch = remote.clone().map(SourceLatch::new),
         }
-        self.rates.rtp.set_rate(plan.packets_per_second);
-        self.rates.rtcp.set_rate(plan.packets_per_second);
+        for bounds in [&mut self.bounds.rtp, &mut self.bounds.rtcp] {
+            bounds.update(plan.packets_per_second, plan.packet_bytes);
+        }
         let shield = std::mem::take(&mut self.shield);
         self.shield = shield
             .renewed(&self.plan.protection, &plan.protection, start)
@@ -116,148 +137,146 @@ impl End {
     /// Nothing passes any more.
     pub(crate) fn shut(&mut self) {
         self.shield = Shield::Closed;
-        self.plan.protection = media::Protection::Closed;
+        self.plan.protection = Protection::Closed;
     }
 
     /// Whether the party is known and media with it may flow.
     pub(crate) fn is_open(&self) -> bool {
-        self.plan.remote.is_some() && !matches!(self.shield, Shield::Closed)
+        self.latch.is_some() && !matches!(self.shield, Shield::Closed)
     }
 
-    /// Checks a datagram from the party's side, and opens it.
+    /// Checks a datagram that came in on the party's side, and opens it. Nothing is
+    /// remembered of one that fails, so it can move no latch and put off no timeout.
     pub(crate) fn admit(
         &mut self,
         arrival: Arrival,
         buffer: &mut [u8],
         length: usize,
-    ) -> Result<Admitted, Rejection> {
-        let Some(remote) = &self.plan.remote else {
-            return Err(Rejection::Closed);
+    ) -> Result<Admitted, Dropped> {
+        let Some(latch) = &self.latch else {
+            return Err(Rejection::Closed.into());
         };
         if matches!(self.shield, Shield::Closed) {
-            return Err(Rejection::Closed);
+            return Err(Rejection::Closed.into());
         }
-        let component = arrival.component;
-        let rtcp = component == Component::Rtcp;
-        let standing = self
-            .sources
-            .of(component)
-            .check(arrival.source, remote, rtcp)?;
+        if !latch.screen(arrival.source, arrival.component) {
+            return Err(Rejection::Source.into());
+        }
         if length > usize::from(self.plan.packet_bytes) || length >= RECEIVE_BYTES {
-            return Err(Rejection::Size);
+            return Err(Rejection::Size.into());
         }
-        let datagram = buffer.get(..length).ok_or(Rejection::Size)?;
-        let kind = match self.plan.kind {
-            StreamKind::Udptl => Kind::Udptl,
-            StreamKind::Rtp => packet::read(datagram)?,
-        };
-        self.check_kind(kind, component)?;
+        let kind = self.kind(arrival.component, buffer.get(..length).unwrap_or_default())?;
         if kind == Kind::Dtls {
-            return self.admit_handshake(standing, arrival, length);
+            return Ok(self.admit_handshake(arrival, length)?);
         }
-        let length = if self.shield.authenticates() {
-            let opened = self.shield.open(kind, component, buffer, length);
-            opened.map_err(rejection)?
-        } else {
-            self.check_clear(kind, standing, arrival, datagram)?;
-            length
+        let opened = self
+            .shield
+            .open(kind, arrival.component, buffer, length)
+            .map_err(rejection)?;
+        self.admit_opened(kind, arrival, buffer.get(..opened).unwrap_or_default())?;
+        // After the question whose it is: others must not use the party's share up.
+        let bounds = match kind {
+            Kind::Rtcp => &mut self.bounds.rtcp,
+            _ => &mut self.bounds.rtp,
         };
-        if matches!(kind, Kind::Rtcp(_))
-            && !matches!(self.shield, Shield::Passthrough)
-            && !packet::is_compound(buffer.get(..length).unwrap_or_default())
-        {
-            return Err(Rejection::Malformed);
-        }
-        let rate = match kind {
-            Kind::Rtcp(_) => &mut self.rates.rtcp,
-            _ => &mut self.rates.rtp,
-        };
-        rate.take(arrival.now)?;
-        // Only here the packet is known to be the party's.
-        self.sources.of_mut(component).confirm(arrival.source);
+        bounds.check(length, arrival.now_us)?;
         self.heard = Some(arrival.now);
-        Ok(Admitted::Media(kind, length))
+        Ok(Admitted::Media(kind, opened))
     }
 
-    /// Whether the plan has this kind of packet, on this port, in this direction.
-    fn check_kind(&self, kind: Kind, component: Component) -> Result<(), Rejection> {
-        let here = match kind {
-            Kind::Rtcp(_) => self.plan.rtcp_mux == (component == Component::Rtp),
-            Kind::Dtls => component == Component::Rtp || !self.plan.rtcp_mux,
-            Kind::Rtp(_) | Kind::Udptl => component == Component::Rtp,
-        };
-        if !here {
-            return Err(Rejection::Malformed);
+    /// What a datagram is, if the plan has it: on this port, in this direction.
+    fn kind(&self, component: Component, datagram: &[u8]) -> Result<Kind, Rejection> {
+        let plan = &self.plan;
+        let on_rtp = component == Component::Rtp;
+        if plan.kind == StreamKind::Udptl {
+            return if plan.sends {
+                Ok(Kind::Udptl)
+            } else {
+                Err(Rejection::Closed)
+            };
         }
-        if let Kind::Rtp(head) = kind {
-            let allowed = self.plan.payload_types;
-            if allowed != 0 && allowed >> head.payload_type & 1 == 0 {
-                return Err(Rejection::Malformed);
+        match classify(datagram) {
+            PacketKind::Rtp if on_rtp => {
+                let head = RtpHeader::read(datagram).ok_or(Rejection::Malformed)?;
+                let allowed = plan.payload_types;
+                if allowed != 0 && allowed >> head.payload_type & 1 == 0 {
+                    Err(Rejection::Malformed)
+                } else if plan.sends {
+                    Ok(Kind::Rtp(head))
+                } else {
+                    Err(Rejection::Closed)
+                }
             }
+            PacketKind::Rtcp if on_rtp == plan.rtcp_mux => Ok(Kind::Rtcp),
+            PacketKind::Dtls if on_rtp || !plan.rtcp_mux => Ok(Kind::Dtls),
+            _ => Err(Rejection::Malformed),
         }
-        if matches!(kind, Kind::Rtp(_) | Kind::Udptl) && !self.plan.sends {
-            return Err(Rejection::Closed);
-        }
-        Ok(())
     }
 
     /// A handshake is with us, or between the parties when they keep the keys.
-    fn admit_handshake(
-        &mut self,
-        standing: Standing,
-        arrival: Arrival,
-        length: usize,
-    ) -> Result<Admitted, Rejection> {
+    fn admit_handshake(&mut self, arrival: Arrival, length: usize) -> Result<Admitted, Rejection> {
+        let Arrival {
+            component, source, ..
+        } = arrival;
+        let Some(latch) = &mut self.latch else {
+            return Err(Rejection::Closed);
+        };
         if matches!(self.shield, Shield::Passthrough) {
-            self.rates.rtcp.take(arrival.now)?;
-            self.sources
-                .of_mut(arrival.component)
-                .confirm(arrival.source);
+            self.bounds.rtcp.check(length, arrival.now_us)?;
+            // Nobody else could complete it, so the first that fits is believed.
+            latch.confirm(source, component);
             return Ok(Admitted::Media(Kind::Dtls, length));
         }
-        let Some(flow) = self.shield.flow_mut(arrival.component) else {
+        let Some(flow) = self.shield.flow_mut(component) else {
             return Err(Rejection::Malformed);
         };
-        if standing == Standing::Fitting {
-            flow.hears(arrival.source, arrival.now)?;
+        if latch.destination(component) != Some(source) {
+            flow.hears(source, arrival.now)?;
         }
-        flow.budget.take(arrival.now)?;
+        flow.budget.check(length, arrival.now_us)?;
         Ok(Admitted::Handshake)
     }
 
-    /// Checks what carries no proof of its sender.
-    fn check_clear(
+    /// Whose a packet is, now that its protection is off.
+    fn admit_opened(
         &mut self,
         kind: Kind,
-        standing: Standing,
         arrival: Arrival,
-        datagram: &[u8],
-    ) -> Result<(), Rejection> {
-        let Arrival { source, now, .. } = arrival;
-        match kind {
+        packet: &[u8],
+    ) -> Result<(), Dropped> {
+        let Arrival {
+            component,
+            source,
+            now_us,
+            ..
+        } = arrival;
+        let authentic = self.shield.authenticates();
+        let Some(latch) = &mut self.latch else {
+            return Err(Rejection::Closed.into());
+        };
+        let admission = match kind {
             Kind::Rtp(head) => {
-                if standing == Standing::Fitting {
-                    self.sources.rtp.offer(source, head.ssrc, head.sequence)?;
-                }
-                self.pin.check(head.ssrc, now)
-            }
-            Kind::Rtcp(ssrc) => {
-                self.pin.check_report(ssrc)?;
-                // A report confirms nobody before media did.
-                if standing == Standing::Fitting && !self.pin.is_set() {
-                    return Err(Rejection::Source);
-                }
-                Ok(())
+                latch.admit_rtp(source, head.ssrc, head.sequence, authentic, now_us)
             }
             Kind::Udptl => {
-                let sequence = datagram.first_chunk().copied().map(u16::from_be_bytes);
+                let sequence = packet.first_chunk().copied().map(u16::from_be_bytes);
                 let sequence = sequence.ok_or(Rejection::Malformed)?;
-                if standing == Standing::Fitting {
-                    self.sources.rtp.offer(source, 0, sequence)?;
-                }
-                Ok(())
+                latch.admit_rtp(source, 0, sequence, false, now_us)
             }
-            Kind::Dtls => Err(Rejection::Malformed),
+            Kind::Rtcp | Kind::Dtls => {
+                let head = if matches!(self.shield, Shield::Passthrough) {
+                    RtcpHeader::read(packet)
+                } else {
+                    RtcpHeader::read_compound(packet, true)
+                };
+                let ssrc = head.ok_or(Rejection::Malformed)?.ssrc;
+                latch.admit_rtcp(source, ssrc, component, authentic)
+            }
+        };
+        match admission {
+            Admission::Relay | Admission::Latched => Ok(()),
+            Admission::Probation => Err(Dropped::Probation),
+            Admission::Rejected(rejection) => Err(rejection.into()),
         }
     }
 
@@ -276,12 +295,13 @@ impl End {
                 }
                 Component::Rtp
             }
-            Kind::Rtcp(_) if self.plan.rtcp_mux => Component::Rtp,
-            Kind::Rtcp(_) => Component::Rtcp,
+            Kind::Rtcp if self.plan.rtcp_mux => Component::Rtp,
+            Kind::Rtcp => Component::Rtcp,
             Kind::Dtls => arrived_on,
         };
         let socket = self.sockets.of(component).ok_or(Rejection::Closed)?;
-        let to = self.target(component).ok_or(Rejection::Closed)?;
+        let latch = self.latch.as_ref().ok_or(Rejection::Closed)?;
+        let to = latch.destination(component).ok_or(Rejection::Closed)?;
         if !self.shield.can_send(component) {
             return Err(Rejection::Closed);
         }
@@ -292,26 +312,26 @@ impl End {
         Ok(Outgoing { socket, to, length })
     }
 
-    /// Where packets for the party go.
-    pub(crate) fn target(&mut self, component: Component) -> Option<SocketAddr> {
-        if let Some(confirmed) = self.sources.of(component).confirmed() {
-            return Some(confirmed);
+    /// Where our part of a handshake goes.
+    pub(crate) fn handshake_target(&mut self, component: Component) -> Option<SocketAddr> {
+        let latch = self.latch.as_ref()?;
+        if let Some(latched) = latch.latched(component) {
+            return Some(latched);
         }
-        let heard = self.shield.flow_mut(component).and_then(|flow| flow.heard_from);
-        if let Some((source, _)) = heard {
-            return Some(source);
-        }
-        let remote = self.plan.remote.as_ref()?;
-        match component {
-            Component::Rtp => remote.rtp,
-            Component::Rtcp => remote.rtcp,
+        let heard = self
+            .shield
+            .flow_mut(component)
+            .and_then(|flow| flow.heard_from);
+        match heard {
+            Some((source, _)) => Some(source),
+            None => latch.destination(component),
         }
     }
 
-    /// The party proved itself by a handshake from where it was heard.
-    pub(crate) fn confirm_handshake(&mut self, component: Component, source: Option<SocketAddr>) {
-        if let Some(source) = source {
-            self.sources.of_mut(component).confirm(source);
+    /// The party has completed a handshake from that source.
+    pub(crate) fn confirm(&mut self, component: Component, source: SocketAddr) {
+        if let Some(latch) = &mut self.latch {
+            latch.confirm(source, component);
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use media::gate::Component;
 use media::{EndPlan, Rejection, RelayEvent, SessionFigures, SessionId, Side};
 use smallvec::SmallVec;
 
@@ -20,7 +21,7 @@ use crate::relay::Events;
 use crate::session::Session;
 use crate::shield::{FlowStart, Settled};
 use crate::slots::{Key, Slots};
-use crate::socket::{Component, Opened};
+use crate::socket::Opened;
 use crate::stream::{Passed, Stream};
 
 /// Sessions are looked at for timeouts so often: 250 ms.
@@ -128,23 +129,24 @@ impl Engine {
             component: place.component,
             source,
             now: self.now,
-            at_us: microseconds(self.now.saturating_duration_since(self.started)),
+            now_us: microseconds(self.now.saturating_duration_since(self.started)),
         };
         let outcome = if closing {
-            Err(Rejection::Closed)
+            Err(Rejection::Closed.into())
         } else {
             stream.relay(place.side, arrival, buffer, length)
         };
         match outcome {
             Ok(Passed::On(outgoing)) => Some(outgoing),
             Ok(Passed::Handshake) => {
-                self.handle_handshake(key, place, source, buffer.get(..length)?);
+                self.step_handshake(place, Some((source, buffer.get(..length)?)));
                 None
             }
-            Err(rejection) => {
+            Err(dropped) => {
                 let end = place.side.of_mut(&mut stream.ends);
-                let first = end.tally.rejected.count(rejection);
-                if first && is_foreign(rejection) {
+                if let Some(rejection) = end.tally.reject(dropped)
+                    && is_foreign(rejection)
+                {
                     (self.events)(RelayEvent::ForeignSource {
                         session: session.id,
                         stream: place.stream,
@@ -159,9 +161,9 @@ impl Engine {
     }
 
     /// The kernel did not take `count` packets.
-    pub(crate) fn handle_unsent(&mut self, key: Key, count: usize) {
+    pub(crate) fn handle_unsent(&mut self, count: usize) {
         self.unsent = self.unsent.saturating_add(count as u64);
-        tracing::trace!(?key, count, total = self.unsent, "packets could not be sent");
+        tracing::trace!(count, total = self.unsent, "packets could not be sent");
     }
 
     /// The backend and the kernel have let go of a socket: it is closed here.
@@ -235,7 +237,7 @@ impl Engine {
             return;
         };
         if session.stream_mut(index).is_none() {
-            let stream = Box::new(Stream::new(index, &plans, now));
+            let stream = Box::new(Stream::new(index, &plans));
             session.streams.push(stream);
         }
         let setup = session.timeouts.setup;
@@ -263,6 +265,7 @@ impl Engine {
             identity: &self.identity,
             now,
             setup,
+            now_us: microseconds(now.saturating_duration_since(self.started)),
             per_second: self.limits.handshake_datagrams_per_second,
             rtcp: false,
         };
@@ -418,10 +421,6 @@ impl Engine {
         }
     }
 
-    fn handle_handshake(&mut self, _key: Key, place: Place, source: SocketAddr, datagram: &[u8]) {
-        self.step_handshake(place, Some((source, datagram)));
-    }
-
     /// One step of a handshake: for a datagram, or for the time that has passed.
     fn step_handshake(&mut self, place: Place, datagram: Option<(SocketAddr, &[u8])>) {
         let now = self.now;
@@ -433,7 +432,7 @@ impl Engine {
             return;
         };
         let end = place.side.of_mut(&mut stream.ends);
-        let to = end.target(place.component);
+        let to = end.handshake_target(place.component);
         let socket = end
             .sockets
             .of(place.component)
@@ -457,8 +456,9 @@ impl Engine {
         match flow.settle(progress) {
             Settled::Nothing => {}
             Settled::Open => {
-                let source = datagram.map(|(source, _)| source);
-                end.confirm_handshake(place.component, source);
+                if let Some((source, _)) = datagram {
+                    end.confirm(place.component, source);
+                }
             }
             Settled::Failed(reason) if place.component == Component::Rtp => {
                 (self.events)(RelayEvent::HandshakeFailed {

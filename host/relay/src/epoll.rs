@@ -132,9 +132,8 @@ impl Epoll {
                 left = left.get(sent + 1..).unwrap_or_default();
             }
         }
-        let key = first.socket;
         if failed > 0 {
-            engine.handle_unsent(key, failed);
+            engine.handle_unsent(failed);
         }
     }
 }

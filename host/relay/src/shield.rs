@@ -4,13 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use media::gate::{Bounds, Component};
 use media::{KeyMaterial, Protection, Rejection, Suite};
 use srtp::{ContextLimits, KeyError, ReceiveContext, SendContext, SrtpError};
 
 use crate::dtls::{Handshake, Identity, Progress};
-use crate::meter::Bucket;
-use crate::packet::Kind;
-use crate::socket::Component;
+use crate::end::Kind;
 
 /// Contexts of one leg, or of one flow of it.
 #[derive(Debug)]
@@ -39,7 +38,7 @@ impl Keys {
 pub(crate) struct Flow {
     pub(crate) handshake: Handshake,
     /// Datagrams that the party may have looked at.
-    pub(crate) budget: Bucket,
+    pub(crate) budget: Bounds,
     /// Where the party's handshake comes from before its source is confirmed, and
     /// since when.
     pub(crate) heard_from: Option<(SocketAddr, Instant)>,
@@ -125,7 +124,7 @@ impl Shield {
                             start.now,
                             start.setup,
                         ),
-                        budget: Bucket::new(start.per_second, start.now),
+                        budget: Bounds::new(start.per_second, u16::MAX, start.now_us),
                         heard_from: None,
                         keys: None,
                         failed: false,
@@ -176,7 +175,7 @@ impl Shield {
             return Err(SrtpError::Authentication);
         };
         match kind {
-            Kind::Rtcp(_) => keys.receive.unprotect_rtcp(buffer, length),
+            Kind::Rtcp => keys.receive.unprotect_rtcp(buffer, length),
             _ => keys.receive.unprotect_rtp(buffer, length),
         }
     }
@@ -205,7 +204,7 @@ impl Shield {
             return Err(SrtpError::Authentication);
         };
         match kind {
-            Kind::Rtcp(_) => keys.send.protect_rtcp(buffer, length),
+            Kind::Rtcp => keys.send.protect_rtcp(buffer, length),
             _ => keys.send.protect_rtp(buffer, length),
         }
     }
@@ -242,6 +241,7 @@ impl Shield {
 pub(crate) struct FlowStart<'a> {
     pub(crate) identity: &'a Arc<Identity>,
     pub(crate) now: Instant,
+    pub(crate) now_us: u64,
     pub(crate) setup: Duration,
     pub(crate) per_second: u32,
     /// RTCP has a port of its own, and so a handshake.

@@ -6,17 +6,11 @@
 //! be counted and reported, and a second socket on the port would double them all.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 
+use media::gate::Component;
 use media::{Interface, LocalPorts};
 use socket2::{Domain, Protocol, Socket, Type};
-
-/// Which of a stream's two flows a socket carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Component {
-    Rtp,
-    Rtcp,
-}
 
 /// A bound socket on its way to the worker.
 #[derive(Debug)]
@@ -58,14 +52,9 @@ fn address(
     component: Component,
 ) -> Option<SocketAddr> {
     let interface = interfaces.get(usize::from(local.interface))?;
-    let ip: IpAddr = if local.ipv6 {
-        interface.bind6?.into()
-    } else {
-        interface.bind4?.into()
-    };
     let port = match component {
         Component::Rtp => local.rtp,
-        Component::Rtcp => local.rtp.checked_add(1)?,
+        Component::Rtcp => local.rtcp(),
     };
-    Some(SocketAddr::new(ip, port))
+    Some(SocketAddr::new(interface.bind(local.ipv6)?, port))
 }

@@ -3,8 +3,7 @@
 use media::{EndPlan, Rejection, Side, StreamFigures};
 
 use crate::backend::Outgoing;
-use crate::end::{Admitted, Arrival, End};
-use crate::packet::Kind;
+use crate::end::{Admitted, Arrival, Dropped, End, Kind};
 use crate::shield::{FlowStart, Shield};
 
 /// What became of a datagram.
@@ -25,12 +24,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(index: u8, ends: &[EndPlan; 2], now: std::time::Instant) -> Self {
+    pub(crate) fn new(index: u8, ends: &[EndPlan; 2]) -> Self {
         let [caller, callee] = ends;
         Stream {
             index,
             generation: 0,
-            ends: [End::new(caller, now), End::new(callee, now)],
+            ends: [End::new(caller), End::new(callee)],
         }
     }
 
@@ -70,7 +69,7 @@ impl Stream {
         arrival: Arrival,
         buffer: &mut [u8],
         length: usize,
-    ) -> Result<Passed, Rejection> {
+    ) -> Result<Passed, Dropped> {
         let [caller, callee] = &mut self.ends;
         let (from, to) = match side {
             Side::Caller => (caller, callee),
@@ -82,13 +81,13 @@ impl Stream {
         };
         let passthrough = |end: &End| matches!(end.shield, Shield::Passthrough);
         if passthrough(from) != passthrough(to) {
-            return Err(Rejection::Closed);
+            return Err(Rejection::Closed.into());
         }
         let outgoing = to.emit(kind, arrival.component, buffer, opened)?;
         match kind {
-            Kind::Rtp(head) => from.tally.count(head, length, &from.plan, arrival.at_us),
+            Kind::Rtp(head) => from.tally.count(head, length, &from.plan, arrival.now_us),
             Kind::Udptl => from.tally.count_octets(length),
-            Kind::Rtcp(_) | Kind::Dtls => {}
+            Kind::Rtcp | Kind::Dtls => {}
         }
         Ok(Passed::On(outgoing))
     }

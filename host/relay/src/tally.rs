@@ -1,124 +1,98 @@
-//! What came from one party: RFC 3550 appendix A.1 for the count, A.8 for the jitter.
+//! What came from one party, for operators.
 
-use media::{EndPlan, Rejected, Side, StreamFigures};
+use media::gate::{ReceivedPacket, ReceiverStatistics, RtpHeader, mean_opinion_score};
+use media::{Codec, EndPlan, Format, Rejected, Rejection, Side, StreamFigures};
 
-use crate::packet::RtpHead;
+use crate::end::Dropped;
 
-/// A jump in sequence of so many packets is another beginning, not a loss: 3,000, one
-/// minute of a call (`MAX_DROPOUT` of RFC 3550).
-const DROPOUT: u16 = 3_000;
-
-/// Packets up to so far behind are late, those further back a new beginning: 100
-/// (`MAX_MISORDER` of RFC 3550).
-const MISORDER: u16 = 100;
+/// What a phone adds to the network's delay before it plays: one packet of 20 ms, and
+/// room for the jitter.
+const PLAYOUT_MS: f64 = 20.0;
 
 /// Counts of one party on one stream.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
+    statistics: ReceiverStatistics,
+    /// The last codec that carries a voice.
+    codec: Option<Codec>,
+    /// Packets without a header of RTP.
     packets: u64,
     octets: u64,
-    late: u64,
-    duplicate: u64,
-    lost_before: u64,
-    run: Option<Run>,
-    jitter_us: u64,
-    pub(crate) rejected: Rejected,
-}
-
-/// An unbroken count of sequence numbers.
-#[derive(Clone, Copy, Debug)]
-struct Run {
-    ssrc: u32,
-    first: u64,
-    highest: u64,
-    received: u64,
-    /// Which of the last 64 numbers were seen; bit 0 is the highest.
-    seen: u64,
-    transit_us: i64,
+    rejected: Rejected,
+    /// Bit for each reason that was told of.
+    told: u8,
 }
 
 impl Tally {
-    /// A packet without RTP's header, or a report.
+    /// A packet of UDPTL.
     pub(crate) fn count_octets(&mut self, octets: usize) {
         self.packets += 1;
         self.octets += octets as u64;
     }
 
-    /// A packet of RTP that arrived `at_us` microseconds after some fixed time.
-    pub(crate) fn count(&mut self, head: RtpHead, octets: usize, plan: &EndPlan, at_us: u64) {
-        self.count_octets(octets);
-        let rate = plan
-            .formats
+    /// A packet of RTP.
+    pub(crate) fn count(&mut self, head: RtpHeader, octets: usize, plan: &EndPlan, at_us: u64) {
+        let formats = &plan.formats;
+        let format = formats
             .iter()
-            .find(|format| format.payload_type == head.payload_type)
-            .map_or(8_000, |format| format.clock_rate.max(1));
-        let stamp_us = i64::from(head.timestamp) * 1_000_000 / i64::from(rate);
-        let transit_us = i64::try_from(at_us).unwrap_or(i64::MAX) - stamp_us;
-        let Some(run) = self.run.as_mut().filter(|run| run.ssrc == head.ssrc) else {
-            return self.begin(head, transit_us);
-        };
-        let ahead = head.sequence.wrapping_sub(run.highest as u16);
-        if ahead == 0 {
-            self.duplicate += 1;
-        } else if ahead < DROPOUT {
-            run.highest += u64::from(ahead);
-            run.seen = run.seen.checked_shl(ahead.into()).unwrap_or(0) | 1;
-            run.received += 1;
-            let difference = (transit_us - run.transit_us).unsigned_abs();
-            run.transit_us = transit_us;
-            // A timestamp that jumped says nothing about the network.
-            if difference < 1_000_000 {
-                self.jitter_us = self.jitter_us - self.jitter_us / 16 + difference;
-            }
-        } else if ahead > u16::MAX - MISORDER {
-            let age = u32::from(ahead.wrapping_neg());
-            let bit = 1_u64.checked_shl(age).unwrap_or(0);
-            if run.seen & bit != 0 {
-                self.duplicate += 1;
-            } else {
-                run.seen |= bit;
-                run.received += 1;
-                self.late += 1;
-            }
-        } else {
-            self.begin(head, transit_us);
+            .find(|format| format.payload_type == head.payload_type);
+        if let Some(Format { codec, .. }) = format
+            && !matches!(codec, Codec::TelephoneEvent | Codec::ComfortNoise)
+        {
+            self.codec = Some(*codec);
         }
+        let clock_rate = format.map_or(0, |format| match format.codec {
+            // Its timestamp is that of the tone's beginning, in every packet.
+            Codec::TelephoneEvent => 0,
+            _ => format.clock_rate,
+        });
+        self.statistics.receive(&ReceivedPacket {
+            ssrc: head.ssrc,
+            sequence: head.sequence,
+            timestamp: head.timestamp,
+            clock_rate,
+            octets,
+            arrival_us: at_us,
+        });
     }
 
-    fn begin(&mut self, head: RtpHead, transit_us: i64) {
-        self.lost_before += self.run.map_or(0, Run::lost);
-        // One cycle up, so that late packets of the beginning stay above zero.
-        let first = u64::from(head.sequence) + (1 << 16);
-        self.run = Some(Run {
-            ssrc: head.ssrc,
-            first,
-            highest: first,
-            received: 1,
-            seen: 1,
-            transit_us,
-        });
+    /// A packet that was dropped. Whether it is the first for which someone should be
+    /// told; one on probation is nobody's yet.
+    pub(crate) fn reject(&mut self, dropped: Dropped) -> Option<Rejection> {
+        let rejection = match dropped {
+            Dropped::Probation => {
+                self.rejected.count(Rejection::Source);
+                return None;
+            }
+            Dropped::Rejected(rejection) => rejection,
+        };
+        self.rejected.count(rejection);
+        let bit = 1 << rejection as u8;
+        let first = self.told & bit == 0;
+        self.told |= bit;
+        first.then_some(rejection)
     }
 
     /// What is shown of it.
     pub(crate) fn figures(&self, stream: u8, side: Side, cipher: &'static str) -> StreamFigures {
+        let statistics = &self.statistics;
+        let jitter_us = statistics.jitter_us();
+        let delay_ms = PLAYOUT_MS + 2.0 * f64::from(jitter_us) / 1_000.0;
         StreamFigures {
             stream,
             side,
-            packets: self.packets,
-            octets: self.octets,
-            lost: self.lost_before + self.run.map_or(0, Run::lost),
-            jitter_us: u32::try_from(self.jitter_us / 16).unwrap_or(u32::MAX),
-            late: self.late,
-            duplicate: self.duplicate,
+            packets: self.packets + statistics.packets(),
+            octets: self.octets + statistics.octets(),
+            lost: statistics.lost(),
+            jitter_us,
+            late: statistics.late(),
+            duplicate: statistics.duplicates(),
             rejected: self.rejected,
             cipher,
-            mos_hundredths: None,
+            mos_hundredths: self
+                .codec
+                .filter(|_| statistics.packets() > 0)
+                .and_then(|codec| mean_opinion_score(codec, statistics.loss(), delay_ms)),
         }
-    }
-}
-
-impl Run {
-    fn lost(self) -> u64 {
-        (self.highest - self.first + 1).saturating_sub(self.received)
     }
 }
