@@ -14,6 +14,8 @@ use crate::traffic::Stream;
 pub(crate) struct Plan {
     /// How many.
     pub(crate) calls: usize,
+    /// Threads of a subject that lets one choose.
+    pub(crate) workers: usize,
     /// What the callees' legs are sealed with; plain without.
     pub(crate) suite: Option<Suite>,
     /// Where all callers send from and receive.

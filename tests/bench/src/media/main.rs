@@ -8,6 +8,7 @@ mod bencode;
 mod calls;
 mod looped;
 mod packet;
+mod relayed;
 mod rtpengine;
 mod seal;
 mod subject;
@@ -40,8 +41,11 @@ struct Arguments {
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Work::Rtp, Work::Sha1, Work::Gcm])]
     work: Vec<Work>,
     /// Who is measured.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Direct, Kind::Loop, Kind::Rtpengine])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Direct, Kind::Loop, Kind::Rtpengine, Kind::Sipward])]
     subjects: Vec<Kind>,
+    /// Threads of rtpengine and of Sipward's relay.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: u8,
     /// Turns that each subject of a case takes; one more goes before and is forgotten.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     turns: u32,
@@ -134,7 +138,7 @@ fn measure(work: Work, calls: usize, arguments: &Arguments) -> Result<Vec<Runnin
     for kind in &arguments.subjects {
         if kind.can(work.suite()) {
             running.push(
-                start(*kind, work, calls, folder.path())
+                start(*kind, work, calls, arguments.workers, folder.path())
                     .with_context(|| format!("failed to start {}", kind.name()))?,
             );
         }
@@ -153,10 +157,17 @@ fn measure(work: Work, calls: usize, arguments: &Arguments) -> Result<Vec<Runnin
     Ok(running)
 }
 
-fn start(kind: Kind, work: Work, calls: usize, folder: &std::path::Path) -> Result<Running> {
+fn start(
+    kind: Kind,
+    work: Work,
+    calls: usize,
+    workers: u8,
+    folder: &std::path::Path,
+) -> Result<Running> {
     let ends = Ends::open()?;
     let plan = Plan {
         calls,
+        workers: usize::from(workers),
         suite: work.suite(),
         caller: ends.caller()?,
         callee: ends.callee()?,

@@ -50,7 +50,7 @@ fn program() -> Result<&'static str> {
 
 impl Rtpengine {
     /// Starts it without its kernel module and waits until it answers.
-    pub(crate) fn start(folder: &Path) -> Result<Self> {
+    pub(crate) fn start(workers: usize, folder: &Path) -> Result<Self> {
         let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
@@ -58,6 +58,7 @@ impl Rtpengine {
         let child = Command::new(program()?)
             .args(["--config-file=none", "--table=-1", "--foreground"])
             .args(["--log-stderr", "--log-level=3"])
+            .arg(format!("--num-threads={workers}"))
             .arg("--interface=127.0.0.1")
             .arg(format!("--listen-ng=127.0.0.1:{port}"))
             .arg(format!("--port-min={}", PORTS.0))

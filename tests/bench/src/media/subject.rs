@@ -10,9 +10,11 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use nix::time::ClockId;
 use nix::unistd::Pid;
+use relay::BackendChoice;
 
 use crate::calls::{Call, Plan};
 use crate::looped;
+use crate::relayed;
 use crate::rtpengine::Rtpengine;
 use crate::seal::Suite;
 
@@ -25,8 +27,10 @@ pub(crate) enum Kind {
     Loop,
     /// rtpengine without its kernel module.
     Rtpengine,
-    /// Sipward's relay.
+    /// Sipward's relay as it runs by default.
     Sipward,
+    /// Sipward's relay without io_uring.
+    SipwardEpoll,
 }
 
 impl Kind {
@@ -37,6 +41,7 @@ impl Kind {
             Self::Loop => "loop",
             Self::Rtpengine => "rtpengine",
             Self::Sipward => "sipward",
+            Self::SipwardEpoll => "sipward-epoll",
         }
     }
 
@@ -73,11 +78,11 @@ impl Subject {
         match kind {
             Kind::Direct => Ok((Self::Direct, Call::direct(plan))),
             Kind::Rtpengine => {
-                let mut subject = Rtpengine::start(folder)?;
+                let mut subject = Rtpengine::start(plan.workers, folder)?;
                 let calls = subject.calls(plan)?;
                 Ok((Self::Rtpengine(subject), calls))
             }
-            Kind::Loop | Kind::Sipward => {
+            Kind::Loop | Kind::Sipward | Kind::SipwardEpoll => {
                 let (own, calls) = spawn(kind, plan)?;
                 Ok((Self::Own(own), calls))
             }
@@ -109,6 +114,9 @@ pub(crate) struct Role {
     /// Name of the cipher of the callees' legs.
     #[arg(long)]
     suite: Option<String>,
+    /// Threads of Sipward's relay.
+    #[arg(long, default_value_t = 2)]
+    workers: usize,
     /// Address of all callers.
     #[arg(long)]
     caller: SocketAddrV4,
@@ -121,6 +129,7 @@ fn spawn(kind: Kind, plan: &Plan) -> Result<(Own, Vec<Call>)> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["subject", "--kind", kind.name()]);
     command.args(["--calls", &plan.calls.to_string()]);
+    command.args(["--workers", &plan.workers.to_string()]);
     command.args(["--caller", &plan.caller.to_string()]);
     command.args(["--callee", &plan.callee.to_string()]);
     if let Some(suite) = plan.suite {
@@ -154,6 +163,7 @@ pub(crate) fn be(role: &Role) -> Result<()> {
     };
     let plan = Plan {
         calls: role.calls,
+        workers: role.workers,
         suite,
         caller: role.caller,
         callee: role.callee,
@@ -166,6 +176,10 @@ pub(crate) fn be(role: &Role) -> Result<()> {
     };
     match role.kind {
         Kind::Loop => looped::serve(&plan, ready),
-        other => bail!("{} is no process of this program", other.name()),
+        Kind::Sipward => relayed::serve(&plan, BackendChoice::Auto, ready),
+        Kind::SipwardEpoll => relayed::serve(&plan, BackendChoice::Epoll, ready),
+        other @ (Kind::Direct | Kind::Rtpengine) => {
+            bail!("{} is no process of this program", other.name())
+        }
     }
 }
