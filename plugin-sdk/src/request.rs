@@ -18,8 +18,8 @@ impl<'a> Text<'a> {
     /// The bytes of a span; empty if it points outside, which a host never does.
     #[inline]
     pub(crate) fn at(self, span: Span) -> &'a [u8] {
-        let start = span.start as usize;
-        let end = start.saturating_add(span.len as usize);
+        let start = (span >> 32) as usize;
+        let end = start.saturating_add(span as u32 as usize);
         self.0.get(start..end).unwrap_or_default()
     }
 

@@ -31,17 +31,30 @@ enum Bench {
     Policy,
     /// Whole calls beside Kamailio: CPU, memory, latency.
     Signalling,
+    /// Relayed G.711 beside rtpengine: CPU, added delay, loss.
+    Media,
 }
 
 impl Bench {
-    const ALL: [Self; 3] = [Self::Parse, Self::Policy, Self::Signalling];
+    const ALL: [Self; 4] = [Self::Parse, Self::Policy, Self::Signalling, Self::Media];
 
     fn program(self) -> &'static str {
         match self {
             Self::Parse => "bench-parse",
             Self::Policy => "bench-policy",
             Self::Signalling => "bench-signalling",
+            Self::Media => "bench-media",
         }
+    }
+
+    /// Whether programs of other projects take part.
+    fn has_others(self) -> bool {
+        matches!(self, Self::Signalling | Self::Media)
+    }
+
+    /// Whether plugins run in it.
+    fn has_plugins(self) -> bool {
+        matches!(self, Self::Policy | Self::Signalling)
     }
 }
 
@@ -52,13 +65,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         None => &Bench::ALL,
     };
     if chosen != [Bench::Parse] {
-        let purpose = if chosen.contains(&Bench::Signalling) {
+        let purpose = if chosen.iter().any(|it| it.has_others()) {
             Purpose::Bench
         } else {
             Purpose::Plugins
         };
         let toolchain = setup::run(purpose)?;
-        plugins::build(&toolchain)?;
+        if chosen.iter().any(|it| it.has_plugins()) {
+            plugins::build(&toolchain)?;
+        }
     }
     let mut build = process::cargo();
     build.args([

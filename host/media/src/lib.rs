@@ -6,6 +6,7 @@
 //! the relay by [`Anchor::poll_command`] until that returns nothing.
 
 mod anchor;
+pub mod gate;
 mod limits;
 mod offer;
 mod plan;

@@ -63,7 +63,7 @@ const TICK: Duration = Duration::from_millis(1);
 /// How long the ticker sleeps while no guest runs: a thread that wakes every
 /// millisecond costs more than the policies of a quiet proxy. The deadline of a
 /// call that begins meanwhile is counted from the end of that sleep.
-const IDLE_TICK: Duration = Duration::from_millis(8);
+const IDLE_TICK: Duration = Duration::from_millis(16);
 
 /// Compiles plugins and owns what their instances share.
 #[derive(Debug)]

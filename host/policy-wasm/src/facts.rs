@@ -241,24 +241,20 @@ impl FactsText {
             .is_some_and(|end| end <= text.len());
         if !inside {
             return if part.is_empty() {
-                wit::Span {
-                    start: whole.start,
-                    len: 0,
-                }
+                whole & !u64::from(u32::MAX)
             } else {
                 self.put(part)
             };
         }
-        span(whole.start as usize + offset, part.len())
+        span((whole >> 32) as usize + offset, part.len())
     }
 }
 
 /// Messages have 64 KiB and annotations 8, so offsets fit.
 fn span(start: usize, len: usize) -> wit::Span {
-    wit::Span {
-        start: u32::try_from(start).unwrap_or(u32::MAX),
-        len: u32::try_from(len).unwrap_or_default(),
-    }
+    let start = u32::try_from(start).unwrap_or(u32::MAX);
+    let len = u32::try_from(len).unwrap_or_default();
+    u64::from(start) << 32 | u64::from(len)
 }
 
 fn ip_address(address: IpAddr) -> wit::IpAddress {
@@ -282,6 +278,7 @@ fn address_kind(kind: AddressKind) -> wit::AddressKind {
         AddressKind::LinkLocal => wit::AddressKind::LinkLocal,
         AddressKind::Multicast => wit::AddressKind::Multicast,
         AddressKind::Unspecified => wit::AddressKind::Unspecified,
+        AddressKind::Reserved => wit::AddressKind::Reserved,
         AddressKind::Own => wit::AddressKind::Own,
     }
 }

@@ -9,7 +9,7 @@ use policy::OutcomeLimits;
 pub struct PluginLimits {
     /// Milliseconds for one call of a hook. 50: time passes for a thread that waits
     /// for its processor too, and a busy machine lets one wait for 20; a loop still
-    /// costs less than a retransmission (500 ms). Granularity 1 ms; up to 8 ms more
+    /// costs less than a retransmission (500 ms). Granularity 1 ms; up to 16 ms more
     /// after a time without any call.
     pub deadline_ms: u32,
     /// Milliseconds for `describe` and for `configure`. 500: they parse settings

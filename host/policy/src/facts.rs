@@ -113,6 +113,8 @@ pub enum AddressKind {
     /// at all.
     #[default]
     Unspecified,
+    /// Set aside for other uses, and no party's address: RFC 6890.
+    Reserved,
     /// An address of the proxy's own media interfaces.
     Own,
 }
@@ -127,6 +129,7 @@ impl AddressKind {
             Self::LinkLocal => "link-local",
             Self::Multicast => "multicast",
             Self::Unspecified => "unspecified",
+            Self::Reserved => "reserved",
             Self::Own => "own",
         }
     }

@@ -25,6 +25,7 @@ mod outlet;
 mod sender;
 mod shared;
 mod socket;
+mod steering;
 mod table;
 pub mod tls;
 mod udp;

@@ -1,13 +1,16 @@
 //! What all workers of a proxy share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use parking_lot::Mutex;
+use sip_transaction::ListenerId;
 
 use crate::admission::Admission;
 use crate::config::TransportConfig;
 use crate::figures::{Counters, Figures};
+use crate::steering::Steering;
 use crate::table::ConnectionTable;
 
 /// The connections, ceilings and settings that all workers share. Made once,
@@ -19,6 +22,8 @@ pub struct SharedTransport {
     pub(crate) admission: Arc<Admission>,
     /// One for each worker ever made; workers are made once, at start.
     counters: Mutex<Vec<Arc<Counters>>>,
+    /// Of listeners that are open on some worker; few, and as many as are configured.
+    steering: Mutex<Vec<(ListenerId, Weak<Steering>)>>,
 }
 
 impl SharedTransport {
@@ -30,6 +35,7 @@ impl SharedTransport {
             table: ConnectionTable::default(),
             admission: Arc::new(Admission::default()),
             counters: Mutex::new(Vec::new()),
+            steering: Mutex::new(Vec::new()),
         })
     }
 
@@ -61,6 +67,19 @@ impl SharedTransport {
 
     pub(crate) fn config(&self) -> Guard<Arc<TransportConfig>> {
         self.config.load()
+    }
+
+    /// What the sockets of a listener share, made for the first of them.
+    pub(crate) fn steering(&self, listener: ListenerId) -> Arc<Steering> {
+        let mut known = self.steering.lock();
+        known.retain(|(_, steering)| steering.strong_count() > 0);
+        let found = known.iter().find(|(id, _)| *id == listener);
+        if let Some(steering) = found.and_then(|(_, steering)| steering.upgrade()) {
+            return steering;
+        }
+        let steering = Arc::new(Steering::new(Instant::now()));
+        known.push((listener, Arc::downgrade(&steering)));
+        steering
     }
 
     pub(crate) fn new_counters(&self) -> Arc<Counters> {

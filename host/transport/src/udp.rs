@@ -12,7 +12,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use nix::cmsg_space;
@@ -30,6 +30,7 @@ use crate::inbound::{BindError, Inbound, Received, SendError, SharedInbox};
 use crate::outgoing::Outgoing;
 use crate::shared::SharedTransport;
 use crate::socket;
+use crate::steering::{Load, Steering};
 
 /// Bytes kept for one datagram while receiving: more than UDP can carry.
 const DATAGRAM_BYTES: usize = 1 << 16;
@@ -172,7 +173,10 @@ impl DatagramSocket {
         counters: Arc<Counters>,
         inbox: SharedInbox,
     ) -> io::Result<()> {
+        let steering = shared.steering(self.listener);
         let receiver = Receiver {
+            load: Load::new(steering.join(&self.socket), Instant::now()),
+            steering,
             socket: Arc::clone(self),
             shared,
             counters,
@@ -215,6 +219,8 @@ struct Receiver {
     counters: Arc<Counters>,
     inbox: SharedInbox,
     block: BytesMut,
+    steering: Arc<Steering>,
+    load: Load,
 }
 
 impl Receiver {
@@ -233,8 +239,10 @@ impl Receiver {
                 // The socket was closed while we waited.
                 Ok(_) if self.socket.closed.load(Ordering::Acquire) => return,
                 Ok((length, peer, local)) => {
+                    let began = Instant::now();
                     let bytes = copy(&mut self.block, buffer.get(..length).unwrap_or_default());
                     self.deliver(bytes, peer, local);
+                    self.load.worked(began, &self.steering, &self.socket.socket);
                 }
                 Err(error) if is_patience_over(&error) => {}
                 Err(error) => {

@@ -11,13 +11,10 @@ pub(super) struct Arena(pub(super) Vec<u8>);
 
 impl Arena {
     pub(super) fn put(&mut self, text: &[u8]) -> Span {
-        let offset = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
-        let start = offset(self.0.len());
+        let bits = |length: usize| u64::from(u32::try_from(length).unwrap_or(u32::MAX));
+        let start = bits(self.0.len());
         self.0.extend_from_slice(text);
-        Span {
-            start,
-            len: offset(text.len()),
-        }
+        start << 32 | bits(text.len())
     }
 
     pub(super) fn uri(&mut self, text: &str) -> types::Uri {

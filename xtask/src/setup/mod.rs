@@ -17,9 +17,9 @@ pub(crate) enum Purpose {
     Plugins,
     /// Guests and sipp.
     Demo,
-    /// Guests and sipp.
+    /// Guests, sipp, and the phones that calls with audio are made with.
     Test,
-    /// Guests, sipp and Kamailio.
+    /// Guests, sipp, Kamailio and rtpengine.
     Bench,
     /// What `test` needs, cargo-deny and mdbook.
     Ci,
@@ -30,8 +30,14 @@ pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
     eprintln!("==> setup");
     let needs: &[packages::Need] = match purpose {
         Purpose::Plugins => &[],
-        Purpose::Demo | Purpose::Test | Purpose::Ci => &[packages::SIPP],
-        Purpose::Bench => &[packages::SIPP, packages::KAMAILIO],
+        Purpose::Demo => &[packages::SIPP],
+        Purpose::Test | Purpose::Ci => &[
+            packages::SIPP,
+            packages::BARESIP,
+            packages::LINPHONE,
+            packages::TCPDUMP,
+        ],
+        Purpose::Bench => &[packages::SIPP, packages::KAMAILIO, packages::RTPENGINE],
     };
     packages::ensure(needs)?;
     if purpose == Purpose::Ci {

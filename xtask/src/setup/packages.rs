@@ -3,12 +3,18 @@
 
 use std::fs;
 use std::io::{IsTerminal, stdin};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
 use super::say;
 use crate::process;
+
+/// Asked by Debian's packages before they start a service; 101 forbids it.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+const FORBID_SERVICES: &str =
+    "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d";
 
 /// A program of the system and the packages that hold it.
 pub(crate) struct Need {
@@ -33,7 +39,7 @@ pub(crate) const SIPP: Need = Need {
 /// Kamailio with its Lua interpreter, the yardstick of `bench signalling`.
 pub(crate) const KAMAILIO: Need = Need {
     name: "kamailio",
-    found: || process::find("kamailio").is_some() && kamailio_module("app_lua.so"),
+    found: || process::find("kamailio").is_some() && module("kamailio/modules/app_lua.so"),
     debian: &["kamailio", "kamailio-lua-modules", "kamailio-extra-modules"],
     elsewhere: [
         "kamailio kamailio-lua",
@@ -41,6 +47,55 @@ pub(crate) const KAMAILIO: Need = Need {
         "kamailio kamailio-lua",
         "kamailio",
     ],
+};
+
+/// baresip with the modules that play, record and encrypt: the phones of the media tests.
+pub(crate) const BARESIP: Need = Need {
+    name: "baresip",
+    found: || {
+        let modules = [
+            "aufile.so",
+            "ctrl_tcp.so",
+            "dtls_srtp.so",
+            "g711.so",
+            "sndfile.so",
+        ];
+        process::find("baresip").is_some()
+            && modules
+                .iter()
+                .all(|it| module(&format!("baresip/modules/{it}")))
+    },
+    debian: &["baresip-core"],
+    elsewhere: ["baresip", "baresip", "baresip", "baresip"],
+};
+
+/// Linphone on the command line: a phone of another family.
+pub(crate) const LINPHONE: Need = Need {
+    name: "linphonec",
+    found: || process::find("linphonec").is_some(),
+    debian: &["linphone-cli"],
+    elsewhere: [
+        "linphone",
+        "linphone-desktop",
+        "linphone-desktop",
+        "linphone",
+    ],
+};
+
+/// tcpdump, which shows what is on the wire.
+pub(crate) const TCPDUMP: Need = Need {
+    name: "tcpdump",
+    found: || process::find("tcpdump").is_some(),
+    debian: &["tcpdump"],
+    elsewhere: ["tcpdump", "tcpdump", "tcpdump", "tcpdump"],
+};
+
+/// rtpengine without its kernel module, the yardstick of `bench media`.
+pub(crate) const RTPENGINE: Need = Need {
+    name: "rtpengine",
+    found: || process::find("rtpengine").is_some(),
+    debian: &["rtpengine-daemon"],
+    elsewhere: ["rtpengine", "rtpengine", "rtpengine", "rtpengine"],
 };
 
 /// Find every need, install the missing ones in one go, or say how to.
@@ -97,47 +152,45 @@ pub(crate) fn install(packages: &[&str]) -> Result<()> {
             packages.join(" ")
         );
     }
-    let apt = |arguments: &[&str]| {
-        let mut command = Command::new(if root { "apt-get" } else { "sudo" });
-        if !root {
-            command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        }
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .arg("-qq")
-            .args(arguments);
+    let privileged = |program: &[&str]| {
+        let mut command = Command::new(if root { "env" } else { "sudo" });
+        command.arg("DEBIAN_FRONTEND=noninteractive").args(program);
         eprintln!("    $ {}", process::line(&command));
-        command
-            // sudo may ask for a password; apt-get has nothing to ask.
-            .status()
-            .is_ok_and(|status| status.success())
+        // sudo may ask for a password; the programs have nothing to ask.
+        command.status().is_ok_and(|status| status.success())
     };
+    let apt = |arguments: &[&str]| privileged(&[&["apt-get", "-qq"], arguments].concat());
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(packages);
     // Lists that failed to refresh may still know the packages.
     let _refreshed = apt(&["update"]);
-    if !apt(&arguments) {
+    // Tests start servers themselves, so those that packages bring are not started.
+    let quiet = !Path::new(POLICY).exists() && privileged(&["sh", "-c", FORBID_SERVICES]);
+    let installed = apt(&arguments);
+    if quiet {
+        privileged(&["rm", "-f", POLICY]);
+    }
+    if !installed {
         bail!("apt-get could not install {}", packages.join(", "));
     }
     Ok(())
 }
 
-fn kamailio_module(name: &str) -> bool {
+/// Whether a file is in one of the folders for libraries.
+fn module(name: &str) -> bool {
     let folders = [
         "/usr/lib",
         "/usr/lib64",
         "/usr/local/lib",
         "/usr/local/lib64",
+        "/opt/homebrew/lib",
     ];
-    let mut candidates: Vec<_> = folders
-        .iter()
-        .map(|it| format!("{it}/kamailio/modules/{name}"))
-        .collect();
+    let mut candidates: Vec<_> = folders.iter().map(|it| format!("{it}/{name}")).collect();
     if let Ok(entries) = fs::read_dir("/usr/lib") {
         candidates.extend(
             entries
                 .flatten()
-                .map(|it| format!("{}/kamailio/modules/{name}", it.path().display())),
+                .map(|it| format!("{}/{name}", it.path().display())),
         );
     }
     candidates.iter().any(|it| fs::metadata(it).is_ok())
@@ -193,7 +246,7 @@ mod tests {
 
     #[test]
     fn every_need_names_its_packages() {
-        for need in [SIPP, KAMAILIO] {
+        for need in [SIPP, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE] {
             assert!(
                 !need.debian.is_empty(),
                 "{} has no Debian package",

@@ -32,11 +32,14 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
     ("media", &["sip-transaction", "sip-message"]),
+    // Keys and suites are named by the session descriptions that agree on them.
+    ("srtp", &["media"]),
+    ("relay", &["srtp", "media"]),
     // The core takes a Permit and reads offers, so it sees its two neighbours.
     (
         "sip-proxy",
@@ -54,6 +57,7 @@ const ROOMS: [(&str, &[&str]); 9] = [
         &[
             "transport",
             "policy-wasm",
+            "relay",
             "state",
             "sip-proxy",
             "media",

@@ -211,3 +211,25 @@ fn a_listener_that_cannot_be_opened_is_refused_by_name() {
         ));
     });
 }
+
+/// While little is to do, one worker gets what many peers send.
+#[test]
+fn one_worker_serves_a_quiet_listener() {
+    on_worker(async {
+        let shared = transport::SharedTransport::new(TransportConfig::default());
+        let mut first = Station::join(&shared, &[listener(Transport::Udp)]);
+        let config = ListenerConfig {
+            bind: first.address(),
+            ..listener(Transport::Udp)
+        };
+        let mut second = Station::join(&shared, &[config]);
+        for number in 0..32 {
+            let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            peer.send_to(&request(number, 0), first.address())
+                .await
+                .unwrap();
+            assert_eq!(first.message().await.0.call_id(), call_id(number));
+        }
+        assert!(second.nothing().await);
+    });
+}
