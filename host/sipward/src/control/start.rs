@@ -109,34 +109,10 @@ impl Control {
             listeners.book.outbound_tls(),
         ));
         let challenger = Challenger::new(nonces, clock);
-        let offers = match &media {
-            Some(media) => media.book.offers(),
-            None => OfferReader::new(OfferLimits::default(), &[]),
-        };
         let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
-        let shards = waiting
-            .iter()
-            .enumerate()
-            .map(|(index, worker)| {
-                let mut proxy = proxy_config(&config, &snapshot)?;
-                if let (Some(service), Some(media)) = (&media, &config.media) {
-                    proxy.media = Some(MediaConfig {
-                        anchor: service.book.anchor(media, index),
-                        seed: random()?,
-                    });
-                }
-                Ok(Shard::new(ShardParts {
-                    core: ProxyCore::new(proxy),
-                    snapshot: Arc::clone(&snapshot),
-                    sender: worker.sender.clone(),
-                    challenger: challenger.clone(),
-                    relay: media.as_ref().map(MediaService::handle),
-                    offers: offers.clone(),
-                }))
-            })
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let shards = shards(&config, &snapshot, &waiting, &challenger, media.as_ref())?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
         let workers = waiting
@@ -163,6 +139,38 @@ impl Control {
             config,
         })
     }
+}
+
+/// One shard for each worker.
+fn shards(
+    config: &Config,
+    snapshot: &Arc<Snapshot>,
+    workers: &[worker::Waiting],
+    challenger: &Challenger,
+    media: Option<&MediaService>,
+) -> anyhow::Result<Vec<Shard>> {
+    let offers = match media {
+        Some(service) => service.book.offers(),
+        None => OfferReader::new(OfferLimits::default(), &[]),
+    };
+    let shard = |(index, worker): (usize, &worker::Waiting)| {
+        let mut proxy = proxy_config(config, snapshot)?;
+        if let (Some(service), Some(media)) = (media, &config.media) {
+            proxy.media = Some(MediaConfig {
+                anchor: service.book.anchor(media, index),
+                seed: random()?,
+            });
+        }
+        Ok(Shard::new(ShardParts {
+            core: ProxyCore::new(proxy),
+            snapshot: Arc::clone(snapshot),
+            sender: worker.sender.clone(),
+            challenger: challenger.clone(),
+            relay: media.map(MediaService::handle),
+            offers: offers.clone(),
+        }))
+    };
+    workers.iter().enumerate().map(shard).collect()
 }
 
 fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyConfig> {

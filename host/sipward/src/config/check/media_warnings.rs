@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::media::interface_path;
 use super::{Checks, path};
-use crate::config::media::{Media, MediaInterface, MediaMode};
+use crate::config::media::{Media, MediaInterface, MediaMode, PeerMedia};
 use crate::config::model::{Listener, Peer, Zone};
 use crate::config::place::Part;
 use crate::config::read::Findings;
@@ -143,21 +143,29 @@ impl Checks<'_, '_, '_> {
         peers: &[(&str, usize, &Peer)],
         notes: &mut Findings<'_>,
     ) {
-        let modes_of = |peer: &Peer| peer.media.clone().unwrap_or_default().modes;
-        if modes_of(peer) == [MediaMode::Passthrough] {
+        let Some(media) = &peer.media else { return };
+        let prefers = |media: &PeerMedia| media.modes.first() == Some(&MediaMode::Passthrough);
+        let key = path(list, number, &["media", "modes"]);
+        if prefers(media) {
             let has_partner = peers.iter().any(|(_, _, other)| {
-                !std::ptr::eq(*other, peer) && modes_of(other).contains(&MediaMode::Passthrough)
+                !std::ptr::eq(*other, peer) && other.media.as_ref().is_some_and(prefers)
             });
             if !has_partner {
                 notes.note(
-                    &path(list, number, &["media", "modes"]),
+                    &key,
                     Part::Value,
-                    "only passthrough, which no other peer has: its calls are refused",
-                    "add passthrough to the peer it talks with, or another mode here",
+                    "begin with passthrough, and those of no other peer do: it never applies",
+                    "let those of the peer it talks with begin with it too",
                 );
             }
+        } else if media.modes.contains(&MediaMode::Passthrough) {
+            notes.note(
+                &key,
+                Part::Value,
+                "passthrough applies only where it stands first",
+                "put it first, or remove it",
+            );
         }
-        let Some(media) = &peer.media else { return };
         for (index, network) in media.networks.iter().enumerate() {
             if network.prefix_len() == 0 {
                 notes.note(

@@ -13,28 +13,7 @@ impl Checks<'_, '_, '_> {
             places: self.findings.places,
             errors: Vec::new(),
         };
-        for (zone, name) in [(Zone::Inside, "inside"), (Zone::Outside, "outside")] {
-            let judged = self
-                .config
-                .pipelines
-                .iter()
-                .any(|pipeline| pipeline.zone.is_none_or(|of| of == zone));
-            let faced = self
-                .config
-                .listeners
-                .iter()
-                .any(|listener| listener.zone.is_none_or(|of| of == zone));
-            if faced && !judged {
-                let problem =
-                    format!("none is for zone {name}: every request from there is refused");
-                notes.note(
-                    &["pipeline".to_owned()],
-                    Part::Key,
-                    problem,
-                    format!("add a `[[pipeline]]` with `zone = \"{name}\"`"),
-                );
-            }
-        }
+        self.unjudged_zones(&mut notes);
         for (&number, pipeline) in self.numbers.pipelines.iter().zip(&self.config.pipelines) {
             if pipeline.plugins.is_empty() {
                 let problem = "has no plugins: it refuses every request";
@@ -78,5 +57,30 @@ impl Checks<'_, '_, '_> {
         }
         self.media_warnings(peers, &mut notes);
         notes.errors
+    }
+
+    fn unjudged_zones(&self, notes: &mut Findings<'_>) {
+        for (zone, name) in [(Zone::Inside, "inside"), (Zone::Outside, "outside")] {
+            let judged = self
+                .config
+                .pipelines
+                .iter()
+                .any(|pipeline| pipeline.zone.is_none_or(|of| of == zone));
+            let faced = self
+                .config
+                .listeners
+                .iter()
+                .any(|listener| listener.zone.is_none_or(|of| of == zone));
+            if faced && !judged {
+                let problem =
+                    format!("none is for zone {name}: every request from there is refused");
+                notes.note(
+                    &["pipeline".to_owned()],
+                    Part::Key,
+                    problem,
+                    format!("add a `[[pipeline]]` with `zone = \"{name}\"`"),
+                );
+            }
+        }
     }
 }

@@ -211,6 +211,11 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("idle_interface", "media = \"lan\"", "media = \"wan\""),
     (
+        "passthrough_in_second_place",
+        "[\"dtls\", \"sdes\"]",
+        "[\"sdes\", \"passthrough\"]",
+    ),
+    (
         "lonely_passthrough",
         "[\"dtls\", \"sdes\"]",
         "[\"passthrough\"]",
