@@ -10,6 +10,7 @@ pub mod gate;
 mod limits;
 mod offer;
 mod plan;
+mod sdp;
 mod suite;
 
 pub use anchor::{Anchor, AnchorFigures};
@@ -20,4 +21,5 @@ pub use plan::{
     Mode, Passage, Protection, Refused, Rejected, Rejection, RelayCommand, RelayEvent, Remote,
     Requirement, SessionFigures, SessionId, Side, StreamFigures, StreamKind, Terms, Unacceptable,
 };
+pub use sdp::address::AddressClass;
 pub use suite::{Fingerprint, FingerprintHash, KeyMaterial, Mki, Suite};

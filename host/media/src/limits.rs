@@ -23,9 +23,6 @@ pub struct MediaLimits {
     pub fingerprints: usize,
     /// Payload types of one stream. Video offers of browsers have forty.
     pub formats: usize,
-    /// Octets of one attribute that is passed on. Parameters of H.264 and H.265
-    /// have a few hundred.
-    pub attribute_bytes: usize,
     /// Parts of a multipart body. SDP and ISUP make two.
     pub parts: usize,
     /// Attempts to allocate a port after which one that could not be bound is
@@ -52,7 +49,6 @@ impl Default for MediaLimits {
             crypto_lines: 16,
             fingerprints: 8,
             formats: 64,
-            attribute_bytes: 1_024,
             parts: 8,
             quarantine_attempts: 1_000,
             audio_packets_per_second: 400,

@@ -1,10 +1,14 @@
 //! Reading an SDP session description: RFC 8866 sections 5.7, 5.14 and 6,
 //! RFC 4568 (`a=crypto`), RFC 8122 (`a=fingerprint`).
 //!
-//! Only what a policy decides on is read. Bytes that do not follow the grammar
-//! are an error rather than a guess, since the far end may guess otherwise.
+//! Only what a policy decides on is told here; the relay reads the same lines
+//! through the same grammar.
 
-use memchr::{memchr, memchr2};
+use std::net::IpAddr;
+
+use crate::AddressClass;
+use crate::sdp::address;
+use crate::sdp::grammar::{self, Item};
 
 /// What one session description may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,101 +68,59 @@ pub struct Stream<'a> {
     pub port: u16,
 }
 
+impl Stream<'_> {
+    /// What kind of address the stream names, where `own` tells our own ones.
+    /// `None` for a host name, or for no address at all.
+    #[must_use]
+    pub fn address_class(&self, own: impl Fn(IpAddr) -> bool) -> Option<AddressClass> {
+        address::parse(self.address).map(|address| AddressClass::of(address, own))
+    }
+}
+
 /// Read the streams of a session description.
 ///
 /// # Errors
 /// [`OfferError`] says which line breaks which rule or limit.
 pub fn read_offer<'a>(sdp: &'a [u8], limits: &OfferLimits) -> Result<Vec<Stream<'a>>, OfferError> {
-    if sdp.len() > limits.sdp_bytes {
-        return Err(OfferError::TooLarge("sdp_bytes"));
-    }
-    let mut reader = Reader {
-        streams: Vec::new(),
-        session_address: b"",
-        session_keys: false,
-        limits: *limits,
-    };
-    let mut rest = sdp;
-    let mut number = 0;
-    while !rest.is_empty() {
-        let (line, next) = split_line(rest);
-        rest = next;
-        number += 1;
-        if number > limits.sdp_lines {
-            return Err(OfferError::TooLarge("sdp_lines"));
-        }
-        // RFC 8866 section 9, `byte-string`: neither stands in a line, and some
-        // readers end a line at a bare CR.
-        if memchr2(b'\r', 0, line).is_some() {
-            return Err(OfferError::Line(number));
-        }
-        match line {
-            // RFC 8866 section 5: records end in CRLF; a last empty line is
-            // what bodies copied by hand have.
-            b"" if rest.is_empty() => break,
-            [b'v', b'=', b'0'] if number == 1 => {}
-            _ if number == 1 => return Err(OfferError::Version),
-            [kind, b'=', value @ ..] if kind.is_ascii_lowercase() => {
-                reader.line(*kind, value, number)?
-            }
-            _ => return Err(OfferError::Line(number)),
-        }
-    }
-    if number == 0 {
-        return Err(OfferError::Version);
-    }
-    Ok(reader.finish())
-}
-
-struct Reader<'a> {
-    streams: Vec<Stream<'a>>,
-    session_address: &'a [u8],
-    session_keys: bool,
-    limits: OfferLimits,
-}
-
-impl<'a> Reader<'a> {
-    fn line(&mut self, kind: u8, value: &'a [u8], number: usize) -> Result<(), OfferError> {
-        match kind {
-            b'm' => {
-                if self.streams.len() >= self.limits.sdp_streams {
-                    return Err(OfferError::TooLarge("sdp_streams"));
-                }
-                self.streams
-                    .push(media(value).ok_or(OfferError::Media(number))?);
-            }
-            b'c' => {
-                let address = connection(value).ok_or(OfferError::Connection(number))?;
-                match self.streams.last_mut() {
-                    Some(stream) => stream.address = address,
-                    None => self.session_address = address,
-                }
-            }
-            b'a' if value.starts_with(b"fingerprint:") => match self.streams.last_mut() {
-                Some(stream) => stream.encrypted = true,
-                None => self.session_keys = true,
+    let mut streams: Vec<Stream<'a>> = Vec::new();
+    let mut session_address: &'a [u8] = b"";
+    let mut session_keys = false;
+    grammar::read(sdp, limits, |_, item| {
+        match item {
+            Item::Media(line) => streams.push(Stream {
+                kind: line.kind,
+                protocol: line.protocol,
+                encrypted: false,
+                address: b"",
+                port: line.port,
+            }),
+            Item::Connection(address) => match streams.last_mut() {
+                Some(stream) => stream.address = address,
+                None => session_address = address,
             },
-            b'a' if value.starts_with(b"crypto:") => {
-                if let Some(stream) = self.streams.last_mut() {
+            Item::Attribute(attribute) if attribute.name == b"fingerprint" => {
+                match streams.last_mut() {
+                    Some(stream) => stream.encrypted = true,
+                    None => session_keys = true,
+                }
+            }
+            Item::Attribute(attribute) if attribute.name == b"crypto" => {
+                if let Some(stream) = streams.last_mut() {
                     stream.encrypted = true;
                 }
             }
-            _ => {}
+            Item::Attribute(_) | Item::Bandwidth(_) => {}
         }
         Ok(())
-    }
-
-    fn finish(mut self) -> Vec<Stream<'a>> {
-        for stream in &mut self.streams {
-            if stream.address.is_empty() {
-                stream.address = self.session_address;
-            }
-            // Keys beside a plain profile (an opportunistic offer) bind nobody.
-            stream.encrypted =
-                (stream.encrypted || self.session_keys) && is_secure(stream.protocol);
+    })?;
+    for stream in &mut streams {
+        if stream.address.is_empty() {
+            stream.address = session_address;
         }
-        self.streams
+        // Keys beside a plain profile (an opportunistic offer) bind nobody.
+        stream.encrypted = (stream.encrypted || session_keys) && is_secure(stream.protocol);
     }
+    Ok(streams)
 }
 
 fn is_secure(protocol: &[u8]) -> bool {
@@ -166,49 +128,6 @@ fn is_secure(protocol: &[u8]) -> bool {
         [&b"SAVP"[..], b"SAVPF", b"TLS", b"DTLS"]
             .iter()
             .any(|name| part.eq_ignore_ascii_case(name))
-    })
-}
-
-fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let Some(end) = memchr(b'\n', bytes) else {
-        return (bytes, b"");
-    };
-    let (line, rest) = (
-        bytes.get(..end).unwrap_or_default(),
-        bytes.get(end + 1..).unwrap_or_default(),
-    );
-    (line.strip_suffix(b"\r").unwrap_or(line), rest)
-}
-
-fn media(value: &[u8]) -> Option<Stream<'_>> {
-    let mut fields = value.split(|&byte| byte == b' ');
-    let kind = fields.next().filter(|kind| !kind.is_empty())?;
-    // RFC 8866 section 5.14: `port/count` for layered streams.
-    let port = fields.next()?.split(|&byte| byte == b'/').next()?;
-    let port = std::str::from_utf8(port).ok()?.parse().ok()?;
-    let protocol = fields.next().filter(|protocol| !protocol.is_empty())?;
-    fields.next()?;
-    Some(Stream {
-        kind,
-        protocol,
-        encrypted: false,
-        address: b"",
-        port,
-    })
-}
-
-fn connection(value: &[u8]) -> Option<&[u8]> {
-    let mut fields = value.split(|&byte| byte == b' ');
-    let network = fields.next()?;
-    let family = fields.next()?;
-    let address = fields.next().filter(|address| !address.is_empty())?;
-    let known =
-        network == b"IN" && (family == b"IP4" || family == b"IP6") && fields.next().is_none();
-    known.then(|| {
-        address
-            .split(|&byte| byte == b'/')
-            .next()
-            .unwrap_or_default()
     })
 }
 

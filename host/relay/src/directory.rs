@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 use media::gate::Component;
-use media::{
-    EndPlan, LocalPorts, MediaTimeouts, SessionFigures, SessionId, Side, StreamKind,
-};
+use media::{EndPlan, LocalPorts, MediaTimeouts, SessionFigures, SessionId, Side, StreamKind};
 use parking_lot::Mutex;
 use smallvec::SmallVec;
 
@@ -164,7 +162,6 @@ impl Directory {
             entry.open.retain(|open| open.stream != stream);
         }
     }
-
 
     /// Where the figures of a session are.
     pub(crate) fn board(&self, session: SessionId) -> Option<Board> {

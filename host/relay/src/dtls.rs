@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
-use dimpl::{Config, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SrtpProfile, UnexpectedMessageError};
+use dimpl::{
+    Config, Dtls, DtlsCertificate, Error, KeyingMaterial, Output, SrtpProfile,
+    UnexpectedMessageError,
+};
 use media::{Fingerprint, FingerprintHash, KeyMaterial, Suite};
 use srtp::DtlsKeys;
 use subtle::ConstantTimeEq;
@@ -297,7 +300,10 @@ fn fits(fingerprints: &[Fingerprint], certificate: &[u8]) -> bool {
         (FingerprintHash::Sha256, &digest::SHA256),
     ];
     for (hash, algorithm) in by_strength {
-        let mut signalled = fingerprints.iter().filter(|known| known.hash() == hash).peekable();
+        let mut signalled = fingerprints
+            .iter()
+            .filter(|known| known.hash() == hash)
+            .peekable();
         if signalled.peek().is_none() {
             continue;
         }

@@ -169,6 +169,9 @@ impl End {
         if kind == Kind::Dtls {
             return Ok(self.admit_handshake(arrival, length)?);
         }
+        if !self.shield.has_keys(arrival.component) {
+            return Err(Rejection::Closed.into());
+        }
         let opened = self
             .shield
             .open(kind, arrival.component, buffer, length)
@@ -238,12 +241,7 @@ impl End {
     }
 
     /// Whose a packet is, now that its protection is off.
-    fn admit_opened(
-        &mut self,
-        kind: Kind,
-        arrival: Arrival,
-        packet: &[u8],
-    ) -> Result<(), Dropped> {
+    fn admit_opened(&mut self, kind: Kind, arrival: Arrival, packet: &[u8]) -> Result<(), Dropped> {
         let Arrival {
             component,
             source,
@@ -255,9 +253,7 @@ impl End {
             return Err(Rejection::Closed.into());
         };
         let admission = match kind {
-            Kind::Rtp(head) => {
-                latch.admit_rtp(source, head.ssrc, head.sequence, authentic, now_us)
-            }
+            Kind::Rtp(head) => latch.admit_rtp(source, head.ssrc, head.sequence, authentic, now_us),
             Kind::Udptl => {
                 let sequence = packet.first_chunk().copied().map(u16::from_be_bytes);
                 let sequence = sequence.ok_or(Rejection::Malformed)?;
@@ -302,7 +298,7 @@ impl End {
         let socket = self.sockets.of(component).ok_or(Rejection::Closed)?;
         let latch = self.latch.as_ref().ok_or(Rejection::Closed)?;
         let to = latch.destination(component).ok_or(Rejection::Closed)?;
-        if !self.shield.can_send(component) {
+        if !self.shield.has_keys(component) {
             return Err(Rejection::Closed);
         }
         let length = self

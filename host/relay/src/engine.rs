@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use crate::backend::{Backend, Outgoing};
 use crate::config::RelayLimits;
 use crate::directory::Order;
-use crate::dtls::Identity;
+use crate::dtls::{Identity, Progress};
 use crate::end::{Arrival, End};
 use crate::relay::Events;
 use crate::session::Session;
@@ -23,6 +23,7 @@ use crate::shield::{FlowStart, Settled};
 use crate::slots::{Key, Slots};
 use crate::socket::Opened;
 use crate::stream::{Passed, Stream};
+use crate::totals::{Totals, TotalsBoard};
 
 /// Sessions are looked at for timeouts so often: 250 ms.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -62,7 +63,8 @@ pub(crate) struct Engine {
     next_sweep: Instant,
     /// Handshakes under way, as of the last sweep and those begun since.
     handshakes: usize,
-    unsent: u64,
+    totals: Totals,
+    board: Arc<TotalsBoard>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -75,7 +77,12 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    pub(crate) fn new(limits: RelayLimits, identity: Arc<Identity>, events: Events) -> Self {
+    pub(crate) fn new(
+        limits: RelayLimits,
+        identity: Arc<Identity>,
+        events: Events,
+        board: Arc<TotalsBoard>,
+    ) -> Self {
         let now = Instant::now();
         Engine {
             sockets: Slots::default(),
@@ -88,7 +95,8 @@ impl Engine {
             now,
             next_sweep: now,
             handshakes: 0,
-            unsent: 0,
+            totals: Totals::default(),
+            board,
         }
     }
 
@@ -137,12 +145,16 @@ impl Engine {
             stream.relay(place.side, arrival, buffer, length)
         };
         match outcome {
-            Ok(Passed::On(outgoing)) => Some(outgoing),
+            Ok(Passed::On(outgoing)) => {
+                self.totals.relayed += 1;
+                Some(outgoing)
+            }
             Ok(Passed::Handshake) => {
                 self.step_handshake(place, Some((source, buffer.get(..length)?)));
                 None
             }
             Err(dropped) => {
+                self.totals.rejected += 1;
                 let end = place.side.of_mut(&mut stream.ends);
                 if let Some(rejection) = end.tally.reject(dropped)
                     && is_foreign(rejection)
@@ -162,8 +174,7 @@ impl Engine {
 
     /// The kernel did not take `count` packets.
     pub(crate) fn handle_unsent(&mut self, count: usize) {
-        self.unsent = self.unsent.saturating_add(count as u64);
-        tracing::trace!(count, total = self.unsent, "packets could not be sent");
+        self.totals.unsent += count as u64;
     }
 
     /// The backend and the kernel have let go of a socket: it is closed here.
@@ -273,7 +284,43 @@ impl Engine {
             && let Some(stream) = session.stream_mut(index)
             && stream.apply(generation, plans, &start)
         {
+            let pending = handshakes_of(stream);
+            if pending > 0 && self.handshakes + pending > self.limits.handshakes {
+                return self.refuse_handshakes(key, index);
+            }
+            self.handshakes += pending;
             self.drive_handshakes(key, index);
+        }
+    }
+
+    /// There are too many handshakes under way for those of a stream.
+    fn refuse_handshakes(&mut self, session: Key, stream: u8) {
+        let Some(session) = self.sessions.get_mut(session) else {
+            return;
+        };
+        let id = session.id;
+        let Some(stream) = session.stream_mut(stream) else {
+            return;
+        };
+        for side in Side::BOTH {
+            let end = side.of_mut(&mut stream.ends);
+            for component in [Component::Rtp, Component::Rtcp] {
+                let Some(flow) = end.shield.flow_mut(component) else {
+                    continue;
+                };
+                let reason = "too many DTLS handshakes at a time".to_owned();
+                if flow.poll_timeout().is_some()
+                    && let Settled::Failed(reason) = flow.settle(Progress::Failed(reason))
+                    && component == Component::Rtp
+                {
+                    (self.events)(RelayEvent::HandshakeFailed {
+                        session: id,
+                        stream: stream.index,
+                        side,
+                        reason,
+                    });
+                }
+            }
         }
     }
 
@@ -368,7 +415,7 @@ impl Engine {
     }
 
     /// Looks at every session: timeouts, handshakes, figures.
-    pub(crate) fn handle_timeout(&mut self, _backend: &mut dyn Backend) {
+    pub(crate) fn handle_timeout(&mut self) {
         let now = self.now;
         if now < self.next_sweep {
             return;
@@ -376,7 +423,7 @@ impl Engine {
         let mut due: SmallVec<[(Key, u8); 8]> = SmallVec::new();
         let mut handshakes = 0;
         for (key, session) in self.sessions.iter_mut() {
-            while let Some(event) = session.poll_event(now) {
+            if let Some(event) = session.poll_event(now) {
                 (self.events)(event);
             }
             if now.saturating_duration_since(session.written) >= FIGURES_INTERVAL
@@ -395,6 +442,9 @@ impl Engine {
             }
         }
         self.handshakes = handshakes;
+        self.totals.sockets = self.sockets.len() as u64;
+        self.totals.handshakes = handshakes as u64;
+        self.board.write(self.totals);
         for (session, stream) in due {
             self.drive_handshakes(session, stream);
         }
@@ -505,3 +555,7 @@ fn is_foreign(rejection: Rejection) -> bool {
 fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -13,7 +13,9 @@ use std::thread;
 
 use arrayvec::ArrayVec;
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll as Descriptor, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{
+    Epoll as Descriptor, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout,
+};
 use nix::sys::eventfd::EventFd;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
@@ -23,6 +25,9 @@ use crate::slots::Key;
 
 /// Packets taken from one socket in one call: 16, a third of a second of a call.
 const BATCH: usize = 16;
+
+/// Batches taken from one socket before the others get their turn: 4.
+const BATCHES: usize = 4;
 
 /// Sockets reported by one epoll_wait: 512; others are reported by the next.
 const EVENTS: usize = 512;
@@ -65,6 +70,19 @@ impl Epoll {
         })
     }
 
+    /// Takes what a socket has, within bounds; how many packets.
+    fn relay_socket(&mut self, key: Key, engine: &mut Engine) -> usize {
+        let mut packets = 0;
+        for _ in 0..BATCHES {
+            let batch = self.relay_batch(key, engine);
+            packets += batch;
+            if batch < BATCH {
+                break;
+            }
+        }
+        packets
+    }
+
     /// Takes one batch from a socket; how many packets it had.
     fn relay_batch(&mut self, key: Key, engine: &mut Engine) -> usize {
         let Some(socket) = engine.socket(key) else {
@@ -94,7 +112,9 @@ impl Epoll {
     fn receive(&mut self, socket: &UdpSocket, ipv6: bool) -> nix::Result<ArrayVec<Arrival, BATCH>> {
         let mut buffers = self.buffers.iter_mut();
         let mut slices: [[IoSliceMut<'_>; 1]; BATCH] = array::from_fn(|_| {
-            let buffer = buffers.next().and_then(|buffer| buffer.get_mut(..RECEIVE_BYTES));
+            let buffer = buffers
+                .next()
+                .and_then(|buffer| buffer.get_mut(..RECEIVE_BYTES));
             [IoSliceMut::new(buffer.unwrap_or_default())]
         });
         let headers = if ipv6 {
@@ -220,7 +240,7 @@ impl Backend for Epoll {
             };
             let data = event.data();
             if data != BELL {
-                packets += self.relay_batch(Key::from_bits(data), engine);
+                packets += self.relay_socket(Key::from_bits(data), engine);
             }
         }
         Ok(packets)

@@ -35,8 +35,10 @@ mod slots;
 mod socket;
 mod stream;
 mod tally;
+mod totals;
 mod uring;
 mod worker;
 
 pub use config::{BackendChoice, RelayConfig, RelayError, RelayLimits};
 pub use relay::{Relay, RelayHandle};
+pub use totals::Totals;

@@ -18,6 +18,7 @@ use crate::dtls::Identity;
 use crate::engine::Engine;
 use crate::mailbox::Mailbox;
 use crate::socket::{self, Opened};
+use crate::totals::{Totals, TotalsBoard};
 use crate::worker;
 
 /// Where events go: called by media workers, and by whoever gives an order that fails.
@@ -27,6 +28,7 @@ pub(crate) type Events = Arc<dyn Fn(RelayEvent) + Send + Sync>;
 #[derive(Debug)]
 struct Desk {
     mailbox: Arc<Mailbox<Order>>,
+    totals: Arc<TotalsBoard>,
     directory: Mutex<Directory>,
 }
 
@@ -72,14 +74,17 @@ impl Relay {
         for worker in 0..config.workers.max(1) {
             let refused = |source| RelayError::Backend { worker, source };
             let mailbox = Arc::new(Mailbox::new(config.limits.orders).map_err(refused)?);
+            let totals = Arc::new(TotalsBoard::default());
             let engine = Engine::new(
                 config.limits.clone(),
                 Arc::clone(&identity),
                 Arc::clone(&events),
+                Arc::clone(&totals),
             );
             parts.push((engine, Arc::clone(&mailbox)));
             desks.push(Desk {
                 mailbox,
+                totals,
                 directory: Mutex::new(Directory::new(&config.limits)),
             });
         }
@@ -283,13 +288,24 @@ impl RelayHandle {
         desks.map(|desk| desk.directory.lock().len()).sum()
     }
 
+    /// What all workers have done since they began, as of the last quarter of a second
+    /// in which they had sessions.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let desks = self.0.desks.iter();
+        desks.map(|desk| desk.totals.read()).sum()
+    }
+
     /// SHA-256 of the certificate that this relay shows in DTLS (RFC 8122).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.0.identity.fingerprint()
     }
 
-    #[expect(clippy::indexing_slicing, reason = "a remainder of the length, which is not 0")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "a remainder of the length, which is not 0"
+    )]
     fn desk(&self, session: SessionId) -> &Desk {
         // The golden ratio spreads numbers that count up, whose upper bits are shards.
         let mixed = session.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;

@@ -180,8 +180,8 @@ impl Shield {
         }
     }
 
-    /// Whether packets can be sent to this party now.
-    pub(crate) fn can_send(&mut self, component: Component) -> bool {
+    /// Whether packets can be opened and closed now.
+    pub(crate) fn has_keys(&mut self, component: Component) -> bool {
         match self {
             Shield::Closed => false,
             Shield::Plain | Shield::Passthrough => true,

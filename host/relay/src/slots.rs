@@ -103,10 +103,13 @@ impl<T> Slots<T> {
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut T)> {
-        self.slots.iter_mut().enumerate().filter_map(|(slot, entry)| {
-            let key = Key::new(slot, entry.generation);
-            entry.value.as_mut().map(|value| (key, value))
-        })
+        self.slots
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(slot, entry)| {
+                let key = Key::new(slot, entry.generation);
+                entry.value.as_mut().map(|value| (key, value))
+            })
     }
 }
 

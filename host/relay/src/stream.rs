@@ -99,7 +99,9 @@ impl Stream {
 
     /// Whether `side` may be expected to send.
     pub(crate) fn expects(&self, side: Side) -> bool {
-        self.is_open() && side.of(&self.ends).plan.sends && side.other().of(&self.ends).plan.receives
+        self.is_open()
+            && side.of(&self.ends).plan.sends
+            && side.other().of(&self.ends).plan.receives
     }
 
     pub(crate) fn figures(&self) -> impl Iterator<Item = StreamFigures> {

@@ -113,7 +113,9 @@ impl Backend for Uring {
         if state.receiving && self.ring.cancel(socket.to_bits()).is_ok() {
             return;
         }
-        // Nothing to end, or nothing more can be asked of the kernel.
+        // Nothing to end, or nothing more can be asked of the kernel. What still waits
+        // to be submitted names the descriptor, which somebody else may have next.
+        let _flushed = self.ring.flush();
         self.sockets.remove(&socket);
         engine.handle_released(socket);
     }

@@ -52,7 +52,7 @@ pub(crate) fn run(
                 engine.refresh_clock();
             }
         }
-        engine.handle_timeout(backend.as_mut());
+        engine.handle_timeout();
     }
 }
 

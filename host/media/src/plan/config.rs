@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use crate::{Fingerprint, MediaLimits, MediaTimeouts, Mode};
 
 /// What configuration says of the peer on one leg.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Terms {
     /// What may be offered to it and accepted from it, most preferred first.
     ///

@@ -1,6 +1,6 @@
 //! RTP bleed: whoever is not the party reaches nobody, and is counted.
 
-use media::{Protection, RelayEvent, Rejection, Side, Suite};
+use media::{Protection, Rejection, RelayEvent, Side, Suite};
 use srtp::{ContextLimits, SendContext};
 
 use crate::harness::{Call, Party, address, key, of, report, rtp, sdes};
@@ -10,8 +10,12 @@ use crate::on_each_backend;
 fn spray(call: &Call, from: &Party, ssrc: u32) {
     for ours in [call.caller.ours, call.callee.ours] {
         for sequence in 0..20 {
-            from.rtp.send_to(&rtp(ssrc, sequence), address(ours.rtp)).unwrap();
-            from.rtp.send_to(&report(ssrc), address(ours.rtcp())).unwrap();
+            from.rtp
+                .send_to(&rtp(ssrc, sequence), address(ours.rtp))
+                .unwrap();
+            from.rtp
+                .send_to(&report(ssrc), address(ours.rtcp()))
+                .unwrap();
         }
     }
 }

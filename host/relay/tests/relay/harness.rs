@@ -114,7 +114,9 @@ impl Party {
     }
 
     pub(crate) fn send_rtcp(&self, packet: &[u8]) {
-        self.rtcp.send_to(packet, address(self.ours.rtcp())).unwrap();
+        self.rtcp
+            .send_to(packet, address(self.ours.rtcp()))
+            .unwrap();
     }
 
     /// The next packet of RTP, and that it came from our port.
@@ -252,10 +254,14 @@ impl Call {
 
     /// Both ends as agreed now.
     pub(crate) fn agree(&mut self, ends: [EndPlan; 2]) {
+        self.agree_on(0, ends);
+    }
+
+    pub(crate) fn agree_on(&mut self, stream: u8, ends: [EndPlan; 2]) {
         self.generation += 1;
         self.handle.command(RelayCommand::Stream {
             session: self.session,
-            stream: 0,
+            stream,
             generation: self.generation,
             ends: Box::new(ends),
         });

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use media::{MediaTimeouts, Protection, RelayCommand, RelayEvent, SessionId, Side};
 
-use crate::harness::{Call, Party, address, free_ports, of, rtp, start, until};
+use relay::{Relay, RelayConfig, RelayLimits};
+
+use crate::harness::{Call, Party, address, free_ports, interface, of, rtp, start, until};
 use crate::on_each_backend;
 
 fn quick() -> MediaTimeouts {
@@ -15,10 +17,6 @@ fn quick() -> MediaTimeouts {
         hold: Duration::from_millis(700),
         setup: Duration::from_secs(2),
     }
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 on_each_backend! {
@@ -179,32 +177,97 @@ on_each_backend! {
         handle.command(RelayCommand::OnHold { session, held: true });
         assert_eq!(handle.figures(session), None);
     }
+
+    fn streams_are_bounded(backend) {
+        let mut call = Call::new(backend);
+        for (stream, passes) in [(3, true), (4, false)] {
+            let plans = call.plans(Protection::Plain, Protection::Plain);
+            call.agree_on(stream, plans);
+            let refused = call.events.try_recv().is_ok();
+            assert_eq!(refused, !passes);
+            call.caller.ours = free_ports();
+            call.callee.ours = free_ports();
+        }
+    }
+
+    fn an_older_plan_changes_nothing(backend) {
+        let mut call = Call::answered(backend, Protection::Plain, Protection::Plain);
+        let plans = call.plans(Protection::Plain, Protection::Closed);
+        call.handle.command(RelayCommand::Stream {
+            session: call.session, stream: 0, generation: 0, ends: Box::new(plans),
+        });
+        call.caller.send(&rtp(1, 1));
+        assert_eq!(call.callee.receive(), rtp(1, 1));
+        let plans = call.plans(Protection::Plain, Protection::Closed);
+        call.agree(plans);
+        call.settle();
+        call.caller.send(&rtp(1, 2));
+        call.callee.hears_nothing();
+    }
+
+    fn totals_are_known(backend) {
+        let call = Call::answered(backend, Protection::Plain, Protection::Plain);
+        for sequence in 0..10 {
+            call.caller.send(&rtp(1, sequence));
+            call.callee.receive();
+        }
+        call.caller.send(b"x");
+        until(|| {
+            let totals = call.handle.totals();
+            (totals.relayed, totals.rejected, totals.sockets) == (10, 1, 4)
+        });
+    }
 }
 
 #[test]
-#[ignore = "counts the descriptors of the whole process: run alone"]
-fn every_descriptor_comes_back() {
-    for backend in [relay::BackendChoice::Epoll, relay::BackendChoice::Auto] {
-        let before = descriptors();
-        {
-            let (relay, events) = start(backend);
-            let handle = relay.handle();
-            let running = descriptors();
-            for round in 0..20 {
-                let session = SessionId(round);
-                handle.command(RelayCommand::Open { session, timeouts: quick() });
-                let (caller, callee) = (Party::new(), Party::new());
-                let ends = [caller.plan(Protection::Plain), callee.plan(Protection::Plain)];
-                handle.command(RelayCommand::Stream { session, stream: 0, generation: 1, ends: Box::new(ends) });
-                caller.send(&rtp(1, 1));
-                callee.receive();
-                assert_eq!(descriptors(), running + 8);
-                handle.command(RelayCommand::Close { session });
-                events.recv_timeout(crate::harness::SOON).unwrap();
-                drop((caller, callee));
-                assert_eq!(descriptors(), running);
+fn sessions_are_bounded_and_spread_over_workers() {
+    let (sender, events) = std::sync::mpsc::channel();
+    let config = RelayConfig {
+        workers: 2,
+        interfaces: vec![interface()],
+        limits: RelayLimits {
+            sessions: 8,
+            ..RelayLimits::default()
+        },
+        backend: relay::BackendChoice::Auto,
+    };
+    let relay = Relay::start(config, move |event| drop(sender.send(event))).unwrap();
+    let handle = relay.handle();
+    let sessions = (0..64).map(SessionId);
+    for session in sessions.clone() {
+        handle.command(RelayCommand::Open {
+            session,
+            timeouts: MediaTimeouts::default(),
+        });
+    }
+    assert_eq!(handle.session_count(), 16, "eight for each of two workers");
+    for session in sessions {
+        let open = handle.figures(session).is_some();
+        let (caller, callee) = (Party::new(), Party::new());
+        let ends = [
+            caller.plan(Protection::Plain),
+            callee.plan(Protection::Plain),
+        ];
+        handle.command(RelayCommand::Stream {
+            session,
+            stream: 0,
+            generation: 1,
+            ends: Box::new(ends),
+        });
+        if open {
+            caller.send(&rtp(1, 1));
+            assert_eq!(callee.receive(), rtp(1, 1));
+            handle.command(RelayCommand::Close { session });
+            let event = events.recv_timeout(crate::harness::SOON).unwrap();
+            assert!(
+                matches!(event, RelayEvent::Closed { session: closed, .. } if closed == session)
+            );
+        } else {
+            for _ in Side::BOTH {
+                let event = events.try_recv().unwrap();
+                assert!(matches!(event, RelayEvent::PortUnavailable { .. }));
             }
         }
-        assert_eq!(descriptors(), before);
     }
+    assert_eq!(handle.session_count(), 0);
 }

@@ -1,5 +1,7 @@
 //! What passes: RTP, RTCP, fax; plain, encrypted and from one to the other.
 
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+
 use media::{EndPlan, Latch, Protection, Side, StreamKind, Suite};
 use srtp::{ContextLimits, ReceiveContext, SendContext};
 
@@ -232,5 +234,31 @@ on_each_backend! {
         call.callee.send(&rtp(2, 2));
         assert_eq!(call.caller.receive(), rtp(2, 2));
         assert_eq!(of(&call.close(), Side::Callee).rejected.closed, 1);
+    }
+
+    fn one_leg_has_ipv6(backend) {
+        let mut call = Call::new(backend);
+        let six = UdpSocket::bind("[::1]:0").unwrap();
+        six.set_read_timeout(Some(crate::harness::SOON)).unwrap();
+        let mut plans = call.plans(Protection::Plain, Protection::Plain);
+        plans[1].local.ipv6 = true;
+        if let Some(remote) = &mut plans[1].remote {
+            remote.rtp = six.local_addr().ok();
+            remote.rtcp = None;
+        }
+        let ours = SocketAddr::from((Ipv6Addr::LOCALHOST, call.callee.ours.rtp));
+        call.agree(plans);
+        let mut buffer = [0; 2_048];
+        for sequence in 0..40 {
+            call.caller.send(&rtp(1, sequence));
+            let (length, from) = six.recv_from(&mut buffer).unwrap();
+            assert_eq!((&buffer[..length], from), (&rtp(1, sequence)[..], ours));
+            six.send_to(&rtp(2, sequence), ours).unwrap();
+            assert_eq!(call.caller.receive(), rtp(2, sequence));
+        }
+        // Nobody told where its reports go.
+        call.caller.send_rtcp(&report(1));
+        call.settle();
+        assert_eq!(of(&call.close(), Side::Caller).rejected.closed, 1);
     }
 }

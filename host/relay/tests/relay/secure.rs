@@ -56,7 +56,14 @@ impl Peer {
             Version::Auto => Dtls::new_auto(config, certificate, now),
         };
         machine.set_active(active);
-        Peer { machine, active, relay_certificate: None, keys: None, out: VecDeque::new(), due: Some(now) }
+        Peer {
+            machine,
+            active,
+            relay_certificate: None,
+            keys: None,
+            out: VecDeque::new(),
+            due: Some(now),
+        }
     }
 
     fn poll(&mut self) {
@@ -64,7 +71,9 @@ impl Peer {
         loop {
             match self.machine.poll_output(&mut buffer) {
                 Output::Packet(packet) => self.out.push_back(packet.to_vec()),
-                Output::PeerCert(certificate) => self.relay_certificate = Some(certificate.to_vec()),
+                Output::PeerCert(certificate) => {
+                    self.relay_certificate = Some(certificate.to_vec())
+                }
                 Output::KeyingMaterial(material, profile) => {
                     let keys = DtlsKeys::split(suite(profile), &material).unwrap();
                     self.keys = Some(keys.into_directions(self.active));
@@ -80,7 +89,10 @@ impl Peer {
 
     /// Shakes hands until there are keys, over the party's socket.
     fn handshake(&mut self, party: &Party) -> (SendContext, ReceiveContext) {
-        party.rtp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        party
+            .rtp
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
         let end = Instant::now() + crate::harness::SOON;
         let mut buffer = [0; 2_048];
         loop {
@@ -94,7 +106,10 @@ impl Peer {
                 party.send(&packet);
             }
             if let Some((send, receive)) = &self.keys {
-                party.rtp.set_read_timeout(Some(crate::harness::SOON)).unwrap();
+                party
+                    .rtp
+                    .set_read_timeout(Some(crate::harness::SOON))
+                    .unwrap();
                 let limits = ContextLimits::default();
                 return (
                     SendContext::new(send, limits).unwrap(),
@@ -119,7 +134,10 @@ fn talk(call: &Call, send: &mut SendContext, receive: &mut ReceiveContext) {
         call.caller.send(&buffer[..length]);
         if sequence == 0 {
             // The relay may still be reading our last flight.
-            call.callee.rtp.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+            call.callee
+                .rtp
+                .set_read_timeout(Some(Duration::from_millis(500)))
+                .unwrap();
         }
         assert_eq!(call.callee.receive(), packet);
         call.callee.send(&rtp(2, sequence));
@@ -134,7 +152,10 @@ fn talk(call: &Call, send: &mut SendContext, receive: &mut ReceiveContext) {
 }
 
 fn dtls(active: bool, certificate: &DtlsCertificate) -> Protection {
-    Protection::Dtls { active, fingerprints: vec![fingerprint(certificate)] }
+    Protection::Dtls {
+        active,
+        fingerprints: vec![fingerprint(certificate)],
+    }
 }
 
 on_each_backend! {

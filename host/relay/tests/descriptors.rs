@@ -1,0 +1,51 @@
+//! Every file descriptor comes back: alone in its process, because it counts them all.
+
+use media::{MediaTimeouts, Protection, RelayCommand, SessionId};
+
+use crate::harness::{Party, rtp, start};
+
+#[path = "relay/harness.rs"]
+#[expect(dead_code, reason = "shared with the other tests")]
+mod harness;
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn every_descriptor_comes_back() {
+    for backend in [relay::BackendChoice::Epoll, relay::BackendChoice::Auto] {
+        let before = descriptors();
+        {
+            let (relay, events) = start(backend);
+            let handle = relay.handle();
+            let running = descriptors();
+            for round in 0..20 {
+                let session = SessionId(round);
+                handle.command(RelayCommand::Open {
+                    session,
+                    timeouts: MediaTimeouts::default(),
+                });
+                let (caller, callee) = (Party::new(), Party::new());
+                let ends = [
+                    caller.plan(Protection::Plain),
+                    callee.plan(Protection::Plain),
+                ];
+                handle.command(RelayCommand::Stream {
+                    session,
+                    stream: 0,
+                    generation: 1,
+                    ends: Box::new(ends),
+                });
+                caller.send(&rtp(1, 1));
+                callee.receive();
+                assert_eq!(descriptors(), running + 8);
+                handle.command(RelayCommand::Close { session });
+                events.recv_timeout(harness::SOON).unwrap();
+                drop((caller, callee));
+                assert_eq!(descriptors(), running);
+            }
+        }
+        assert_eq!(descriptors(), before);
+    }
+}
