@@ -2,6 +2,7 @@
 //!
 //! Everything is bounded in number and time, and ends when it is dropped.
 
+pub mod media;
 mod proxy;
 mod sipp;
 

@@ -1,0 +1,77 @@
+//! Phones, wires and sounds for calls with audio.
+
+pub mod agent;
+pub mod baresip;
+pub mod capture;
+pub mod linphone;
+pub mod sound;
+pub mod talk;
+
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use super::{PBX, Stage, TRUNK};
+
+/// Where the relay's ports are, so that every packet tells which leg it is on.
+pub const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+/// Ports of one stage's relay.
+pub const PORTS: u16 = 200;
+
+/// What a leg carries, as configuration names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leg {
+    /// RTP.
+    Plain,
+    /// SRTP with keys in SDP.
+    Sdes,
+    /// SRTP with keys from DTLS.
+    Dtls,
+}
+
+impl Leg {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Sdes => "sdes",
+            Self::Dtls => "dtls",
+        }
+    }
+}
+
+/// The first of the relay's ports of a new stage; all programs of tests run one
+/// after another, and within one each stage has its own.
+#[must_use]
+pub fn relay_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    NEXT.fetch_add(PORTS, Ordering::Relaxed)
+}
+
+impl Stage {
+    /// Write the configuration of a media relay between `caller`, a PBX, and
+    /// `callee`, a trunk: address lists judge, nothing else. Returns the first of
+    /// the relay's ports.
+    ///
+    /// # Panics
+    /// The file cannot be written.
+    #[must_use]
+    pub fn configure_media(&self, caller: Leg, callee: Leg, extra: &str) -> u16 {
+        let first = relay_ports();
+        let last = first + PORTS - 1;
+        let text = include_str!("media.toml")
+            .replace("@FOLDER@", &self.path("").to_string_lossy())
+            .replace("@INSIDE@", &self.inside.to_string())
+            .replace("@OUTSIDE@", &self.outside.to_string())
+            .replace("@PBX@", &PBX.to_string())
+            .replace("@TRUNK@", &format!("{TRUNK}:{}", self.trunk))
+            .replace("@TRUNK_ADDRESS@", &TRUNK.to_string())
+            .replace("@RELAY@", &RELAY.to_string())
+            .replace("@PORTS@", &format!("{first}-{last}"))
+            .replace("@CALLER@", caller.name())
+            .replace("@CALLEE@", callee.name());
+        self.write(&format!("{text}\n{extra}"));
+        first
+    }
+}

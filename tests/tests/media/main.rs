@@ -1,0 +1,5 @@
+//! Calls with audio by real phones, and what must never pass.
+
+mod bleed;
+mod direct;
+mod through;

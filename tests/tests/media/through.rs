@@ -1,0 +1,137 @@
+//! baresip to baresip through Sipward, in every pair of modes and both ways round, with
+//! a wiretap on both legs.
+
+use sipward_tests::stage::media::baresip::{Baresip, Phone, sip_port};
+use sipward_tests::stage::media::capture::{Capture, Datagram, Tapped, tapped};
+use sipward_tests::stage::media::linphone::Linphone;
+use sipward_tests::stage::media::{Leg, RELAY, sound};
+use sipward_tests::stage::{NUMBER, PBX, Proxy, Stage, TRUNK};
+
+/// Half of the 200 packets of a call of four seconds.
+const MANY: usize = 100;
+
+fn trunk(stage: &Stage, leg: Leg, plays: &[i16]) -> Phone {
+    Baresip {
+        name: "callee",
+        address: TRUNK,
+        port: stage.trunk,
+        user: NUMBER,
+        leg,
+        plays,
+        calls: None,
+    }
+    .start(stage)
+}
+
+fn pbx(stage: &Stage, leg: Leg, plays: &[i16]) -> Phone {
+    Baresip {
+        name: "caller",
+        address: PBX,
+        port: sip_port(PBX),
+        user: "pbx",
+        leg,
+        plays,
+        calls: Some(format!("sip:{NUMBER}@{PBX}:{}", stage.inside)),
+    }
+    .start(stage)
+}
+
+/// A stage whose trunk port suits baresip.
+fn stage() -> Stage {
+    let mut stage = Stage::new();
+    stage.trunk = sip_port(TRUNK);
+    stage
+}
+
+/// What a wiretap on one leg learns of a sound that travels on it.
+fn check_leg(leg: Leg, tapped: &Tapped, sound: &[i16], what: &str) {
+    assert!(tapped.packets > MANY, "{what}: {} packets", tapped.packets);
+    let similarity = sound::similarity(&tapped.sound, sound);
+    let entropy = sound::entropy(&tapped.payload);
+    if leg == Leg::Plain {
+        assert!(similarity > 0.9, "{what}: {similarity} is not the sound");
+        assert!(entropy < 7.5, "{what}: {entropy} bits in an octet");
+    } else {
+        assert!(similarity < 0.3, "{what}: {similarity} is audible");
+        assert!(entropy > 7.9, "{what}: {entropy} bits in an octet");
+    }
+}
+
+fn check_wire(datagrams: &[Datagram], caller: Leg, callee: Leg, said: &[i16], replied: &[i16]) {
+    let tap = |from, to| tapped(datagrams, from, to);
+    check_leg(caller, &tap(PBX, RELAY), said, "from the caller");
+    check_leg(callee, &tap(RELAY, TRUNK), said, "to the callee");
+    check_leg(callee, &tap(TRUNK, RELAY), replied, "from the callee");
+    check_leg(caller, &tap(RELAY, PBX), replied, "to the caller");
+}
+
+/// Both hear the other through Sipward, and the wire shows only what it may.
+fn call(caller: Leg, callee: Leg) {
+    let stage = stage();
+    let first_port = stage.configure_media(caller, callee, "");
+    let proxy = Proxy::start(&stage);
+    let capture = Capture::start(&stage, first_port);
+    let (said, replied) = (sound::rising(4), sound::falling(4));
+    let answering = trunk(&stage, callee, &replied);
+    let calling = pbx(&stage, caller, &said);
+    let (at_caller, at_callee) = (calling.heard(), answering.heard());
+    let hears = |recording: &[i16], known: &[i16]| sound::similarity(recording, known);
+    let log = || format!("{}\n{}", calling.log(), proxy.log());
+    assert!(hears(&at_callee, &said) > 0.9, "{}", log());
+    assert!(hears(&at_caller, &replied) > 0.9, "{}", log());
+    assert!(hears(&at_callee, &replied) < 0.3);
+    assert!(hears(&at_caller, &said) < 0.3);
+    check_wire(&capture.datagrams(), caller, callee, &said, &replied);
+    proxy.wait_until("the call has ended", |status| status["total"]["calls"] == 0);
+}
+
+#[test]
+fn plain_to_plain() {
+    call(Leg::Plain, Leg::Plain);
+}
+
+#[test]
+fn plain_to_sdes() {
+    call(Leg::Plain, Leg::Sdes);
+}
+
+#[test]
+fn sdes_to_plain() {
+    call(Leg::Sdes, Leg::Plain);
+}
+
+#[test]
+fn sdes_to_sdes() {
+    call(Leg::Sdes, Leg::Sdes);
+}
+
+#[test]
+fn dtls_to_sdes() {
+    call(Leg::Dtls, Leg::Sdes);
+}
+
+#[test]
+fn sdes_to_dtls() {
+    call(Leg::Sdes, Leg::Dtls);
+}
+
+#[test]
+fn dtls_to_dtls() {
+    call(Leg::Dtls, Leg::Dtls);
+}
+
+/// Another family of phones: Linphone with SRTP calls a plain baresip.
+#[test]
+fn linphone_completes_a_call() {
+    let stage = stage();
+    let _first_port = stage.configure_media(Leg::Sdes, Leg::Plain, "");
+    let proxy = Proxy::start(&stage);
+    let (said, replied) = (sound::rising(5), sound::falling(5));
+    let answering = trunk(&stage, Leg::Plain, &replied);
+    let target = format!("sip:{NUMBER}@{PBX}:{}", stage.inside);
+    let calling = Linphone::call(&stage, &target, Leg::Sdes, &said);
+    let (at_caller, at_callee) = (calling.heard(), answering.heard());
+    let log = || proxy.log();
+    assert!(sound::similarity(&at_callee, &said) > 0.9, "{}", log());
+    assert!(sound::similarity(&at_caller, &replied) > 0.9, "{}", log());
+}
