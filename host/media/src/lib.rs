@@ -22,4 +22,5 @@ pub use plan::{
     Requirement, SessionFigures, SessionId, Side, StreamFigures, StreamKind, Terms, Unacceptable,
 };
 pub use sdp::address::AddressClass;
+pub use sdp::multipart::{Unreadable, find_description};
 pub use suite::{Fingerprint, FingerprintHash, KeyMaterial, Mki, Suite};

@@ -30,9 +30,24 @@ pub(crate) struct Part {
     accompanied: bool,
 }
 
-/// The body cannot be taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Unreadable;
+/// A body of several parts that two readers could take apart differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the multipart body cannot be read")]
+pub struct Unreadable;
+
+/// The session description of a body: the whole of it, or the one such part among
+/// at most `parts`. `None` if it has none.
+///
+/// # Errors
+/// [`Unreadable`]: it may hide one.
+pub fn find_description<'b>(
+    content_type: Option<&[u8]>,
+    body: &'b [u8],
+    parts: usize,
+) -> Result<Option<&'b [u8]>, Unreadable> {
+    let place = Place::find(content_type, body, parts)?;
+    Ok((place != Place::Absent).then(|| place.content(body)))
+}
 
 impl Place {
     /// Find it. Without a Content-Type a body that begins like a description is

@@ -89,7 +89,7 @@ impl MediaBook {
 
     /// What reads offers for policies, by the same limits.
     pub(crate) fn offers(&self) -> OfferReader {
-        OfferReader::new(self.limits.offer, &self.interfaces)
+        OfferReader::new(&self.limits, &self.interfaces)
     }
 
     /// Sockets that all ports together need.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ::media::OfferLimits;
+use ::media::MediaLimits;
 use anyhow::Context;
 use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
@@ -151,7 +151,7 @@ fn shards(
 ) -> anyhow::Result<Vec<Shard>> {
     let offers = match media {
         Some(service) => service.book.offers(),
-        None => OfferReader::new(OfferLimits::default(), &[]),
+        None => OfferReader::new(&MediaLimits::default(), &[]),
     };
     let shard = |(index, worker): (usize, &worker::Waiting)| {
         let mut proxy = proxy_config(config, snapshot)?;
