@@ -237,7 +237,7 @@ impl FingerprintHash {
 
     /// Octets of the hash.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn octets(self) -> usize {
         match self {
             Self::Sha1 => 20,
             Self::Sha256 => 32,
@@ -258,7 +258,7 @@ impl Fingerprint {
     /// `None` if the value has not the hash's length.
     #[must_use]
     pub fn new(hash: FingerprintHash, value: &[u8]) -> Option<Self> {
-        (value.len() == hash.len()).then(|| Self {
+        (value.len() == hash.octets()).then(|| Self {
             hash,
             value: SmallVec::from_slice(value),
         })

@@ -11,8 +11,7 @@ use crate::sdp::formats::Payload;
 use crate::sdp::protocol::{Profile, Protocol, Security};
 use crate::sdp::write::{self, Keys, Outgoing};
 use crate::{
-    EndPlan, Format, LocalPorts, Mode, Passage, Protection, Refused, Remote, Side, StreamKind,
-    Unacceptable,
+    EndPlan, LocalPorts, Mode, Passage, Protection, Refused, Remote, Side, StreamKind, Unacceptable,
 };
 
 /// One stream that both want.
@@ -20,6 +19,36 @@ struct Match {
     stream: AgreedStream,
     /// The answerer's payload types that were offered.
     accepted: u128,
+}
+
+/// One end as it was agreed.
+struct Half {
+    local: LocalPorts,
+    remote: Remote,
+    rtcp_mux: bool,
+    protection: Protection,
+    payload_types: u128,
+}
+
+impl Half {
+    /// The end of the party that said `own`, while the other said `other`.
+    fn plan(mut self, own: &Said, other: &Said, desk: &Desk<'_>) -> EndPlan {
+        if self.rtcp_mux {
+            self.remote.rtcp = self.remote.rtp;
+        }
+        let kept = |payload: &&Payload| self.payload_types >> payload.payload_type & 1 == 1;
+        let payloads = other.payloads.iter().filter(kept);
+        EndPlan {
+            remote: Some(self.remote),
+            rtcp_mux: self.rtcp_mux,
+            protection: self.protection,
+            sends: own.direction.sends && other.direction.receives,
+            receives: own.direction.receives && other.direction.sends,
+            payload_types: self.payload_types,
+            formats: payloads.map(Payload::format).collect(),
+            ..blank(own, self.local, desk)
+        }
+    }
 }
 
 impl Session {
@@ -75,62 +104,37 @@ impl Session {
         desk: &mut Desk<'_>,
     ) -> Result<Match, Refused> {
         let (answerer, offerer) = (passage.from, passage.from.other());
-        let mut remote = follow::remote(said, answerer.of(passage.terms), desk.config)?;
-        if remote
-            .rtp
-            .is_some_and(|rtp| rtp.is_ipv6() != answerer.of(&live.locals).ipv6)
-        {
+        let remote = follow::remote(said, answerer.of(passage.terms), desk.config)?;
+        let ipv6 = answerer.of(&live.locals).ipv6;
+        if remote.rtp.is_some_and(|rtp| rtp.is_ipv6() != ipv6) {
             return Err(Unacceptable::AddressFamily.into());
         }
         let far_mux = live.far.rtcp_mux && said.rtcp_mux;
-        let passthrough = live.near == Near::Passthrough;
         let near_mux = offered.said.rtcp_mux
-            && if passthrough {
+            && if live.near == Near::Passthrough {
                 far_mux
             } else {
                 !is_ambiguous(&offered.said) && !is_ambiguous(said)
             };
-        let (mode, far_protection) = far_protection(live, said)?;
-        let near_protection = self.near_protection(dialog, index, offerer, offered, live, desk)?;
-        let mut near_remote = live.remote.clone();
-        share(&mut near_remote, near_mux);
-        share(&mut remote, far_mux);
+        let (mode, protection) = far_protection(live, said)?;
         let (accepted, sendable) = common_payloads(&offered.said, said)?;
-        let formats = |said: &Said, types: u128| -> SmallVec<[Format; 4]> {
-            let kept = |payload: &&Payload| types >> payload.payload_type & 1 == 1;
-            said.payloads
-                .iter()
-                .filter(kept)
-                .map(Payload::format)
-                .collect()
-        };
-        let (theirs, ours) = (offered.said.direction, said.direction);
-        let end = |local: LocalPorts, remote, rtcp_mux, protection| EndPlan {
-            local,
-            remote: Some(remote),
-            rtcp_mux,
+        let far = Half {
+            local: *answerer.of(&live.locals),
+            remote,
+            rtcp_mux: far_mux,
             protection,
-            ..blank(&offered.said, local, desk)
-        };
-        let near = EndPlan {
-            sends: theirs.sends && ours.receives,
-            receives: theirs.receives && ours.sends,
-            payload_types: accepted,
-            formats: formats(said, accepted),
-            ..end(
-                *offerer.of(&live.locals),
-                near_remote,
-                near_mux,
-                near_protection,
-            )
-        };
-        let far = EndPlan {
-            sends: ours.sends && theirs.receives,
-            receives: ours.receives && theirs.sends,
             payload_types: sendable,
-            formats: formats(&offered.said, sendable),
-            ..end(*answerer.of(&live.locals), remote, far_mux, far_protection)
         };
+        let near = Half {
+            local: *offerer.of(&live.locals),
+            remote: live.remote.clone(),
+            rtcp_mux: near_mux,
+            protection: self.near_protection(dialog, index, offerer, offered, live, desk)?,
+            payload_types: accepted,
+        };
+        // Each may send what the other has named.
+        let near = near.plan(&offered.said, said, desk);
+        let far = far.plan(said, &offered.said, desk);
         let near_leg = Leg {
             mode: near_mode(live.near),
             profile: profile(&offered.said),
@@ -143,11 +147,9 @@ impl Session {
             Side::Caller => ([near, far], [near_leg, far_leg]),
             Side::Callee => ([far, near], [far_leg, near_leg]),
         };
+        let ends = Box::new(ends);
         Ok(Match {
-            stream: AgreedStream {
-                ends: Box::new(ends),
-                legs,
-            },
+            stream: AgreedStream { ends, legs },
             accepted,
         })
     }
@@ -381,12 +383,6 @@ fn strong(said: &Said) -> Vec<crate::Fingerprint> {
         .filter(|each| is_strong(each))
         .cloned()
         .collect()
-}
-
-fn share(remote: &mut Remote, mux: bool) {
-    if mux {
-        remote.rtcp = remote.rtp;
-    }
 }
 
 const fn near_mode(near: Near) -> Mode {

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use smallvec::{SmallVec, smallvec};
 
 use super::choose::{self, Question};
-use super::session::{Far, Key, Live, Near, Offered, Pending, Session};
+use super::session::{AgreedStream, Far, Key, Leg, Live, Near, Offered, Pending, Session};
 use super::{Desk, follow};
 use crate::sdp::description::{Description, Said};
 use crate::sdp::dtls::Setup;
 use crate::sdp::protocol::{Profile, Protocol};
 use crate::sdp::write::{self, Keys, Outgoing};
-use crate::{Mode, Passage, Protection, Refused, Side, Suite, Terms, Unacceptable};
+use crate::{Mode, Passage, Protection, Refused, Remote, Side, Suite, Terms, Unacceptable};
 
 /// What belongs to the message rather than to a stream of it.
 pub(super) struct Envelope {
@@ -81,47 +81,23 @@ impl Session {
         let (from, to) = (passage.from, passage.from.other());
         let terms = from.of(passage.terms);
         let remote = follow::remote(said, terms, desk.config)?;
-        let current = self
-            .dialogs
-            .get(dialog)
-            .and_then(|dialog| dialog.agreed_stream(index));
-        let far_ipv6 = current
-            .map(|stream| to.of(&stream.ends).local.ipv6)
-            .unwrap_or(to.of(passage.terms).ipv6);
-        let current = current.cloned();
-        let (near, mut far) = match said.protocol {
-            Protocol::Rtp(profile) if is_relayed(said) => {
-                let was_active =
-                    current
-                        .as_ref()
-                        .and_then(|stream| match from.of(&stream.ends).protection {
-                            Protection::Dtls { active, .. } => Some(active),
-                            _ => None,
-                        });
-                let question = Question {
-                    said,
-                    profile,
-                    remote: &remote,
-                    was_active,
-                };
-                let leg = current.as_ref().map(|stream| *to.of(&stream.legs));
-                choose_modes(&question, passage, leg, desk)?
-            }
-            Protocol::Udptl if said.kind.eq_ignore_ascii_case(b"image") => {
-                check_clear(passage)?;
-                let far = Far {
-                    modes: smallvec![Mode::Plain],
-                    profile: None,
-                    rtcp_mux: false,
-                    keys: vec![],
-                };
-                (Near::Plain, far)
-            }
-            _ => return Err(Unacceptable::NoStream.into()),
+        let entry = self.dialogs.get(dialog);
+        let current = entry
+            .and_then(|dialog| dialog.agreed_stream(index))
+            .cloned();
+        let current = current.as_ref();
+        let (near, mut far) = choose_protocol(said, passage, &remote, current, desk)?;
+        let family = |side: Side| {
+            current.map_or(side.of(passage.terms).ipv6, |stream| {
+                side.of(&stream.ends).local.ipv6
+            })
         };
-        let near_ipv6 = said.address.map_or(terms.ipv6, |address| address.is_ipv6());
+        // `0.0.0.0` holds an IPv6 stream too.
+        let said_family = said.address.filter(|address| !address.is_unspecified());
+        let near_ipv6 = said_family.map_or_else(|| family(from), |address| address.is_ipv6());
         let near_local = self.local(index, from, terms.interface, near_ipv6, desk)?;
-        let far_local = self.local(index, to, to.of(passage.terms).interface, far_ipv6, desk)?;
+        let far_interface = to.of(passage.terms).interface;
+        let far_local = self.local(index, to, far_interface, family(to), desk)?;
         if far.modes.contains(&Mode::Sdes) {
             let agreed = current.and_then(|stream| match &to.of(&stream.ends).protection {
                 Protection::Sdes { send, .. } => Some(send.suite),
@@ -227,10 +203,49 @@ fn offered_keys<'a>(live: &'a Live, said: &'a Said, desk: &'a Desk<'_>) -> Keys<
     }
 }
 
+/// What each leg gets, by the transport that was offered.
+fn choose_protocol(
+    said: &Said,
+    passage: &Passage<'_>,
+    remote: &Remote,
+    current: Option<&AgreedStream>,
+    desk: &Desk<'_>,
+) -> Result<(Near, Far), Refused> {
+    let (from, to) = (passage.from, passage.from.other());
+    match said.protocol {
+        Protocol::Rtp(profile) if is_relayed(said) => {
+            let protection = current.map(|stream| &from.of(&stream.ends).protection);
+            let was_active = match protection {
+                Some(Protection::Dtls { active, .. }) => Some(*active),
+                _ => None,
+            };
+            let question = Question {
+                said,
+                profile,
+                remote,
+                was_active,
+            };
+            let leg = current.map(|stream| *to.of(&stream.legs));
+            choose_modes(&question, passage, leg, desk)
+        }
+        Protocol::Udptl if said.kind.eq_ignore_ascii_case(b"image") => {
+            check_clear(passage)?;
+            let far = Far {
+                modes: smallvec![Mode::Plain],
+                profile: None,
+                rtcp_mux: false,
+                keys: Vec::new(),
+            };
+            Ok((Near::Plain, far))
+        }
+        _ => Err(Unacceptable::NoStream.into()),
+    }
+}
+
 fn choose_modes(
     question: &Question<'_>,
     passage: &Passage<'_>,
-    far_leg: Option<super::session::Leg>,
+    far_leg: Option<Leg>,
     desk: &Desk<'_>,
 ) -> Result<(Near, Far), Refused> {
     let Question { said, profile, .. } = *question;

@@ -188,3 +188,20 @@ fn an_offer_may_change_its_family() {
     call.refuse(Side::Callee, 1);
     assert_eq!(call.plan(0).cloned(), before);
 }
+
+#[test]
+fn an_ipv4_zero_holds_an_ipv6_stream() {
+    let mut call = Call::new(&PLAIN, &PLAIN);
+    call.terms[1].ipv6 = true;
+    let six = at("2001:db8::99", 5000, "RTP/AVP", &[]);
+    call.establish(&audio("RTP/AVP", &[]), &six);
+    let held = at("0.0.0.0", 5000, "RTP/AVP", &[]);
+    call.pass(Side::Callee, 1, Carrier::Invite { transaction: 1 }, &held);
+    let answered = call.pass(
+        Side::Caller,
+        1,
+        Carrier::Success { transaction: 1 },
+        &audio("RTP/AVP", &[]),
+    );
+    assert!(answered.contains("c=IN IP6 2001:db8::2\r\n"), "{answered}");
+}

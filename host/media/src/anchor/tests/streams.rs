@@ -352,3 +352,37 @@ fn what_cannot_be_read_is_refused_as_malformed() {
         assert_eq!(call.anchor.figures().sessions, 0);
     }
 }
+
+#[test]
+fn a_stream_becomes_fax_and_speech_again_with_new_keys() {
+    let both = [Mode::Sdes, Mode::Plain];
+    let mut call = Call::new(&both, &PLAIN);
+    let key = crypto(1, Suite::AeadAes128Gcm, 1);
+    let speech = audio("RTP/SAVP", &[&key]);
+    let reply = at(CALLEE, 5000, "RTP/AVP", &[]);
+    let (_, first) = call.establish(&speech, &reply);
+    let ports = call.anchor.figures().ports_in_use;
+    let fax = |address| format!("v=0\r\nc=IN IP4 {address}\r\nm=image 6000 udptl t38\r\n");
+    let transaction = 2;
+    call.pass(
+        Side::Callee,
+        1,
+        Carrier::Invite { transaction },
+        &fax(CALLEE),
+    );
+    let ok = Carrier::Success { transaction };
+    call.pass(Side::Caller, 1, ok, &fax("192.0.2.1"));
+    let kinds = Side::BOTH.map(|side| call.end_of(side).kind);
+    assert_eq!(kinds, [StreamKind::Udptl; 2]);
+    let transaction = 3;
+    call.pass(Side::Caller, 1, Carrier::Invite { transaction }, &speech);
+    let ok = Carrier::Success { transaction };
+    let last = call.pass(Side::Callee, 1, ok, &reply);
+    assert_eq!(call.end_of(Side::Caller).kind, StreamKind::Rtp);
+    assert_ne!(lines(&first, "a=crypto:"), lines(&last, "a=crypto:"));
+    assert_eq!(
+        call.anchor.figures().ports_in_use,
+        ports,
+        "the place keeps its ports"
+    );
+}
