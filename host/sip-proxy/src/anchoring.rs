@@ -249,7 +249,7 @@ pub(crate) struct MediaRoom {
     config: Arc<AnchorConfig>,
     default_terms: MediaTerms,
     /// Stands where terms have no meaning.
-    no_terms: [Terms; 2],
+    no_terms: BothTerms,
     /// Call-IDs of the sessions that were opened and not yet reported closed. Bounded by the
     /// anchor's limits of sessions and ports.
     names: HashMap<SessionId, Arc<[u8]>, FixedState>,
@@ -261,7 +261,7 @@ impl MediaRoom {
             config: Arc::new(config.anchor.clone()),
             anchor: Anchor::new(config.anchor, config.seed),
             default_terms: MediaTerms::default(),
-            no_terms: [no_terms(), no_terms()],
+            no_terms: Arc::new([no_terms(), no_terms()]),
             names: HashMap::default(),
         }
     }
@@ -273,6 +273,11 @@ impl MediaRoom {
 
     pub(crate) fn figures(&self) -> AnchorFigures {
         self.anchor.figures()
+    }
+
+    /// Terms of what negotiates nothing.
+    pub(crate) fn no_terms(&self) -> BothTerms {
+        Arc::clone(&self.no_terms)
     }
 
     fn session(&self, call: CallId) -> SessionId {

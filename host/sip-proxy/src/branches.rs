@@ -30,6 +30,7 @@ impl ProxyCore {
             }
             let breadth = context.plan.max_breadth;
             let again = context.is_anchored();
+            context.media_refused = false;
             let group = context.targets.next_group(breadth);
             let size = u32::try_from(group.len()).unwrap_or(u32::MAX);
             let write = size > 1
@@ -45,6 +46,11 @@ impl ProxyCore {
                 // Shares add up to the whole: RFC 5393 section 5.3.3.
                 let share = breadth / size + u32::from(place < breadth % size);
                 self.start_branch(now, server, choice, write.then_some(share));
+                let refused = |context: &ResponseContext| context.media_refused;
+                if self.contexts.get(&server).is_some_and(refused) {
+                    // The others of the group would get the same body.
+                    break;
+                }
             }
             if let Some(context) = self.contexts.get_mut(&server) {
                 context.described = None;

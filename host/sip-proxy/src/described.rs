@@ -1,30 +1,18 @@
-//! Where the bodies of requests and responses of a call meet the media room, and what is
-//! done when it does not let one pass (RFC 3261 sections 13.2.2.4, 14.1 and 21.4.26,
-//! RFC 3264).
-//!
-//! | refused in | what happens |
-//! |---|---|
-//! | a request | it is answered with the refusal's status |
-//! | a provisional response | it passes without its body |
-//! | a 2xx to the first INVITE | ACK and BYE to the callee, 488 upstream or the next target |
-//! | a 2xx within a dialog | 488 upstream, and the call is ended by BYE both ways |
-//! | an ACK | it passes without its body, and the call is ended by BYE both ways |
+//! Where the bodies of requests and responses of a call meet the media room (RFC 3264).
+//! What is done when it does not let one pass is in [`crate::refusals`].
 
 use std::sync::Arc;
 
-use policy::ConsultId;
 use sip_message::{Message, Method};
-use sip_transaction::{Moment, TransactionId};
+use sip_transaction::TransactionId;
 
-use crate::anchoring::{BothTerms, PassedBody, Passing, Refusal, Requested, warning_value};
-use crate::answers::Answer;
+use crate::anchoring::{BothTerms, PassedBody, Passing, Refusal, Requested};
 use crate::authority::Authority;
-use crate::best_response::Final;
 use crate::calls::DialogRef;
 use crate::config::ListenerAddress;
 use crate::core::ProxyCore;
-use crate::dialog::{Call, Side};
-use crate::output::{CallId, Carried, EndReason, FullTable, LogEvent};
+use crate::dialog::Side;
+use crate::output::CallId;
 use crate::response_context::{Purpose, ResponseContext};
 use crate::targets::Choice;
 
@@ -47,7 +35,7 @@ fn negotiates(method: Method) -> bool {
 
 impl Purpose {
     /// The request as the media room knows it, if it belongs to a call.
-    fn requested(self) -> Option<Requested> {
+    pub(crate) fn requested(self) -> Option<Requested> {
         match self {
             Self::Begins(call) => Some(Requested {
                 call,
@@ -77,7 +65,7 @@ impl ProxyCore {
             return Ok(Described::default());
         };
         let Some(requested) = context.purpose.requested() else {
-            return Ok(Described::default());
+            return self.describe_alone(server, egress);
         };
         let Some(call) = self.calls.get(requested.call) else {
             return Err(Refusal::unacceptable("the call has ended"));
@@ -136,34 +124,33 @@ impl ProxyCore {
         })
     }
 
-    /// The offer of a request does not pass: it is not sent to this target.
-    pub(crate) fn request_refused(&mut self, server: TransactionId, refusal: Refusal) {
-        let Some(context) = self.contexts.get_mut(&server) else {
-            return;
+    /// A request outside any call passes without a description, and so do its responses:
+    /// there is no media that they could agree on here, only addresses to be told.
+    fn describe_alone(
+        &mut self,
+        server: TransactionId,
+        egress: &ListenerAddress,
+    ) -> Result<Described, Refusal> {
+        let Some(context) = self.contexts.get(&server) else {
+            return Ok(Described::default());
         };
-        let event = LogEvent::MediaRefused {
-            consult: context.authority.consult(),
-            carrier: Carried::Request(context.request.method()),
-            side: context
-                .purpose
-                .requested()
-                .map_or(Side::Caller, |of| of.side)
-                .into(),
-            reason: refusal.reason,
+        let ingress = self.site.routing.listener(context.flow.listener);
+        let both = ingress.is_some_and(|ingress| ingress.media.is_some()) && egress.media.is_some();
+        let Some(room) = self.media.as_mut().filter(|_| both) else {
+            return Ok(Described::default());
         };
-        if refusal.status == 503 {
-            self.outputs
-                .push_back(crate::Output::Log(LogEvent::Full(FullTable::Media)));
-        } else {
-            // Another target of the same peer would not change it.
-            context.targets.clear();
+        let body = room.strip(&context.request);
+        if body != PassedBody::AsIs && negotiates(context.request.method()) {
+            return Err(Refusal {
+                status: 481,
+                warning: None,
+                reason: "it belongs to no call that is known here".to_owned(),
+            });
         }
-        let made = Final::Refused {
-            status: refusal.status,
-            warning: refusal.warning,
-        };
-        context.best.offer(refusal.status, made, 0);
-        self.log(event);
+        Ok(Described {
+            terms: Some(room.no_terms()),
+            body,
+        })
     }
 
     /// Passes the body of a response. `dialog` is that of the response, if it has one that
@@ -182,10 +169,11 @@ impl ProxyCore {
             .branches
             .get(index)
             .and_then(|branch| branch.terms.as_ref());
-        let (Some(requested), Some(terms), Some(room)) =
-            (context.purpose.requested(), terms, &mut self.media)
-        else {
+        let (Some(terms), Some(room)) = (terms, &mut self.media) else {
             return Ok(PassedBody::AsIs);
+        };
+        let Some(requested) = context.purpose.requested() else {
+            return Ok(room.strip(response));
         };
         let call = self.calls.get(requested.call);
         let negotiates = negotiates(response.method());
@@ -242,83 +230,6 @@ impl ProxyCore {
         }
     }
 
-    /// The description in a 2xx to an INVITE, UPDATE or PRACK does not pass. `dialog` is that
-    /// of a 2xx to the first INVITE.
-    pub(crate) fn answer_refused(
-        &mut self,
-        now: Moment,
-        server: TransactionId,
-        index: usize,
-        response: &Message,
-        dialog: Option<u32>,
-        refusal: Refusal,
-    ) {
-        let Some(context) = self.contexts.get(&server) else {
-            return;
-        };
-        let purpose = context.purpose;
-        let passed = context.final_sent.is_some_and(|status| status < 300);
-        let settled = context.final_sent.is_some();
-        let made = Final::Refused {
-            status: if refusal.status == 503 { 503 } else { 488 },
-            warning: refusal.warning,
-        };
-        match purpose {
-            Purpose::Begins(id) => {
-                let is_over = |call: &Call| call.media.over || call.media.confirmed == dialog;
-                if passed && self.calls.get(id).is_none_or(is_over) {
-                    // It has passed once, and the call is over or about to be.
-                    return;
-                }
-                self.log_refused_response(server, response, refusal);
-                self.dismiss(now, server, index, response);
-                if let Some(call) = self.calls.get_mut(id) {
-                    call.forget(response.to_tag().unwrap_or_default());
-                }
-                self.branch_failed(now, server, index, made.status(), made);
-            }
-            Purpose::Within(within) if !passed => {
-                if response.method() == Method::Invite {
-                    self.acknowledge_within(within, response.cseq().number);
-                }
-                if settled {
-                    return;
-                }
-                self.log_refused_response(server, response, refusal);
-                self.branch_failed(now, server, index, made.status(), made);
-                self.begin_end(now, within.call, EndReason::MediaRefused);
-            }
-            Purpose::Within(_) | Purpose::Ends(_) | Purpose::Alone => {}
-        }
-    }
-
-    /// Answers a request that the media room did not let through, or whose answer it did
-    /// not.
-    pub(crate) fn answer_refusal(
-        &mut self,
-        now: Moment,
-        server: TransactionId,
-        status: u16,
-        warning: Option<u16>,
-    ) {
-        let Some(context) = self.contexts.get(&server) else {
-            return;
-        };
-        let (request, flow) = (Arc::clone(&context.request), context.flow.clone());
-        let mut answer = Answer::new(status);
-        if let Some(code) = warning {
-            let listener = self.site.routing.listener(flow.listener);
-            let agent = listener.map_or("-", |listener| &listener.host);
-            answer = answer.header("Warning", warning_value(code, agent));
-        }
-        if status == 500 {
-            // Section 14.2: an offer while another one is not answered yet.
-            let seconds = self.entropy.unique() % 11;
-            answer = answer.header("Retry-After", seconds.to_string());
-        }
-        self.answer(now, server, &request, &flow, answer);
-    }
-
     /// What becomes of the body of a refusal: a description in a 488 says what the other
     /// party could do, and where (section 21.4.26). Nobody needs the latter.
     pub(crate) fn describe_refusal(
@@ -366,29 +277,6 @@ impl ProxyCore {
         };
         let outputs = &mut self.outputs;
         room.pass(leave, &call.media, &call.call_id, &passing, ack, outputs)
-    }
-
-    /// The ACK has gone out without its body: the call cannot go on.
-    pub(crate) fn ack_refused(
-        &mut self,
-        now: Moment,
-        consult: ConsultId,
-        dialog: DialogRef,
-        refusal: Refusal,
-    ) {
-        self.log(LogEvent::MediaRefused {
-            consult,
-            carrier: Carried::Request(Method::Ack),
-            side: dialog.side.into(),
-            reason: refusal.reason,
-        });
-        let over = self
-            .calls
-            .get(dialog.call)
-            .is_none_or(|call| call.media.over);
-        if !over {
-            self.begin_end(now, dialog.call, EndReason::MediaRefused);
-        }
     }
 
     /// The offer in a request within a dialog came to nothing.
@@ -452,22 +340,5 @@ impl ProxyCore {
         if let Some(room) = &mut self.media {
             room.end(call, call_id, &mut self.outputs);
         }
-    }
-
-    fn log_refused_response(&mut self, server: TransactionId, response: &Message, why: Refusal) {
-        let Some(context) = self.contexts.get(&server) else {
-            return;
-        };
-        let side = context
-            .purpose
-            .requested()
-            .map_or(Side::Callee, |of| of.side.other());
-        let carrier = Carried::Response(response.status().unwrap_or_default(), response.method());
-        self.log(LogEvent::MediaRefused {
-            consult: context.authority.consult(),
-            carrier,
-            side: side.into(),
-            reason: why.reason,
-        });
     }
 }

@@ -29,7 +29,7 @@
 //! | 16.7 responses | `responses`, `best_response`, `response_context` |
 //! | 9, 16.8, 16.10 CANCEL and Timer C | `cancel` |
 //! | 16.11 ACK without a transaction | `endings` |
-//! | session descriptions (RFC 3264, RFC 5853) | `anchoring`, `described`, `media_events` |
+//! | session descriptions (RFC 3264, RFC 5853) | `anchoring`, `described`, `refusals`, `media_events` |
 //! | 13.2.2.4, 15.1.1 ACK and BYE of our own | `dismissal` |
 
 mod admission;
@@ -57,6 +57,7 @@ mod media_events;
 mod output;
 mod own;
 mod record_route;
+mod refusals;
 mod request_uri;
 mod requests;
 mod response_context;

@@ -91,7 +91,8 @@ pub(crate) struct ResponseContext {
     pub(crate) cancelled: bool,
     /// The server transaction has ended, but a branch may still need its CANCEL.
     pub(crate) upstream_gone: bool,
-    /// The final response says that a session description was not let through.
+    /// A session description was not let through to the targets tried last; once the final
+    /// response is sent, that it says so.
     pub(crate) media_refused: bool,
     /// A branch could not be started for want of room in a table of ours.
     pub(crate) overloaded: bool,

@@ -168,6 +168,18 @@ impl Net {
     }
 
     pub(crate) fn reply_with(&mut self, to: &Sent, status: u16, tag: &str, more: &[(&str, &str)]) {
+        self.reply_sdp(to, status, tag, more, "");
+    }
+
+    /// The same with a session description.
+    pub(crate) fn reply_sdp(
+        &mut self,
+        to: &Sent,
+        status: u16,
+        tag: &str,
+        more: &[(&str, &str)],
+        sdp: &str,
+    ) {
         let request = &to.message;
         let mut response = Response::to(request, status);
         if status > 100 {
@@ -182,6 +194,9 @@ impl Net {
         }
         for (name, value) in more {
             response = response.header(name, value);
+        }
+        if !sdp.is_empty() {
+            response = response.body("application/sdp", sdp);
         }
         let bytes = response.finish().unwrap();
         let from = to.transmit.to.address.to_string();

@@ -3,6 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
@@ -15,6 +16,7 @@ mod dialogs;
 mod forking;
 mod harness;
 mod limits;
+mod media_room;
 mod programs;
 mod relay;
 mod request;

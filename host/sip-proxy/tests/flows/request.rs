@@ -13,6 +13,8 @@ pub(crate) struct Request {
     pub(crate) call_id: String,
     pub(crate) cseq: u32,
     pub(crate) headers: Vec<(String, String)>,
+    /// A session description, or empty.
+    pub(crate) body: String,
 }
 
 impl Request {
@@ -28,11 +30,17 @@ impl Request {
             call_id: "call-1".into(),
             cseq: 1,
             headers: vec![("Contact".into(), format!("<sip:alice@{from}>"))],
+            body: String::new(),
         }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn sdp(mut self, body: &str) -> Self {
+        self.body = body.into();
         self
     }
 
@@ -71,7 +79,11 @@ impl Request {
                 text.push_str(&format!("{name}: {value}\r\n"));
             }
         }
-        text.push_str("Content-Length: 0\r\n\r\n");
+        if !self.body.is_empty() {
+            text.push_str("Content-Type: application/sdp\r\n");
+        }
+        text.push_str(&format!("Content-Length: {}\r\n\r\n", self.body.len()));
+        text.push_str(&self.body);
         text
     }
 }
