@@ -15,8 +15,8 @@ use sip_transaction::{
     TransactionLayer, Transport,
 };
 
-use super::script::{Answer, HangUp, Script};
-use super::text;
+use super::script::{Answer, HangUp, Offer, Reply, Script};
+use super::{sound, text};
 
 mod callee;
 mod caller;
@@ -43,7 +43,7 @@ enum Intent {
         interval: Duration,
         since: Moment,
     },
-    InDialog(String, &'static str),
+    InDialog(String, &'static str, Offer),
     HangUp(String),
 }
 
@@ -55,6 +55,8 @@ struct Dialog {
     target: String,
     routes: Vec<String>,
     cseq: u32,
+    /// A 2xx has made it.
+    confirmed: bool,
     acknowledged: bool,
     ended: bool,
 }
@@ -205,13 +207,13 @@ impl Agent {
         match intent {
             Intent::Start(script) => self.start(now, script),
             Intent::Cancel(id) => self.cancel(now, id),
-            Intent::Ring(id) => self.respond(now, id, 180),
+            Intent::Ring(id) => self.ring(now, id),
             Intent::Answer(id, script) => self.answer(now, id, script),
             Intent::GiveUp(id) => {
                 self.called.remove(&id);
                 self.layer.terminate(id);
             }
-            Intent::InDialog(key, method) => self.in_dialog(now, &key, method),
+            Intent::InDialog(key, method, offer) => self.in_dialog(now, &key, method, offer),
             Intent::HangUp(key) => self.hang_up(now, &key),
             Intent::Repeat {
                 dialog,
@@ -272,6 +274,11 @@ fn to(address: SocketAddr) -> Destination {
     }
 }
 
+/// The description in a message, if it has one.
+fn body_of(message: &Message) -> String {
+    lossy(message.body())
+}
+
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -304,7 +311,10 @@ fn dialog_key(message: &Message, remote_tag: Option<&[u8]>) -> String {
 }
 
 fn script_of(message: &Message) -> Option<usize> {
-    let call_id = lossy(message.call_id());
+    number_of(&lossy(message.call_id()))
+}
+
+fn number_of(call_id: &str) -> Option<usize> {
     call_id
         .strip_prefix("script-")?
         .strip_suffix("@sim.example")?

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use policy::{
-    Conclusion, ConsultId, DialogState, Effect, Grants, MethodSet, OnFailure, Outcome,
-    OutcomeLimits, Pipeline, PolicyFailure, Rejection, RequestFacts, Stage, Verdict,
+    Conclusion, ConsultId, DialogState, Effect, Grants, MediaRequirement, MethodSet, OnFailure,
+    Outcome, OutcomeLimits, Pipeline, PolicyFailure, Rejection, RequestFacts, Stage, Verdict,
 };
 
 use super::script::Judgement;
@@ -31,6 +31,7 @@ pub(super) fn pipeline() -> Pipeline {
 pub(super) fn judge(
     pipeline: &Pipeline,
     judgement: Judgement,
+    encrypted: bool,
     id: ConsultId,
     facts: RequestFacts,
 ) -> Option<Conclusion> {
@@ -46,9 +47,12 @@ pub(super) fn judge(
     };
     let answer = match judgement {
         _ if in_dialog => outcome(Verdict::Next, Vec::new()),
-        Judgement::Admit(None) => outcome(Verdict::Next, Vec::new()),
-        Judgement::Admit(Some(seconds)) => {
-            outcome(Verdict::Next, vec![Effect::LimitDuration(seconds)])
+        Judgement::Admit(limit) => {
+            let mut effects: Vec<Effect> = limit.map(Effect::LimitDuration).into_iter().collect();
+            if encrypted {
+                effects.push(Effect::RequireMedia(MediaRequirement::Encrypted));
+            }
+            outcome(Verdict::Next, effects)
         }
         Judgement::Reject(status) => outcome(
             Verdict::Reject(Rejection {

@@ -7,8 +7,11 @@ mod agent;
 mod judge;
 mod network;
 mod random;
+mod relay;
 mod script;
+mod sound;
 mod text;
+mod watch;
 mod world;
 
 pub use random::Random;

@@ -26,6 +26,40 @@ pub(super) enum HangUp {
     Both,
 }
 
+/// What an INVITE or UPDATE says of media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Nothing: the other side has to offer.
+    Late,
+    /// One stream in the clear.
+    Plain,
+    /// One stream with keys.
+    Encrypted,
+    /// Audio, and video that may be refused.
+    Two,
+    /// One stream that is not heard.
+    Hold,
+    /// What is no description.
+    Bad,
+}
+
+/// How the callee answers an offer, or offers itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// In the 2xx.
+    Good,
+    /// Already while it rings, and again in the 2xx.
+    Early,
+    /// The same, acknowledged by PRACK.
+    Reliable,
+    /// Somebody else answers while it rings, then the callee does.
+    Forked,
+    /// With what is no description.
+    Bad,
+    /// Not at all.
+    Missing,
+}
+
 /// What the policy says of the first request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgement {
@@ -58,10 +92,20 @@ pub(super) struct Script {
     pub(super) answer_after: Duration,
     /// The final response.
     pub(super) answer: Answer,
+    /// What the INVITE says of media.
+    pub(super) offer: Offer,
+    /// What the callee says of media.
+    pub(super) reply: Reply,
+    /// The ACK of a late offer carries what is no description.
+    pub(super) bad_ack: bool,
+    /// The policy wants encrypted media.
+    pub(super) encrypted: bool,
     /// CANCEL this long after the INVITE.
     pub(super) cancel_after: Option<Duration>,
-    /// A re-INVITE or INFO this long after the answer.
-    pub(super) in_dialog_after: Option<(Duration, &'static str)>,
+    /// A re-INVITE, UPDATE or INFO this long after the answer, with this offer.
+    pub(super) in_dialog_after: Option<(Duration, &'static str, Offer)>,
+    /// The callee refuses later offers.
+    pub(super) refuses_again: bool,
     /// Length of the call.
     pub(super) talk: Duration,
     /// Who ends it.
@@ -100,10 +144,44 @@ impl Script {
             ring_after: millis(random, 400),
             answer_after: millis(random, 8_000),
             answer,
+            offer: *random.pick(&[
+                Offer::Plain,
+                Offer::Plain,
+                Offer::Plain,
+                Offer::Late,
+                Offer::Encrypted,
+                Offer::Two,
+                Offer::Hold,
+                Offer::Bad,
+            ]),
+            reply: *random.pick(&[
+                Reply::Good,
+                Reply::Good,
+                Reply::Good,
+                Reply::Early,
+                Reply::Early,
+                Reply::Reliable,
+                Reply::Forked,
+                Reply::Bad,
+                Reply::Missing,
+            ]),
+            bad_ack: random.percent(15),
+            encrypted: random.percent(5),
             cancel_after: random.percent(20).then(|| millis(random, 9_000)),
-            in_dialog_after: random
-                .percent(25)
-                .then(|| (millis(random, 10_000), *random.pick(&["INVITE", "INFO"]))),
+            in_dialog_after: random.percent(35).then(|| {
+                let method = *random.pick(&["INVITE", "INVITE", "UPDATE", "INFO"]);
+                let offer = *random.pick(&[
+                    Offer::Plain,
+                    Offer::Hold,
+                    Offer::Hold,
+                    Offer::Encrypted,
+                    Offer::Two,
+                    Offer::Bad,
+                    Offer::Late,
+                ]);
+                (millis(random, 10_000), method, offer)
+            }),
+            refuses_again: random.percent(20),
             talk: millis(random, 30_000),
             hang_up: *random.pick(&[HangUp::Caller, HangUp::Callee, HangUp::Both]),
             judgement,

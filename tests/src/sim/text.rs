@@ -26,6 +26,10 @@ pub(super) struct Request<'a> {
     pub(super) cseq: u32,
     /// Route values, in order.
     pub(super) routes: &'a [String],
+    /// RAck value, for a PRACK.
+    pub(super) rack: Option<&'a str>,
+    /// A session description, or empty.
+    pub(super) body: &'a str,
 }
 
 impl Request<'_> {
@@ -41,6 +45,7 @@ impl Request<'_> {
             to,
             call_id,
             cseq,
+            body,
             ..
         } = self;
         let mut text = format!(
@@ -50,10 +55,10 @@ impl Request<'_> {
         for route in self.routes {
             let _infallible = write!(text, "Route: {route}\r\n");
         }
-        let _infallible = write!(
-            text,
-            "Contact: <sip:agent@{address}>\r\nContent-Length: 0\r\n\r\n"
-        );
+        if let Some(rack) = self.rack {
+            let _infallible = write!(text, "RAck: {rack}\r\n");
+        }
+        let _infallible = write!(text, "Contact: <sip:agent@{address}>\r\n{}", with(body));
         Bytes::from(text)
     }
 
@@ -68,6 +73,15 @@ impl Request<'_> {
     }
 }
 
+/// The end of a message, with its body.
+fn with(body: &str) -> String {
+    let kind = match body {
+        "" => "",
+        _ => "Content-Type: application/sdp\r\n",
+    };
+    format!("{kind}Content-Length: {}\r\n\r\n{body}", body.len())
+}
+
 /// A response with the headers that RFC 3261 section 8.2.6 asks for.
 #[must_use]
 pub(super) fn response(
@@ -75,6 +89,8 @@ pub(super) fn response(
     status: u16,
     tag: &str,
     contact: std::net::SocketAddr,
+    headers: &[&str],
+    body: &str,
 ) -> Bytes {
     let mut text = format!("SIP/2.0 {status} Simulated\r\n");
     for header in request.headers() {
@@ -89,6 +105,10 @@ pub(super) fn response(
             _ => {}
         }
     }
-    text += &format!("Contact: <sip:agent@{contact}>\r\nContent-Length: 0\r\n\r\n");
+    for header in headers {
+        text += header;
+        text += "\r\n";
+    }
+    text += &format!("Contact: <sip:agent@{contact}>\r\n{}", with(body));
     Bytes::from(text)
 }

@@ -1,17 +1,18 @@
 //! A PBX, a proxy and two trunk gateways on a virtual clock and a bad network.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::hash::Hasher;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use media::{AnchorConfig, Interface, MediaLimits, MediaTimeouts, Mode};
 use policy::{Conclusion, Decision, Pipeline, Zone};
-use sip_message::{Limits, Message, Method};
+use sip_message::{Limits, Message};
 use sip_proxy::{
-    CallEvent, ForkMode, ListenerAddress, Output, PeerConfig, PeerKind, ProxyConfig, ProxyCore,
-    Routing, Target,
+    ForkMode, ListenerAddress, MediaConfig, MediaTerms, Output, PeerConfig, PeerKind, ProxyConfig,
+    ProxyCore, Routing, Target,
 };
 use sip_transaction::{Flow, ListenerId, Moment, Transport};
 
@@ -19,7 +20,9 @@ use super::agent::Agent;
 use super::judge;
 use super::network::{Datagram, Network, Weather};
 use super::random::Random;
+use super::relay::Relay;
 use super::script::{Judgement, Script};
+use super::watch::Watch;
 
 /// Longer than any world should live: calls are short, tables time out.
 const END_OF_TIME: Duration = Duration::from_secs(4 * 3600);
@@ -35,6 +38,8 @@ pub struct Report {
     pub datagrams: u64,
     /// Calls that were answered.
     pub answered: u64,
+    /// Media streams that were opened or changed.
+    pub streams: u64,
     /// Virtual time until everything was quiet.
     pub lasted: Duration,
 }
@@ -45,6 +50,7 @@ pub struct World {
     random: Random,
     network: Network,
     core: ProxyCore,
+    relay: Relay,
     agents: Vec<Agent>,
     scripts: Arc<Vec<Script>>,
     pipeline: Pipeline,
@@ -52,21 +58,6 @@ pub struct World {
     concluded: u64,
     watch: Watch,
     show: bool,
-}
-
-/// What is checked while the world turns.
-#[derive(Default)]
-struct Watch {
-    violations: Vec<String>,
-    /// Call-IDs that a pipeline admitted.
-    admitted: BTreeSet<Vec<u8>>,
-    /// Finals sent upstream for each INVITE transaction.
-    finals: HashMap<Vec<u8>, u16>,
-    started: u64,
-    answered: u64,
-    ended: u64,
-    datagrams: u64,
-    trace: u64,
 }
 
 fn inside(host: u8) -> SocketAddr {
@@ -80,13 +71,13 @@ fn outside(host: u8) -> SocketAddr {
 const PROXY_HOST: u8 = 254;
 
 fn routing(random: &mut Random) -> Routing {
-    let listener = |id, address: SocketAddr, zone| ListenerAddress {
+    let listener = |id, address: SocketAddr, zone, media| ListenerAddress {
         id: ListenerId(id),
         transport: Transport::Udp,
         host: address.ip().to_string(),
         port: address.port(),
         zone: Some(zone),
-        media: None,
+        media: Some(media),
     };
     let target = |address, priority| Target {
         priority,
@@ -111,10 +102,20 @@ fn routing(random: &mut Random) -> Routing {
     } else {
         ForkMode::Serial
     };
+    let modes: &[&[Mode]] = &[
+        &[Mode::Sdes, Mode::Plain],
+        &[Mode::Plain],
+        &[Mode::Plain, Mode::Sdes],
+        &[Mode::Sdes],
+    ];
+    trunk.media = Some(MediaTerms {
+        modes: random.pick(modes).iter().copied().collect(),
+        ..MediaTerms::default()
+    });
     let mut routing = Routing {
         listeners: vec![
-            listener(1, inside(PROXY_HOST), Zone::Inside),
-            listener(2, outside(PROXY_HOST), Zone::Outside),
+            listener(1, inside(PROXY_HOST), Zone::Inside, 0),
+            listener(2, outside(PROXY_HOST), Zone::Outside, 1),
         ],
         peers: vec![trunk, pbx],
         ..Routing::default()
@@ -122,6 +123,35 @@ fn routing(random: &mut Random) -> Routing {
     // A call whose BYE was lost with its last repetition must still end.
     routing.limits.call_age = Duration::from_secs(600);
     routing
+}
+
+/// Two interfaces, sometimes with too few ports for all calls.
+fn media(random: &mut Random, seed: [u8; 32]) -> MediaConfig {
+    let most = *random.pick(&[20_003, 20_999, 20_999, 20_999, 20_999]);
+    let interface = |address: SocketAddr| Interface {
+        bind4: match address.ip() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(_) => None,
+        },
+        bind6: None,
+        advertised4: None,
+        advertised6: None,
+        ports: 20_000..=most,
+    };
+    MediaConfig {
+        anchor: AnchorConfig {
+            interfaces: vec![
+                interface(inside(PROXY_HOST)),
+                interface(outside(PROXY_HOST)),
+            ],
+            limits: MediaLimits::default(),
+            shard: 0,
+            shards: 1,
+            timeouts: MediaTimeouts::default(),
+            fingerprint: None,
+        },
+        seed,
+    }
 }
 
 impl World {
@@ -140,6 +170,8 @@ impl World {
         entropy
             .iter_mut()
             .for_each(|byte| *byte = random.bits() as u8);
+        let mut config = ProxyConfig::new(entropy, routing);
+        config.media = Some(media(&mut random, entropy));
         // Only one gateway calls, or every script from outside would run twice.
         let nobody = Arc::new(Vec::new());
         let mut silent = Agent::new(outside(2), outside(PROXY_HOST), &nobody, true);
@@ -153,7 +185,8 @@ impl World {
             now: Moment::from_micros(0),
             random,
             network: Network::new(weather),
-            core: ProxyCore::new(ProxyConfig::new(entropy, routing)),
+            core: ProxyCore::new(config),
+            relay: Relay::default(),
             agents,
             scripts,
             pipeline: judge::pipeline(),
@@ -183,6 +216,7 @@ impl World {
             trace: self.watch.trace,
             datagrams: self.watch.datagrams,
             answered: self.watch.answered,
+            streams: self.relay.streams,
             lasted: self.now - Moment::from_micros(0),
         }
     }
@@ -194,6 +228,7 @@ impl World {
             .chain(conclusion)
             .chain(self.core.poll_timeout())
             .chain(self.network.next_arrival())
+            .chain(self.relay.next_event())
             .min()
     }
 
@@ -210,6 +245,10 @@ impl World {
             let conclusion = entry.remove();
             self.core
                 .handle_conclusion(self.now, conclusion, Vec::new());
+            self.drain();
+        }
+        while let Some(event) = self.relay.due(self.now) {
+            self.core.handle_media_event(self.now, &event);
             self.drain();
         }
         if self.core.poll_timeout().is_some_and(|at| at <= self.now) {
@@ -266,7 +305,7 @@ impl World {
                     } else {
                         outside(PROXY_HOST)
                     };
-                    self.watch.proxy_sent(&transmit.bytes);
+                    self.watch.proxy_sent(&transmit.bytes, from);
                     self.send(from, to, transmit.bytes);
                 }
                 Output::Consult { id, facts } => self.consult(id, facts),
@@ -274,7 +313,16 @@ impl World {
                 Output::Log(event) if self.show => {
                     println!("{:>10} {event:?}", self.now.as_micros() / 1000)
                 }
-                Output::Log(_) | Output::Media(_) | Output::MediaClosed(_) => {}
+                Output::Log(_) => {}
+                Output::Media(command) => {
+                    if self.show {
+                        println!("{:>10} {command:?}", self.now.as_micros() / 1000);
+                    }
+                    let lives = self.watch.lives(command.session().0);
+                    self.relay
+                        .command(self.now, &mut self.random, lives, &command);
+                }
+                Output::MediaClosed(_) => self.watch.records += 1,
             }
         }
         for index in 0..self.agents.len() {
@@ -291,11 +339,11 @@ impl World {
             .scripts
             .iter()
             .find(|script| script.call_id().as_bytes() == call_id);
-        let (judgement, after) = script
-            .map_or((Judgement::Reject(403), Duration::ZERO), |script| {
-                (script.judgement, script.judged_after)
+        let (judgement, after, encrypted) = script
+            .map_or((Judgement::Reject(403), Duration::ZERO, false), |script| {
+                (script.judgement, script.judged_after, script.encrypted)
             });
-        let Some(conclusion) = judge::judge(&self.pipeline, judgement, id, facts) else {
+        let Some(conclusion) = judge::judge(&self.pipeline, judgement, encrypted, id, facts) else {
             return;
         };
         if matches!(conclusion.decision, Decision::Admit(_)) {
@@ -340,6 +388,19 @@ impl World {
                 .violations
                 .push(format!("tables are not empty at rest: {figures:?}"));
         }
+        self.watch.violations.append(&mut self.relay.violations);
+        if !self.relay.at_rest() {
+            self.watch
+                .violations
+                .push(format!("the relay is not at rest: {:?}", self.relay));
+        }
+        if self.watch.records != self.relay.opened() {
+            self.watch.violations.push(format!(
+                "{} sessions opened, {} records",
+                self.relay.opened(),
+                self.watch.records
+            ));
+        }
         if self.watch.started != self.watch.ended {
             let Watch { started, ended, .. } = self.watch;
             self.watch
@@ -361,62 +422,6 @@ impl World {
                         .push(format!("script {script} got finals {finals:?}"));
                 }
             }
-        }
-    }
-}
-
-impl Watch {
-    /// Rules for what leaves the proxy.
-    fn proxy_sent(&mut self, bytes: &Bytes) {
-        self.datagrams += 1;
-        let Ok(message) = Message::parse_datagram(bytes.clone(), &Limits::default()) else {
-            self.violations
-                .push(format!("the proxy sent what it would refuse: {bytes:?}"));
-            return;
-        };
-        if message.is_request() {
-            if !self.admitted.contains(message.call_id()) {
-                let line = String::from_utf8_lossy(bytes)
-                    .lines()
-                    .next()
-                    .unwrap_or_default()
-                    .to_owned();
-                self.violations
-                    .push(format!("forwarded without a permit: {line}"));
-            }
-            return;
-        }
-        let status = message.status().unwrap_or_default();
-        if message.method() != Method::Invite {
-            return;
-        }
-        let key = [
-            message.call_id(),
-            b"|",
-            message.top_via().branch.unwrap_or_default(),
-        ]
-        .concat();
-        match self.finals.get(&key).copied() {
-            None if status >= 200 => {
-                self.finals.insert(key, status);
-            }
-            Some(before) if status < 200 => {
-                self.violations
-                    .push(format!("{status} left after {before}"));
-            }
-            Some(before) if before != status => {
-                self.violations
-                    .push(format!("a second final response: {status} after {before}"));
-            }
-            _ => {}
-        }
-    }
-
-    fn call(&mut self, event: &CallEvent) {
-        match event {
-            CallEvent::Started { .. } => self.started += 1,
-            CallEvent::Answered { .. } => self.answered += 1,
-            CallEvent::Ended { .. } => self.ended += 1,
         }
     }
 }

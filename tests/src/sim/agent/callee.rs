@@ -52,12 +52,14 @@ impl Agent {
                     }
                     _ => 200,
                 };
-                let reinvite = method == Method::Invite;
+                let refuses = script
+                    .and_then(|number| self.scripts.get(number))
+                    .is_some_and(|script| script.refuses_again);
                 self.called.insert(id, (message, flow));
-                if reinvite {
-                    self.accept(now, id, None);
-                } else {
-                    self.respond(now, id, status);
+                match method {
+                    Method::Invite | Method::Update if refuses => self.respond(now, id, 488),
+                    Method::Invite => self.accept(now, id, None),
+                    _ => self.respond(now, id, status),
                 }
             }
         }
@@ -67,11 +69,70 @@ impl Agent {
         let Some((message, _)) = self.called.get(&id) else {
             return;
         };
-        let bytes = text::response(message, status, &self.tag(), self.address);
+        let body = match message.method() {
+            Method::Update | Method::Prack if status < 300 => self.words(message, Reply::Good),
+            // What it could do, and where: RFC 3261 section 11.2.
+            Method::Options => sound::offer(Offer::Plain, self.address, 0, 1),
+            _ => String::new(),
+        };
+        self.respond_with(now, id, status, &self.tag(), &[], &body);
+    }
+
+    fn respond_with(
+        &mut self,
+        now: Moment,
+        id: TransactionId,
+        status: u16,
+        tag: &str,
+        headers: &[&str],
+        body: &str,
+    ) {
+        let Some((message, _)) = self.called.get(&id) else {
+            return;
+        };
+        let bytes = text::response(message, status, tag, self.address, headers, body);
         let gone = self.layer.respond(now, id, status, bytes).is_err();
         if status >= 200 || gone {
             self.called.remove(&id);
         }
+    }
+
+    /// What the callee says of media to an INVITE or UPDATE.
+    fn words(&self, request: &Message, reply: Reply) -> String {
+        let number = script_of(request).unwrap_or_default();
+        let offer = body_of(request);
+        match reply {
+            Reply::Bad => sound::GARBAGE.to_owned(),
+            Reply::Missing => String::new(),
+            _ if offer.is_empty() && request.method() != Method::Invite => String::new(),
+            _ if offer.is_empty() => sound::offer(Offer::Plain, self.address, number, 1),
+            _ => sound::answer(&offer, self.address, number),
+        }
+    }
+
+    /// Rings, and says something early if the script wants that.
+    pub(super) fn ring(&mut self, now: Moment, id: TransactionId) {
+        let Some((message, _)) = self.called.get(&id) else {
+            return;
+        };
+        let number = script_of(message).unwrap_or_default();
+        let Some(reply) = self.scripts.get(number).map(|script| script.reply) else {
+            return;
+        };
+        let (body, tag) = (self.words(message, reply), self.tag());
+        match reply {
+            Reply::Early => self.respond_with(now, id, 183, &tag, &[], &body),
+            Reply::Reliable => {
+                let headers = ["Require: 100rel", "RSeq: 1"];
+                self.respond_with(now, id, 183, &tag, &headers, &body);
+            }
+            Reply::Forked if !body_of(message).is_empty() => {
+                let other = format!("{tag}-other");
+                self.respond_with(now, id, 183, &other, &[], &body);
+            }
+            _ => {}
+        }
+        self.respond(now, id, 180);
     }
 
     pub(super) fn answer(&mut self, now: Moment, id: TransactionId, number: usize) {
@@ -87,7 +148,11 @@ impl Agent {
         let Some((message, flow)) = self.called.remove(&id) else {
             return;
         };
-        let bytes = text::response(&message, 200, &self.tag(), self.address);
+        let reply = number
+            .and_then(|number| self.scripts.get(number))
+            .map_or(Reply::Good, |script| script.reply);
+        let body = self.words(&message, reply);
+        let bytes = text::response(&message, 200, &self.tag(), self.address, &[], &body);
         if self.layer.respond(now, id, 200, bytes.clone()).is_err() {
             return;
         }
@@ -105,6 +170,7 @@ impl Agent {
             target: contact_of(&message),
             routes: message.values(HeaderKind::RecordRoute).map(lossy).collect(),
             cseq: 1000,
+            confirmed: true,
             acknowledged: false,
             ended: false,
         };
@@ -137,7 +203,7 @@ impl Agent {
         message: &Message,
     ) {
         let status = if target.is_some() { 200 } else { 481 };
-        let bytes = text::response(message, status, &self.tag(), self.address);
+        let bytes = text::response(message, status, &self.tag(), self.address, &[], "");
         let _gone = self.layer.respond(now, id, status, bytes);
         if let Some(target) = target {
             self.respond(now, target, 487);
