@@ -29,7 +29,7 @@ pub struct RelayLimits {
     pub streams: usize,
     /// Orders that wait for a worker: 16,384. A worker looks every few milliseconds.
     pub orders: usize,
-    /// DTLS datagrams a second taken from one party: 40, in bursts of half a second.
+    /// DTLS datagrams a second taken from one party: 40, ten of them at once.
     /// A handshake takes about ten; more is someone who tries to keep us busy.
     pub handshake_datagrams_per_second: u32,
     /// Handshakes of one worker at a time: 1,024. Each holds some 40 KiB, and each

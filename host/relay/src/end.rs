@@ -117,7 +117,12 @@ impl End {
     /// Follows a new plan. Who was confirmed stays so while the party's address does.
     pub(crate) fn apply(&mut self, plan: EndPlan, start: &FlowStart<'_>) {
         match (&mut self.latch, &plan.remote) {
-            (Some(latch), Some(remote)) if self.plan.local == plan.local => latch.update(remote),
+            // Fax after speech has sequence numbers of its own, often from the same port.
+            (Some(latch), Some(remote))
+                if self.plan.local == plan.local && self.plan.kind == plan.kind =>
+            {
+                latch.update(remote);
+            }
             (latch, remote) => *latch = remote.clone().map(SourceLatch::new),
         }
         for bounds in [&mut self.bounds.rtp, &mut self.bounds.rtcp] {

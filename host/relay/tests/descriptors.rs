@@ -1,4 +1,11 @@
 //! Every file descriptor comes back: alone in its process, because it counts them all.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where it fails"
+)]
 
 use media::{MediaTimeouts, Protection, RelayCommand, SessionId};
 

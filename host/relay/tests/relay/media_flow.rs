@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
-use media::{EndPlan, Latch, Protection, Side, StreamKind, Suite};
+use media::{EndPlan, KeyMaterial, Latch, Protection, RelayEvent, Side, StreamKind, Suite};
 use srtp::{ContextLimits, ReceiveContext, SendContext};
 
 use crate::harness::{Call, Party, key, of, report, rtp, sdes};
@@ -259,6 +259,52 @@ on_each_backend! {
         // Nobody told where its reports go.
         call.caller.send_rtcp(&report(1));
         call.settle();
+        assert_eq!(of(&call.close(), Side::Caller).rejected.closed, 1);
+    }
+
+    fn fax_follows_speech_on_the_same_ports(backend) {
+        let mut call = Call::answered(backend, Protection::Plain, Protection::Plain);
+        call.caller.send(&rtp(1, 1));
+        call.callee.receive();
+        let mut plans = call.plans(Protection::Plain, Protection::Plain);
+        for plan in &mut plans {
+            plan.kind = StreamKind::Udptl;
+        }
+        call.agree(plans);
+        call.settle();
+        let packet = [0, 0, 6, 1, 2, 3, 4, 5, 6, 0];
+        call.caller.send(&packet);
+        assert_eq!(call.callee.receive(), packet);
+        let plans = call.plans(Protection::Plain, Protection::Plain);
+        call.agree(plans);
+        call.settle();
+        call.caller.send(&rtp(2, 1));
+        assert_eq!(call.callee.receive(), rtp(2, 1));
+        assert_eq!(of(&call.close(), Side::Caller).rejected.total(), 0);
+    }
+
+    fn a_key_that_is_used_up_is_told_once(backend) {
+        let suite = Suite::AeadAes128Gcm;
+        let mut send: KeyMaterial = key(suite, 1);
+        send.lifetime = Some(5);
+        let protection = Protection::Sdes { send, receive: key(suite, 2) };
+        let call = Call::answered(backend, Protection::Plain, protection);
+        for sequence in 0..5 {
+            call.no_event();
+            call.caller.send(&rtp(1, sequence));
+            call.callee.receive();
+        }
+        assert_eq!(call.event(), RelayEvent::KeyExhausted { session: call.session });
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        call.no_event();
+    }
+
+    fn early_packets_of_a_handshake_to_come_are_no_attack(backend) {
+        let protection = Protection::Dtls { active: false, fingerprints: Vec::new() };
+        let call = Call::answered(backend, protection, Protection::Plain);
+        call.caller.send(&rtp(1, 1));
+        call.callee.hears_nothing();
+        call.no_event();
         assert_eq!(of(&call.close(), Side::Caller).rejected.closed, 1);
     }
 }
