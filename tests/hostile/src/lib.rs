@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sipward_plugin_sdk::{clock, info, prelude::*};
+use sipward_plugin_sdk::{Anomalies, clock, info, prelude::*};
 
 /// What it shall do wrong, and how much of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct Settings {
     /// Lines, calls, effects, KiB or thousands of rounds, where that matters.
     #[serde(default = "amount")]
     pub amount: u32,
+    /// What `demand-media` demands.
+    #[serde(default)]
+    pub media: Media,
 }
 
 /// A kind of misbehaviour.
@@ -57,6 +60,23 @@ pub enum Behaviour {
     TooManyEffects,
     /// Counts to `amount` thousand, then lets the request pass.
     Slow,
+    /// Nothing: it demands `media`, which may be laxer than what others demand.
+    DemandMedia,
+    /// Nothing: it writes what it sees of the offer into its reason.
+    TellOffer,
+}
+
+/// A demand on the media of a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Media {
+    /// None.
+    #[default]
+    Any,
+    /// Encrypted on the sender's leg.
+    Encrypted,
+    /// Encrypted on both legs.
+    EncryptedBoth,
 }
 
 /// A hook.
@@ -97,7 +117,10 @@ impl Policy for Hostile {
         }
     }
 
-    fn on_request(&self, _: &Request<'_>) -> Outcome {
+    fn on_request(&self, request: &Request<'_>) -> Outcome {
+        if self.settings.behaviour == Behaviour::TellOffer {
+            return Outcome::next().because(told(request));
+        }
         self.behave(Hook::Request)
     }
 
@@ -113,9 +136,15 @@ impl Hostile {
             return Outcome::next();
         }
         match self.settings.behaviour {
-            Behaviour::None | Behaviour::TrapInConfigure | Behaviour::RefuseSettings => {
-                Outcome::next().because("behaves")
-            }
+            Behaviour::None
+            | Behaviour::TrapInConfigure
+            | Behaviour::RefuseSettings
+            | Behaviour::TellOffer => Outcome::next().because("behaves"),
+            Behaviour::DemandMedia => Outcome::next().require_media(match self.settings.media {
+                Media::Any => MediaRequirement::Any,
+                Media::Encrypted => MediaRequirement::Encrypted,
+                Media::EncryptedBoth => MediaRequirement::EncryptedBoth,
+            }),
             Behaviour::EndlessLoop => loop {
                 black_box(amount);
             },
@@ -149,6 +178,27 @@ impl Hostile {
             }
         }
     }
+}
+
+/// The offer on one line.
+fn told(request: &Request<'_>) -> String {
+    let unreadable = request.anomalies().contains(Anomalies::UNREADABLE_OFFER);
+    let streams: Vec<String> = request
+        .offer()
+        .map(|stream| {
+            let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            format!(
+                "{} {} encrypted={} {:?} {}:{}",
+                text(stream.kind),
+                text(stream.protocol),
+                stream.encrypted,
+                stream.address_kind,
+                text(stream.address),
+                stream.port
+            )
+        })
+        .collect();
+    format!("unreadable={unreadable} [{}]", streams.join("; "))
 }
 
 #[expect(clippy::panic, reason = "this guest is here to trap")]

@@ -2,7 +2,7 @@
 
 use hostile_plugins::Hostile;
 use sipward_plugin_sdk::testing::{Harness, Request, Response, json};
-use sipward_plugin_sdk::{Effect, Outcome};
+use sipward_plugin_sdk::{AddressKind, Anomalies, Effect, MediaRequirement, Outcome};
 
 fn outcome(settings: sipward_plugin_sdk::testing::Value) -> (Outcome, usize) {
     let harness = Harness::<Hostile>::new(settings);
@@ -37,6 +37,28 @@ fn settings_choose_the_behaviour() {
             .0
             .reason(),
         "slowly"
+    );
+}
+
+#[test]
+fn media_is_demanded_and_an_offer_told() {
+    let demanded = |media: &str| {
+        let settings = json!({ "behaviour": "demand-media", "media": media });
+        outcome(settings).0.media_requirement()
+    };
+    assert_eq!(demanded("any"), MediaRequirement::Any);
+    assert_eq!(demanded("encrypted"), MediaRequirement::Encrypted);
+    assert_eq!(demanded("encrypted-both"), MediaRequirement::EncryptedBoth);
+    let harness = Harness::<Hostile>::new(json!({ "behaviour": "tell-offer" }));
+    let request = Request::invite("sip:bob@example.com")
+        .offer("audio", "RTP/SAVP", true)
+        .offer("video", "RTP/AVP", false)
+        .offer_address("10.0.0.1", AddressKind::Private)
+        .anomalies(Anomalies::UNREADABLE_OFFER);
+    assert_eq!(
+        harness.call(&request).reason(),
+        "unreadable=true [audio RTP/SAVP encrypted=true AddressKind::Public 192.0.2.1:4000; \
+         video RTP/AVP encrypted=false AddressKind::Private 10.0.0.1:4000]"
     );
 }
 

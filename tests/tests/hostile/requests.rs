@@ -3,12 +3,13 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy::{Decision, OnFailure};
+use policy::{AddressKind, Decision, MediaRequirement, MediaStream, OnFailure};
 use policy_wasm::Isolation;
 use serde_json::json;
+use sip_message::Anomalies;
 use sipward_tests::guests::{Caller, Host, Worker, admitted, refusal, report};
 
-use crate::stage::{HOSTILE, PATIENCE, Scene, acl, neighbour, source, victim};
+use crate::stage::{HOSTILE, PATIENCE, Scene, acl, neighbour, source, victim, wild};
 
 #[test]
 fn one_that_behaves_is_asked_and_kept() {
@@ -243,4 +244,71 @@ fn a_loop_on_one_worker_does_not_hold_up_another() {
         assert!(looping.join().expect("no panic"));
         assert!(served > 100, "only {served} calls beside the loop");
     });
+}
+
+#[test]
+fn the_strictest_demand_on_media_holds_whatever_a_later_plugin_says() {
+    let host = Host::new();
+    let demands = |name: &str, media: &str| {
+        let mut source = source(
+            &host,
+            json!({ "behaviour": "demand-media", "media": media }),
+        );
+        source.name = name.into();
+        host.load(source).expect("it loads")
+    };
+    let demanded = |plugins: &[&str]| {
+        let plugins: Vec<_> = plugins.iter().map(|media| demands(media, media)).collect();
+        let plugins: Vec<_> = plugins.iter().collect();
+        match Worker::new(&plugins).judge(victim()).decision {
+            Decision::Admit(permit) => permit.call_pass().media_requirement(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(demanded(&["any"]), MediaRequirement::Any);
+    assert_eq!(demanded(&["encrypted", "any"]), MediaRequirement::Encrypted);
+    assert_eq!(
+        demanded(&["encrypted-both", "any", "encrypted"]),
+        MediaRequirement::EncryptedBoth
+    );
+}
+
+#[test]
+fn an_offer_crosses_with_every_kind_of_address() {
+    let host = Host::new();
+    let mut worker = Worker::new(&[&wild(&host, json!({ "behaviour": "tell-offer" }))]);
+    for (kind, name) in [
+        (AddressKind::Public, "Public"),
+        (AddressKind::Private, "Private"),
+        (AddressKind::Loopback, "Loopback"),
+        (AddressKind::LinkLocal, "LinkLocal"),
+        (AddressKind::Multicast, "Multicast"),
+        (AddressKind::Unspecified, "Unspecified"),
+        (AddressKind::Reserved, "Reserved"),
+        (AddressKind::Own, "Own"),
+    ] {
+        let mut facts = victim();
+        facts.offer = vec![MediaStream {
+            kind: "audio".into(),
+            protocol: "RTP/SAVP".into(),
+            encrypted: true,
+            address: "192.0.2.9".into(),
+            port: 4000,
+            address_kind: kind,
+        }];
+        let conclusion = worker.judge(facts);
+        assert_eq!(
+            report(&conclusion.trace, "wild").reason,
+            format!(
+                "unreadable=false [audio RTP/SAVP encrypted=true AddressKind::{name} 192.0.2.9:4000]"
+            )
+        );
+    }
+    let mut facts = victim();
+    facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
+    let conclusion = worker.judge(facts);
+    assert_eq!(
+        report(&conclusion.trace, "wild").reason,
+        "unreadable=true []"
+    );
 }
