@@ -2,12 +2,13 @@
 //! the end of what it plays.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Leg, sound};
+use super::{Leg, PARTY_PORTS, party_ports, sound};
 use crate::stage::Stage;
 
 /// How long anything may take that takes a moment.
@@ -38,6 +39,7 @@ pub struct Phone {
     child: Child,
     folder: PathBuf,
     name: &'static str,
+    media: u16,
 }
 
 impl Drop for Phone {
@@ -65,16 +67,6 @@ pub fn sip_port(address: Ipv4Addr) -> u16 {
         .expect("two free ports")
 }
 
-/// An even port with some free ones behind it.
-pub(super) fn media_ports(address: Ipv4Addr) -> u16 {
-    (0..200)
-        .map(|_| crate::stage::free_port(address) & !1)
-        .find(|port| {
-            *port < 65_000 && (0..8).all(|it| UdpSocket::bind((address, port + it)).is_ok())
-        })
-        .expect("eight free ports")
-}
-
 impl Baresip<'_> {
     /// Start it and wait until it is ready.
     ///
@@ -85,7 +77,8 @@ impl Baresip<'_> {
         let folder = stage.path(self.name);
         fs::create_dir_all(folder.join("recorded")).expect("a folder for a phone");
         sound::write(&folder.join("plays.wav"), self.plays);
-        fs::write(folder.join("config"), self.config(&folder)).expect("its configuration");
+        let media = party_ports();
+        fs::write(folder.join("config"), self.config(&folder, media)).expect("its configuration");
         fs::write(folder.join("accounts"), self.account()).expect("its account");
         fs::write(folder.join("contacts"), "").expect("its contacts");
         let log = File::create(folder.join("log")).expect("its log");
@@ -104,15 +97,15 @@ impl Baresip<'_> {
             child,
             folder,
             name: self.name,
+            media,
         };
         phone.wait_for("baresip is ready");
         phone
     }
 
-    fn config(&self, folder: &std::path::Path) -> String {
+    fn config(&self, folder: &Path, media: u16) -> String {
         let folder = folder.display();
         let (address, port) = (self.address, self.port);
-        let media = media_ports(address);
         let modules = ["g711", "aufile", "sndfile", "srtp", "dtls_srtp", "uuid"]
             .map(|it| format!("module {it}.so\n"))
             .concat();
@@ -124,7 +117,7 @@ impl Baresip<'_> {
              audio_buffer 20-160\nrtp_ports {media}-{}\njitter_buffer_delay 5-10\n\
              snd_path {folder}/recorded\n",
             modules_folder().display(),
-            media + 7,
+            media + PARTY_PORTS - 1,
         )
     }
 
@@ -161,6 +154,12 @@ fn modules_folder() -> PathBuf {
 }
 
 impl Phone {
+    /// Its ports for media. It sends from whatever address suits the system.
+    #[must_use]
+    pub fn media(&self) -> Range<u16> {
+        self.media..self.media + PARTY_PORTS
+    }
+
     /// What it wrote.
     #[must_use]
     pub fn log(&self) -> String {

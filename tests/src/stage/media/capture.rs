@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddrV4};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::sound::from_a_law;
 use super::{PORTS, RELAY};
 use crate::stage::Stage;
 
@@ -137,24 +139,22 @@ pub struct Tapped {
     pub sound: Vec<i16>,
 }
 
-/// What was sent `from` one address `to` another that is G.711 of 20 ms, or looks like it.
+/// What was sent from ports of one party to those of another that is G.711 of 20 ms, or
+/// looks like it.
 #[must_use]
-pub fn tapped(datagrams: &[Datagram], from: Ipv4Addr, to: Ipv4Addr) -> Tapped {
+pub fn tapped(datagrams: &[Datagram], from: &Range<u16>, to: &Range<u16>) -> Tapped {
     let mut tapped = Tapped::default();
     for it in datagrams {
         let rtp = it.payload.len() >= 172
             && it.payload[0] >> 6 == 2
             && it.payload[1] & 0x7f == 8
             && it.to.port() % 2 == 0;
-        if rtp && *it.from.ip() == from && *it.to.ip() == to {
+        if rtp && from.contains(&it.from.port()) && to.contains(&it.to.port()) {
             tapped.packets += 1;
             tapped.payload.extend(&it.payload[12..172]);
         }
     }
-    let sound = tapped
-        .payload
-        .iter()
-        .map(|it| super::sound::from_a_law(*it));
+    let sound = tapped.payload.iter().map(|it| from_a_law(*it));
     tapped.sound = sound.collect();
     tapped
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Leg, baresip, sound};
+use super::{Leg, baresip, party_ports, sound};
 use crate::stage::{PBX, Stage};
 
 /// How long anything may take that takes a moment.
@@ -42,7 +42,7 @@ impl Linphone {
         }
         sound::write(&folder.join("plays.wav"), plays);
         let port = baresip::sip_port(PBX);
-        let media = baresip::media_ports(PBX);
+        let media = party_ports();
         let (encryption, mandatory) = match leg {
             Leg::Plain => ("none", 0),
             Leg::Sdes => ("srtp", 1),

@@ -18,6 +18,9 @@ pub const RELAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 /// Ports of one stage's relay.
 pub const PORTS: u16 = 200;
 
+/// Ports of one party's media.
+pub const PARTY_PORTS: u16 = 8;
+
 /// What a leg carries, as configuration names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leg {
@@ -41,23 +44,32 @@ impl Leg {
     }
 }
 
-/// The first of the relay's ports of a new stage; all programs of tests run one
-/// after another, and within one each stage has its own.
+/// The first of the relay's ports of a new stage. Programs of tests run one after
+/// another, and within one nobody gets the ports of another, on whatever address: what
+/// a port is tells whose it is. The ports that the system gives away are above.
 #[must_use]
 pub fn relay_ports() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(20_000);
     NEXT.fetch_add(PORTS, Ordering::Relaxed)
 }
 
+/// The first of the ports of a new party, an even one.
+#[must_use]
+pub fn party_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(28_000);
+    NEXT.fetch_add(PARTY_PORTS, Ordering::Relaxed)
+}
+
 impl Stage {
     /// Write the configuration of a media relay between `caller`, a PBX, and
-    /// `callee`, a trunk: address lists judge, nothing else. Returns the first of
-    /// the relay's ports.
+    /// `callee`, a trunk: address lists judge, nothing else. The trunk's media may
+    /// also come from `networks`. Returns the first of the relay's ports.
     ///
     /// # Panics
     /// The file cannot be written.
     #[must_use]
-    pub fn configure_media(&self, caller: Leg, callee: Leg, extra: &str) -> u16 {
+    pub fn configure_media(&self, caller: Leg, callee: Leg, networks: &[&str]) -> u16 {
+        let networks: Vec<String> = networks.iter().map(|it| format!("{it:?}")).collect();
         let first = relay_ports();
         let last = first + PORTS - 1;
         let text = include_str!("media.toml")
@@ -70,8 +82,9 @@ impl Stage {
             .replace("@RELAY@", &RELAY.to_string())
             .replace("@PORTS@", &format!("{first}-{last}"))
             .replace("@CALLER@", caller.name())
-            .replace("@CALLEE@", callee.name());
-        self.write(&format!("{text}\n{extra}"));
+            .replace("@CALLEE@", callee.name())
+            .replace("@NETWORKS@", &networks.join(", "));
+        self.write(&text);
         first
     }
 }

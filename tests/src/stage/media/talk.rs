@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
-use super::baresip::media_ports;
+use super::party_ports;
 
 /// Octets of an RTP header.
 pub const HEADER: usize = 12;
@@ -24,13 +24,13 @@ pub struct Talker {
 }
 
 impl Talker {
-    /// On free ports of an address.
+    /// On new ports of an address.
     ///
     /// # Panics
-    /// There are none.
+    /// They are taken.
     #[must_use]
     pub fn new(address: Ipv4Addr, ssrc: u32) -> Self {
-        let port = media_ports(address);
+        let port = party_ports();
         let open = |port| {
             let socket = UdpSocket::bind((address, port)).expect("a port for media");
             socket
