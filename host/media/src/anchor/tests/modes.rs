@@ -360,3 +360,11 @@ fn passthrough_of_one_party_or_of_clear_media_is_none_where_it_matters() {
         "not left to the far peer"
     );
 }
+
+#[test]
+fn a_secure_answer_without_keys_is_not_taken_for_a_clear_one() {
+    let mut call = Call::new(&[Mode::Plain], &[Mode::Sdes, Mode::Plain]);
+    call.pass(Side::Caller, 0, INVITE, &offer(Mode::Plain));
+    let result = call.try_pass(Side::Callee, 1, OK, &at(CALLEE, 5000, "RTP/SAVP", &[]));
+    assert_eq!(result, Err(Unacceptable::AnswerNotEncrypted.into()));
+}
