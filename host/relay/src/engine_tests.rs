@@ -85,82 +85,98 @@ fn packet(sequence: u16) -> [u8; 172] {
     packet
 }
 
-/// After a beginning, thousands of packets of RTP to SRTP allocate nothing.
+/// An engine with one call, from RTP to SRTP.
+struct Bench {
+    engine: Engine,
+    backend: Box<dyn Backend>,
+    caller: (UdpSocket, SocketAddr),
+    callee: UdpSocket,
+    receive: ReceiveContext,
+    // Holds the descriptor that the backend watches.
+    _mailbox: Mailbox<()>,
+}
+
+impl Bench {
+    /// `None` where the kernel has no such backend.
+    fn new(choice: BackendChoice) -> Option<Self> {
+        let mailbox = Mailbox::<()>::new(1).unwrap();
+        let mut backend = backend::make(choice, mailbox.bell()).ok()?;
+        let identity = Arc::new(Identity::generate().unwrap());
+        let events: Events = Arc::new(|event| panic!("{event:?}"));
+        let mut engine = Engine::new(RelayLimits::default(), identity, events, Arc::default());
+        let suite = Suite::AeadAes128Gcm;
+        let (send, receive) = (key(suite), key(suite));
+        let (caller, callee) = (
+            leg(2, Protection::Plain),
+            leg(4, Protection::Sdes { send, receive }),
+        );
+        let session = SessionId(1);
+        let open = Order::Open {
+            session,
+            timeouts: MediaTimeouts::default(),
+            board: Board::default(),
+        };
+        engine.handle_order(open, backend.as_mut());
+        let stream = Order::Stream {
+            session,
+            stream: 0,
+            generation: 1,
+            ends: Box::new([caller.plan, callee.plan]),
+            sockets: SmallVec::from_iter([caller.opened, callee.opened]),
+        };
+        engine.handle_order(stream, backend.as_mut());
+        callee.party.set_nonblocking(true).unwrap();
+        Some(Bench {
+            engine,
+            backend,
+            caller: (caller.party, caller.ours),
+            callee: callee.party,
+            receive: ReceiveContext::new(&key(suite), ContextLimits::default()).unwrap(),
+            _mailbox: mailbox,
+        })
+    }
+
+    /// Four packets from the caller to the callee.
+    fn relay(&mut self, round: u16) {
+        let (caller, ours) = &self.caller;
+        for offset in 0..4 {
+            caller.send_to(&packet(round * 4 + offset), ours).unwrap();
+        }
+        let wait = Wait {
+            gather: Duration::ZERO,
+            enough: 1,
+            at_most: Some(Duration::from_secs(5)),
+        };
+        let mut buffer = [0; 256];
+        let mut left = 4;
+        while left > 0 {
+            self.backend.turn(&mut self.engine, wait).unwrap();
+            while left > 0
+                && let Ok(length) = self.callee.recv(&mut buffer)
+            {
+                left -= 1;
+                let opened = self.receive.unprotect_rtp(&mut buffer, length);
+                assert_eq!(opened, Ok(172));
+            }
+            // What a turn sends with io_uring leaves at the beginning of the next.
+            caller.send_to(&[0], ours).unwrap();
+        }
+        self.engine.handle_timeout();
+    }
+}
+
+/// After a beginning, thousands of packets allocate nothing.
 fn no_allocation_for_a_packet(choice: BackendChoice) {
-    let mailbox = Mailbox::<()>::new(1).unwrap();
-    let Ok(mut backend) = backend::make(choice, mailbox.bell()) else {
+    let Some(mut bench) = Bench::new(choice) else {
         assert_eq!(choice, BackendChoice::IoUring);
         return;
     };
-    let identity = Arc::new(Identity::generate().unwrap());
-    let events: Events = Arc::new(|event| panic!("{event:?}"));
-    let limits = RelayLimits::default();
-    let mut engine = Engine::new(limits, identity, events, Arc::default());
-    let suite = Suite::AeadAes128Gcm;
-    let (caller, callee) = (
-        leg(2, Protection::Plain),
-        leg(
-            4,
-            Protection::Sdes {
-                send: key(suite),
-                receive: key(suite),
-            },
-        ),
-    );
-    let session = SessionId(1);
-    let board = Board::default();
-    let timeouts = MediaTimeouts::default();
-    let open = Order::Open {
-        session,
-        timeouts,
-        board,
-    };
-    engine.handle_order(open, backend.as_mut());
-    let mut sockets: SmallVec<[Opened; 4]> = SmallVec::new();
-    sockets.push(caller.opened);
-    sockets.push(callee.opened);
-    let stream = Order::Stream {
-        session,
-        stream: 0,
-        generation: 1,
-        ends: Box::new([caller.plan, callee.plan]),
-        sockets,
-    };
-    engine.handle_order(stream, backend.as_mut());
-    let wait = Wait {
-        gather: Duration::ZERO,
-        enough: 1,
-        at_most: Some(Duration::from_secs(5)),
-    };
-    let mut buffer = [0; 256];
-    let mut receive = ReceiveContext::new(&key(suite), ContextLimits::default()).unwrap();
-    let mut relay = |sequence: u16| {
-        for offset in 0..4 {
-            let packet = packet(sequence * 4 + offset);
-            caller.party.send_to(&packet, caller.ours).unwrap();
-        }
-        let mut left = 4;
-        callee.party.set_nonblocking(true).unwrap();
-        while left > 0 {
-            backend.turn(&mut engine, wait).unwrap();
-            while left > 0
-                && let Ok(length) = callee.party.recv(&mut buffer)
-            {
-                left -= 1;
-                let length = receive.unprotect_rtp(&mut buffer, length).unwrap();
-                assert_eq!(length, 172);
-            }
-            // What a turn sends with io_uring leaves at the beginning of the next.
-            caller.party.send_to(&[0], caller.ours).unwrap();
-        }
-        engine.handle_timeout();
-    };
-    for sequence in 0..8 {
-        relay(sequence);
+    for round in 0..8 {
+        bench.relay(round);
     }
     let allocated = allocation_counter::measure(|| {
-        for sequence in 8..1_000 {
-            relay(sequence);
+        for round in 8..1_000 {
+            bench.relay(round);
         }
     });
     assert_eq!(allocated.count_total, 0, "{allocated:?}");

@@ -219,6 +219,70 @@ on_each_backend! {
     }
 }
 
+/// Calls come and go while packets fly: every one ends, and nothing is left.
+fn churn(backend: relay::BackendChoice) {
+    let (relay, events) = start(backend);
+    let handle = relay.handle();
+    let stranger = Party::at([127, 0, 0, 2]);
+    let mut closed = 0;
+    for round in 0..60 {
+        let mut calls = Vec::new();
+        for number in 0..5 {
+            let session = SessionId(round * 5 + number);
+            handle.command(RelayCommand::Open {
+                session,
+                timeouts: MediaTimeouts::default(),
+            });
+            let (caller, callee) = (Party::new(), Party::new());
+            let ends = [
+                caller.plan(Protection::Plain),
+                callee.plan(Protection::Plain),
+            ];
+            handle.command(RelayCommand::Stream {
+                session,
+                stream: 0,
+                generation: 1,
+                ends: Box::new(ends),
+            });
+            calls.push((session, caller, callee));
+        }
+        for sequence in 0..20 {
+            for (_, caller, callee) in &calls {
+                caller.send(&rtp(1, sequence));
+                callee.send(&rtp(2, sequence));
+                stranger
+                    .rtp
+                    .send_to(&rtp(1, sequence), address(caller.ours.rtp))
+                    .unwrap();
+            }
+        }
+        for (session, ..) in calls {
+            handle.command(RelayCommand::Close { session });
+        }
+        closed += events
+            .try_iter()
+            .filter(|event| matches!(event, RelayEvent::Closed { .. }))
+            .count();
+    }
+    while closed < 300 {
+        let event = events.recv_timeout(crate::harness::SOON).unwrap();
+        closed += usize::from(matches!(event, RelayEvent::Closed { .. }));
+    }
+    assert_eq!(handle.session_count(), 0);
+}
+
+#[test]
+fn churn_leaves_nothing_with_epoll() {
+    churn(relay::BackendChoice::Epoll);
+}
+
+#[test]
+fn churn_leaves_nothing_with_io_uring() {
+    if crate::harness::io_uring_is_allowed() {
+        churn(relay::BackendChoice::IoUring);
+    }
+}
+
 #[test]
 fn sessions_are_bounded_and_spread_over_workers() {
     let (sender, events) = std::sync::mpsc::channel();
