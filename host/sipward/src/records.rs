@@ -1,7 +1,8 @@
-//! The record of each call with media: one line when its media session is closed.
+//! The record of each call with media: one line when it has ended and its media
+//! session is closed.
 //!
-//! The end of a call and the closing of its media are two events, the second a
-//! moment after the first; what the first one says is kept until the second.
+//! These are two events, and either may come first: a BYE closes the media, and the
+//! answer to it ends the call. What the first one says is kept until the second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub(crate) struct Record {
     pub(crate) caller: Option<Arc<str>>,
     pub(crate) callee: Option<Arc<str>>,
     has_media: bool,
+    figures: Option<Box<SessionFigures>>,
     end: Option<(EndReason, Option<Duration>)>,
 }
 
@@ -72,22 +74,41 @@ impl Records {
             } => {
                 if let Some(record) = self.calls.get_mut(call) {
                     record.end = Some((*reason, *lasted));
-                    if !record.has_media {
-                        self.calls.remove(call);
-                    }
+                    self.settle(*call);
                 }
             }
         }
     }
 
-    /// A media session is closed: its line is written.
-    pub(crate) fn close(&mut self, closed: &MediaRecord) {
-        let mut record = self.calls.remove(&closed.call).unwrap_or_default();
-        record
-            .call_id
-            .get_or_insert_with(|| Arc::clone(&closed.call_id));
+    /// A media session is closed.
+    pub(crate) fn close(&mut self, closed: MediaRecord) {
         self.ended.add(&closed.figures);
-        record.write(closed.call, &closed.figures);
+        match self.calls.get_mut(&closed.call) {
+            Some(record) if record.call_id.is_some() => {
+                record.figures = Some(closed.figures);
+                self.settle(closed.call);
+            }
+            // Of a call that never began nothing more will be heard.
+            _ => {
+                let mut record = self.calls.remove(&closed.call).unwrap_or_default();
+                record.call_id = Some(closed.call_id);
+                record.write(closed.call, &closed.figures);
+            }
+        }
+    }
+
+    /// Write the line of a call of which all is known, and forget it.
+    fn settle(&mut self, call: CallId) {
+        let ended = |record: &&Record| record.end.is_some();
+        let Some(record) = self.calls.get(&call).filter(ended) else {
+            return;
+        };
+        match &record.figures {
+            Some(figures) => record.write(call, figures),
+            None if record.has_media => return,
+            None => {}
+        }
+        self.calls.remove(&call);
     }
 
     /// The proxy stops while the session is open.
@@ -121,7 +142,6 @@ impl Record {
             .min();
         let (reason, lasted) = match self.end {
             Some((reason, lasted)) => (reason.name(), lasted.unwrap_or_default()),
-            // The relay closed it before the call was over.
             None => ("-", Duration::ZERO),
         };
         info!(
@@ -236,7 +256,7 @@ mod tests {
                 reason: EndReason::MediaTimeout,
                 lasted: Some(Duration::from_secs(61)),
             });
-            records.close(&closed(call));
+            records.close(closed(call));
         });
         let [line] = &lines[..] else {
             panic!("{lines:?}")
@@ -257,6 +277,34 @@ mod tests {
         assert!(streams.contains("cipher AEAD_AES_128_GCM"), "{streams}");
         assert!(streams.contains("rejected 3 (source 3)"), "{streams}");
         assert_eq!(records.ended().packets, 50);
+        assert!(records.calls.is_empty());
+    }
+
+    #[test]
+    fn media_may_be_closed_before_the_call_has_ended() {
+        let call = CallId::from_u64(5);
+        let mut records = Records::default();
+        let early = logged(|| {
+            records.note(&started(call));
+            records.opened(SessionId::new(3, 5));
+            records.close(closed(call));
+        });
+        assert!(early.is_empty(), "{early:?}");
+        let lines = logged(|| {
+            records.note(&CallEvent::Ended {
+                call,
+                reason: EndReason::Bye,
+                lasted: Some(Duration::from_secs(3)),
+            });
+        });
+        let line = &lines[0];
+        assert_eq!(
+            (&line["reason"], &line["packets"]),
+            (&"bye".into(), &50.into())
+        );
+        assert!(records.calls.is_empty());
+        let unknown = logged(|| records.close(closed(CallId::from_u64(8))));
+        assert_eq!(unknown[0]["reason"], "-");
         assert!(records.calls.is_empty());
     }
 

@@ -248,7 +248,7 @@ impl Shard {
                 }
                 Output::Log(event) => decision_log::noticed(&event),
                 Output::Media(command) => self.order(command),
-                Output::MediaClosed(record) => self.records.close(&record),
+                Output::MediaClosed(record) => self.records.close(record),
             }
         }
     }

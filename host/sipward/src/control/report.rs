@@ -127,7 +127,7 @@ impl LiveMedia {
         let mut text = format!(
             "\nmedia: {} sessions now, {} closing, {} ended\n\
              media ports: {} pairs in use, {} free, {} resting\n\
-             media packets: {} relayed, {} lost, {} late, {} duplicate, {} rejected",
+             media packets: {} relayed, {} lost, {} late, {} duplicate, rejected {}",
             self.open,
             shares.closing,
             shares.ended.sessions,
