@@ -120,7 +120,8 @@ impl ProxyCore {
             pass: permit.call_pass(),
             call_id: Arc::clone(&call_id),
             caller_tag: request.from_tag().unwrap_or_default().into(),
-            caller: Leg::caller(request, pending.flow.reply(), limits.routes_per_leg),
+            caller: Leg::caller(request, pending.flow.reply(), limits.routes_per_leg)
+                .of_peer(pending.peer.name.as_ref()),
             dialogs: SmallVec::new(),
             next_dialog: 1,
             invite: Some(pending.server),

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use sip_message::{Message, Method};
-use sip_transaction::TransactionId;
+use sip_transaction::{Flow, TransactionId};
 
 use crate::anchoring::{BothTerms, PassedBody, Passing, Refusal, Requested};
 use crate::authority::Authority;
@@ -122,6 +122,20 @@ impl ProxyCore {
             terms: Some(terms),
             body,
         })
+    }
+
+    /// Whether a request within an anchored dialog comes from the party that it says. Who
+    /// knows the tags of a call must not be able to turn its media to himself: what a
+    /// policy judged is its business, what passes unjudged is checked here.
+    pub(crate) fn is_party(&self, dialog: DialogRef, flow: &Flow) -> bool {
+        let Some(call) = self.calls.get(dialog.call) else {
+            return true;
+        };
+        let anchored = call
+            .dialog(dialog.dialog)
+            .is_some_and(|known| known.terms.is_some());
+        let leg = call.leg(dialog.side, dialog.dialog);
+        !anchored || leg.is_none_or(|leg| leg.is_source(&self.site.routing, flow))
     }
 
     /// A request outside any call passes without a description, and so do its responses:

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use policy::{CallPass, DialogState};
 use sip_message::{HeaderKind, Message, NameAddr};
-use sip_transaction::{Destination, Moment, TransactionId};
+use sip_transaction::{Destination, Flow, Moment, TransactionId};
 use smallvec::SmallVec;
 
 use crate::anchoring::{BothTerms, CallMedia};
+use crate::classify::classify;
+use crate::config::Routing;
 use crate::entropy::Entropy;
 use crate::output::EndReason;
 use crate::record_route;
@@ -49,6 +51,8 @@ pub(crate) struct Leg {
     pub(crate) routes: Routes,
     /// Where its messages come from, or where our requests to it go.
     pub(crate) destination: Destination,
+    /// The configured peer that it is, if it is one.
+    pub(crate) peer: Option<Arc<str>>,
     /// The highest CSeq it has used.
     pub(crate) cseq: Option<u32>,
 }
@@ -65,6 +69,7 @@ impl Leg {
                 .map(|route| bracketed(route.uri.raw))
                 .collect(),
             destination,
+            peer: None,
             cseq: Some(invite.cseq().number),
         }
     }
@@ -91,8 +96,23 @@ impl Leg {
             remote_target: remote_target(response, &response.to()),
             routes,
             destination,
+            peer: None,
             cseq: None,
         }
+    }
+
+    /// The same end, known as this peer.
+    pub(crate) fn of_peer(mut self, peer: Option<&Arc<str>>) -> Self {
+        self.peer = peer.cloned();
+        self
+    }
+
+    /// Whether a message by this flow comes from this end: from its address, or from
+    /// another one of the same peer.
+    pub(crate) fn is_source(&self, routing: &Routing, flow: &Flow) -> bool {
+        let own = self.destination.address.ip().to_canonical();
+        own == flow.peer.ip().to_canonical()
+            || (self.peer.is_some() && classify(routing, flow, None).name == self.peer)
     }
 
     /// Takes the CSeq of a request that this end sent.

@@ -195,6 +195,13 @@ impl ProxyCore {
             });
             return;
         };
+        if !self.is_party(dialog, flow) {
+            self.log(LogEvent::Dropped {
+                cause: "ACK from elsewhere than its party",
+                source: flow.peer,
+            });
+            return;
+        }
         if ack.max_forwards() == Some(0) {
             self.log(LogEvent::Dropped {
                 cause: "ACK without hops left",

@@ -45,6 +45,10 @@ impl ProxyCore {
         });
         let approach = approach(&site, &self.entropy, &request, &flow);
         match (request.method(), dialog) {
+            (Method::Prack, Some(dialog)) if !self.is_party(dialog, &flow) => {
+                let cause = "PRACK from elsewhere than its party";
+                self.reject(now, server, &request, &flow, Answer::new(403), cause);
+            }
             (Method::Bye | Method::Prack, Some(dialog)) => {
                 self.forward_passed(now, server, request, flow, validated, approach, dialog);
             }

@@ -154,7 +154,8 @@ impl ProxyCore {
         }
         let limits = &self.site.routing.limits;
         let destination = branch.destination.clone();
-        let leg = Leg::callee(response, destination, &self.entropy, limits.routes_per_leg);
+        let leg = Leg::callee(response, destination, &self.entropy, limits.routes_per_leg)
+            .of_peer(branch.peer.as_ref());
         let (tag, terms) = (tag.unwrap_or_default(), branch.terms.clone());
         let call = self.calls.get_mut(call)?;
         call.learn(tag, state, leg, terms, limits.dialogs_per_call)

@@ -272,3 +272,55 @@ fn a_later_permit_may_demand_more() {
     net.expect(PBX, 488);
     assert_eq!(net.media.end(Side::Caller).protection, Protection::Plain);
 }
+
+#[test]
+fn who_knows_the_tags_cannot_turn_the_media_to_himself() {
+    let mut net = net();
+    let invite = net.invite();
+    net.send(PBX, &invite.text());
+    net.expect(PBX, 100);
+    let invite = net.expect_request(TRUNK, Method::Invite);
+    let reliable = [("Require", "100rel"), ("RSeq", "1")];
+    net.reply_sdp(&invite, 183, "bob", &reliable, &sdp(BOB, 6_000));
+    let ok = net.expect(PBX, 183);
+    let call = Established { invite, ok };
+    let stolen = sdp("198.51.100.66", 4_000);
+    let prack = |net: &mut Net, body: &str| {
+        let prack = net.caller_request(&call, "PRACK", 2);
+        prack.with("RAck", "1 1 INVITE").sdp(body).text()
+    };
+    let forged = prack(&mut net, &stolen);
+    net.send(STRANGER, &forged);
+    assert!(
+        net.log
+            .iter()
+            .any(|event| matches!(event, LogEvent::Rejected { status: 403, .. }))
+    );
+    net.forget();
+    let true_one = prack(&mut net, &sdp(ALICE, 4_000));
+    net.send(PBX, &true_one);
+    our_port(&net.expect_request(TRUNK, Method::Prack));
+
+    let mut net = self::net();
+    let invite = net.invite();
+    net.send(PBX, &invite.text());
+    net.expect(PBX, 100);
+    let invite = net.expect_request(TRUNK, Method::Invite);
+    net.reply_sdp(&invite, 200, "bob", &[], &sdp(BOB, 6_000));
+    let ok = net.expect(PBX, 200);
+    let call = Established { invite, ok };
+    for body in ["", &stolen] {
+        let ack = net.caller_request(&call, "ACK", 1).sdp(body);
+        net.send(STRANGER, &ack.text());
+        net.quiet();
+    }
+    let ack = net.caller_request(&call, "ACK", 1).sdp(&sdp(ALICE, 4_000));
+    net.send(PBX, &ack.text());
+    our_port(&net.expect_request(TRUNK, Method::Ack));
+    let remote = net.media.end(Side::Caller).remote.as_ref().unwrap().rtp;
+    assert_eq!(remote, Some(address("10.0.0.10:4000")));
+    // Another address of the same PBX may speak for it.
+    let again = net.caller_request(&call, "ACK", 1).sdp(&sdp(ALICE, 4_000));
+    net.send("10.0.0.77:5060", &again.text());
+    net.expect_request(TRUNK, Method::Ack);
+}
