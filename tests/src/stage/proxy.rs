@@ -22,6 +22,9 @@ impl Drop for Proxy<'_> {
         // It may have ended by itself.
         let _gone = self.child.kill();
         let _reaped = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("sipward: {}", self.log());
+        }
     }
 }
 
