@@ -12,7 +12,7 @@ use crate::core::ProxyCore;
 use crate::forwarding::{CopyFor, copy};
 use crate::loop_detection;
 use crate::output::{EndReason, FullTable, LogEvent};
-use crate::response_context::{Branch, Cancelling, Progress, Purpose, ResponseContext};
+use crate::response_context::{Branch, Purpose, ResponseContext};
 use crate::targets::Choice;
 use crate::timers::Timer;
 
@@ -112,17 +112,8 @@ impl ProxyCore {
                 });
                 self.branches
                     .insert(client, (server, context.branches.len()));
-                context.branches.push(Branch {
-                    client,
-                    destination: choice.destination,
-                    peer: choice.peer,
-                    terms: described.terms,
-                    sent: bytes,
-                    progress: Progress::Calling,
-                    cancelling: Cancelling::No,
-                    timed_out: false,
-                    timer,
-                });
+                let branch = Branch::new(client, choice, described.terms, bytes, timer);
+                context.branches.push(branch);
             }
             Err(Refused::TableFull) => {
                 context.overloaded = true;

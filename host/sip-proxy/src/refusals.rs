@@ -79,7 +79,10 @@ impl ProxyCore {
         };
         match purpose {
             Purpose::Begins(id) => {
-                let is_over = |call: &Call| call.media.over || call.media.confirmed == dialog;
+                let is_over = |call: &Call| {
+                    let confirmed = call.media.confirmed;
+                    confirmed.is_some() && (call.media.over || confirmed == dialog)
+                };
                 if passed && self.calls.get(id).is_none_or(is_over) {
                     // It has passed once, and the call is over or about to be.
                     return;

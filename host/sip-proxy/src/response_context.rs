@@ -14,7 +14,7 @@ use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
 use crate::forwarding::Plan;
 use crate::output::CallId;
-use crate::targets::TargetSet;
+use crate::targets::{Choice, TargetSet};
 use crate::timers::TimerKey;
 
 /// What a request means for the call it belongs to.
@@ -68,6 +68,29 @@ pub(crate) struct Branch {
     pub(crate) timed_out: bool,
     /// Timer C, or the wait after a CANCEL.
     pub(crate) timer: Option<TimerKey>,
+}
+
+impl Branch {
+    /// A branch to which nothing has come back.
+    pub(crate) fn new(
+        client: TransactionId,
+        choice: Choice,
+        terms: Option<BothTerms>,
+        sent: Bytes,
+        timer: Option<TimerKey>,
+    ) -> Self {
+        Self {
+            client,
+            destination: choice.destination,
+            peer: choice.peer,
+            terms,
+            sent,
+            progress: Progress::Calling,
+            cancelling: Cancelling::No,
+            timed_out: false,
+            timer,
+        }
+    }
 }
 
 /// A request that is being forwarded, until its server transaction ends.

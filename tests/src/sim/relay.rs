@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use media::{LocalPorts, Protection, RelayCommand, RelayEvent, SessionFigures, SessionId, Side};
+use media::{
+    EndPlan, LocalPorts, Protection, RelayCommand, RelayEvent, SessionFigures, SessionId, Side,
+};
 use sip_transaction::Moment;
 
 use super::random::Random;
@@ -72,20 +74,7 @@ impl Relay {
         match (command, known) {
             (RelayCommand::Open { .. }, None) => {
                 self.sessions.insert(session, Session::default());
-                if random.percent(3) {
-                    let after = Duration::from_millis(random.below(20_000));
-                    let event = *random.pick(&[0, 1, 2, 3]);
-                    let event = match event {
-                        0 => RelayEvent::Silent { session },
-                        1 => RelayEvent::HoldOver { session },
-                        2 => RelayEvent::KeyExhausted { session },
-                        _ => RelayEvent::OneWay {
-                            session,
-                            side: Side::Caller,
-                        },
-                    };
-                    self.tell(now + after, event);
-                }
+                self.foresee(now, random, session);
             }
             (RelayCommand::Close { .. }, Some(known)) if !known.closed => {
                 known.closed = true;
@@ -95,34 +84,7 @@ impl Relay {
                 return;
             }
             (RelayCommand::Stream { ends, .. }, Some(known)) if !known.closed => {
-                self.streams += 1;
-                let mut lost = None;
-                for end in ends.iter() {
-                    if !known.ports.insert(end.local) {
-                        continue;
-                    }
-                    match self.bound.insert(end.local, session) {
-                        Some(owner) if owner != session => self.violations.push(format!(
-                            "{:?} is given to {session:?} while {owner:?} has it",
-                            end.local
-                        )),
-                        _ => {}
-                    }
-                    if random.percent(1) {
-                        lost = Some(end.local);
-                    }
-                }
-                let [caller, callee] = &**ends;
-                let plain = |protection: &Protection| *protection != Protection::Closed;
-                if (plain(&caller.protection) && caller.remote.is_none())
-                    || (plain(&callee.protection) && callee.remote.is_none())
-                {
-                    self.violations
-                        .push(format!("{session:?} is open to a party that is nowhere"));
-                }
-                if let Some(local) = lost {
-                    self.tell(now, RelayEvent::PortUnavailable { session, local });
-                }
+                self.stream(now, random, session, ends);
             }
             (RelayCommand::RemoveStream { .. } | RelayCommand::OnHold { .. }, Some(known))
                 if !known.closed => {}
@@ -135,6 +97,62 @@ impl Relay {
         if !lives {
             let violation = format!("{command:?} for a call that was not admitted or has ended");
             self.violations.push(violation);
+        }
+    }
+
+    /// Now and then a session will fail.
+    fn foresee(&mut self, now: Moment, random: &mut Random, session: SessionId) {
+        if random.percent(3) {
+            let after = Duration::from_millis(random.below(20_000));
+            let event = *random.pick(&[0, 1, 2, 3]);
+            let event = match event {
+                0 => RelayEvent::Silent { session },
+                1 => RelayEvent::HoldOver { session },
+                2 => RelayEvent::KeyExhausted { session },
+                _ => RelayEvent::OneWay {
+                    session,
+                    side: Side::Caller,
+                },
+            };
+            self.tell(now + after, event);
+        }
+    }
+
+    fn stream(
+        &mut self,
+        now: Moment,
+        random: &mut Random,
+        session: SessionId,
+        ends: &[EndPlan; 2],
+    ) {
+        self.streams += 1;
+        let mut lost = None;
+        for end in ends.iter() {
+            let known = self.sessions.entry(session).or_default();
+            if !known.ports.insert(end.local) {
+                continue;
+            }
+            match self.bound.insert(end.local, session) {
+                Some(owner) if owner != session => self.violations.push(format!(
+                    "{:?} is given to {session:?} while {owner:?} has it",
+                    end.local
+                )),
+                _ => {}
+            }
+            if random.percent(1) {
+                lost = Some(end.local);
+            }
+        }
+        let [caller, callee] = ends;
+        let plain = |protection: &Protection| *protection != Protection::Closed;
+        if (plain(&caller.protection) && caller.remote.is_none())
+            || (plain(&callee.protection) && callee.remote.is_none())
+        {
+            self.violations
+                .push(format!("{session:?} is open to a party that is nowhere"));
+        }
+        if let Some(local) = lost {
+            self.tell(now, RelayEvent::PortUnavailable { session, local });
         }
     }
 

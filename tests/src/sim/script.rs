@@ -116,6 +116,42 @@ pub(super) struct Script {
     pub(super) judged_after: Duration,
 }
 
+/// What an INVITE says, as often as it stands here.
+const OFFERS: [Offer; 8] = [
+    Offer::Plain,
+    Offer::Plain,
+    Offer::Plain,
+    Offer::Late,
+    Offer::Encrypted,
+    Offer::Two,
+    Offer::Hold,
+    Offer::Bad,
+];
+
+/// What a later INVITE or UPDATE says.
+const LATER_OFFERS: [Offer; 7] = [
+    Offer::Plain,
+    Offer::Hold,
+    Offer::Hold,
+    Offer::Encrypted,
+    Offer::Two,
+    Offer::Bad,
+    Offer::Late,
+];
+
+/// What a callee says.
+const REPLIES: [Reply; 9] = [
+    Reply::Good,
+    Reply::Good,
+    Reply::Good,
+    Reply::Early,
+    Reply::Early,
+    Reply::Reliable,
+    Reply::Forked,
+    Reply::Bad,
+    Reply::Missing,
+];
+
 impl Script {
     /// Draw one.
     #[must_use]
@@ -144,41 +180,14 @@ impl Script {
             ring_after: millis(random, 400),
             answer_after: millis(random, 8_000),
             answer,
-            offer: *random.pick(&[
-                Offer::Plain,
-                Offer::Plain,
-                Offer::Plain,
-                Offer::Late,
-                Offer::Encrypted,
-                Offer::Two,
-                Offer::Hold,
-                Offer::Bad,
-            ]),
-            reply: *random.pick(&[
-                Reply::Good,
-                Reply::Good,
-                Reply::Good,
-                Reply::Early,
-                Reply::Early,
-                Reply::Reliable,
-                Reply::Forked,
-                Reply::Bad,
-                Reply::Missing,
-            ]),
+            offer: *random.pick(&OFFERS),
+            reply: *random.pick(&REPLIES),
             bad_ack: random.percent(15),
             encrypted: random.percent(5),
             cancel_after: random.percent(20).then(|| millis(random, 9_000)),
             in_dialog_after: random.percent(35).then(|| {
                 let method = *random.pick(&["INVITE", "INVITE", "UPDATE", "INFO"]);
-                let offer = *random.pick(&[
-                    Offer::Plain,
-                    Offer::Hold,
-                    Offer::Hold,
-                    Offer::Encrypted,
-                    Offer::Two,
-                    Offer::Bad,
-                    Offer::Late,
-                ]);
+                let offer = *random.pick(&LATER_OFFERS);
                 (millis(random, 10_000), method, offer)
             }),
             refuses_again: random.percent(20),
