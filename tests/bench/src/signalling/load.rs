@@ -25,7 +25,8 @@ pub(crate) struct Load {
     pub(crate) rate: u32,
 }
 
-/// What became of a run.
+/// What became of a run, or of several.
+#[derive(Default)]
 pub(crate) struct Outcome {
     /// Calls that ended as the scenario says.
     pub(crate) succeeded: u64,
@@ -37,6 +38,22 @@ pub(crate) struct Outcome {
     pub(crate) to_trying_us: Vec<u64>,
     /// INVITE with credentials to 200.
     pub(crate) to_answer_us: Vec<u64>,
+}
+
+impl Outcome {
+    /// Adds what became of another run.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.retransmissions += other.retransmissions;
+        for (all, more) in [
+            (&mut self.to_trying_us, other.to_trying_us),
+            (&mut self.to_answer_us, other.to_answer_us),
+        ] {
+            all.extend(more);
+            all.sort_unstable();
+        }
+    }
 }
 
 /// sipp as a trunk; it ends when this is dropped.

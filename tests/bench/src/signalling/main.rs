@@ -17,7 +17,7 @@ use anyhow::{Context, Result};
 use clap::Parser;
 
 use crate::load::Load;
-use crate::report::Figures;
+use crate::report::{Figures, Turn};
 use crate::subject::Kind;
 
 /// Whole calls beside Kamailio: CPU, memory, latency.
@@ -30,9 +30,13 @@ struct Arguments {
     /// Calls a second.
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=2000))]
     rate: u32,
-    /// Measured calls of each subject; a tenth as many warm it up first.
-    #[arg(long, default_value_t = 6000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    /// Measured calls of each subject in each turn; a tenth as many warm it up first.
+    #[arg(long, default_value_t = 2000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
     calls: u32,
+    /// Turns of each subject: they are measured one after the other, again and again,
+    /// so that a slow minute of the machine falls on all.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    turns: u32,
     /// Who is measured.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Sipward, Kind::KamailioNative, Kind::KamailioKemi])]
     subjects: Vec<Kind>,
@@ -49,20 +53,28 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<()> {
-    let mut all = Vec::new();
-    for kind in &arguments.subjects {
-        eprintln!(
-            "    {} calls at {} a second through {}",
-            arguments.calls,
-            arguments.rate,
-            kind.name()
-        );
-        let figures = measure(*kind, arguments)
-            .with_context(|| format!("failed to measure {}", kind.name()))?;
-        if arguments.json {
-            report::lines(&figures, arguments.rate);
+    let mut all: Vec<Figures> = arguments
+        .subjects
+        .iter()
+        .map(|kind| Figures::new(kind.name()))
+        .collect();
+    for turn in 1..=arguments.turns {
+        for (kind, figures) in arguments.subjects.iter().zip(&mut all) {
+            eprintln!(
+                "    turn {turn}: {} calls at {} a second through {}",
+                arguments.calls,
+                arguments.rate,
+                kind.name()
+            );
+            let measured = measure(*kind, arguments)
+                .with_context(|| format!("failed to measure {}", kind.name()))?;
+            figures.add(measured);
         }
-        all.push(figures);
+    }
+    if arguments.json {
+        for figures in &all {
+            report::lines(figures, arguments.rate);
+        }
     }
     if !arguments.json {
         println!("{}", report::table(&all, arguments.rate));
@@ -70,7 +82,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn measure(kind: Kind, arguments: &Arguments) -> Result<Figures> {
+fn measure(kind: Kind, arguments: &Arguments) -> Result<Turn> {
     let folder = tempfile::tempdir().context("failed to make a folder")?;
     let ports = ports::Ports::find()?;
     let trunk = load::trunk(&ports)?;
@@ -90,13 +102,12 @@ fn measure(kind: Kind, arguments: &Arguments) -> Result<Figures> {
     // Timers of finished transactions are part of the work.
     std::thread::sleep(Duration::from_secs(1));
     let spent = usage::cpu(subject.group())?.saturating_sub(before);
-    let figures = Figures {
-        subject: kind.name(),
+    let turn = Turn {
         cpu_us_per_call: spent.as_secs_f64() * 1e6 / f64::from(arguments.calls),
         peak_rss_kib: watch.peak_kib(),
         outcome,
     };
     drop(subject);
     drop(trunk);
-    Ok(figures)
+    Ok(turn)
 }
