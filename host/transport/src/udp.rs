@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use nix::cmsg_space;
 use nix::libc::{in_pktinfo, in6_pktinfo};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvfrom, recvmsg};
 use parking_lot::Mutex;
 use sip_message::Message;
 use sip_transaction::{Flow, ListenerId, Transport};
@@ -232,8 +232,7 @@ impl Receiver {
             let received = if is_wildcard {
                 receive_with_address(&self.socket.socket, &mut buffer, &mut control)
             } else {
-                let received = self.socket.socket.recv_from(&mut buffer);
-                received.map(|(length, peer)| (length, peer, None))
+                receive(&self.socket.socket, &mut buffer)
             };
             match received {
                 // The socket was closed while we waited.
@@ -298,7 +297,21 @@ fn is_patience_over(error: &io::Error) -> bool {
     )
 }
 
-/// As `recv_from`, and the local address that the datagram was sent to.
+/// Stands for the peer of a socket that was shut down: it has nobody to name, and the
+/// caller looks at that. The standard library's `recv_from` panics there.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+/// A datagram and who sent it.
+fn receive(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
+    let (length, peer) = recvfrom::<SockaddrStorage>(socket.as_raw_fd(), buffer)?;
+    let peer = peer.as_ref().and_then(address_of);
+    Ok((length, peer.unwrap_or(NOBODY), None))
+}
+
+/// As [`receive`], and the local address that the datagram was sent to.
 fn receive_with_address(
     socket: &UdpSocket,
     buffer: &mut [u8],
@@ -320,10 +333,8 @@ fn receive_with_address(
         }
         _ => None,
     });
-    // A socket that was shut down has nobody to name; the caller looks at that.
-    let nobody = SocketAddr::from(([0, 0, 0, 0], 0));
     let peer = received.address.as_ref().and_then(address_of);
-    Ok((received.bytes, peer.unwrap_or(nobody), local))
+    Ok((received.bytes, peer.unwrap_or(NOBODY), local))
 }
 
 fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
