@@ -4,6 +4,7 @@ pub mod agent;
 pub mod baresip;
 pub mod capture;
 pub mod linphone;
+pub mod secure;
 pub mod sound;
 pub mod talk;
 
@@ -83,6 +84,8 @@ impl Stage {
             .replace("@PORTS@", &format!("{first}-{last}"))
             .replace("@CALLER@", caller.name())
             .replace("@CALLEE@", callee.name())
+            // Phones say where they are, and some are somewhere else.
+            .replace("@NAT@", if networks.is_empty() { "false" } else { "true" })
             .replace("@NETWORKS@", &networks.join(", "));
         self.write(&text);
         first
