@@ -315,7 +315,7 @@ fn receive(
 fn receive_with_address(
     socket: &UdpSocket,
     buffer: &mut [u8],
-    control: &mut Vec<u8>,
+    control: &mut [u8],
 ) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
     let mut parts = [IoSliceMut::new(buffer)];
     let received = recvmsg::<SockaddrStorage>(
