@@ -32,11 +32,8 @@ const TIMER_GRID: Duration = Duration::from_millis(20);
 /// Later than any deadline.
 const NEVER: u64 = u64::MAX;
 
-/// What a shard can be given to do.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are messages, and they are moved once"
-)]
+/// What a shard can be given to do. Nearly all are messages, and they are moved once,
+/// so that none is worth a box.
 pub(crate) enum Work {
     /// Something from the network, for a call that this shard owns.
     Inbound(Inbound),
