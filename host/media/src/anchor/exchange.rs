@@ -170,6 +170,11 @@ impl Session {
     /// provisionally too.
     pub(super) fn roll_back(&mut self, key: Key, desk: &mut Desk<'_>) {
         self.forget(key);
+        if !self.confirmed {
+            // Forks that the failed INVITE made are gone with it, whatever was agreed.
+            self.dialogs
+                .retain(|dialog| dialog.number == 0 || !dialog.is_done(key));
+        }
         for dialog in &mut self.dialogs {
             dialog.variants.retain(|pending| pending.key != key);
             if dialog

@@ -415,3 +415,20 @@ fn a_failed_target_is_followed_by_another() {
     assert!(call.plan(0).is_some(), "its ports are open again");
     call.pass(Side::Callee, 1, OK, &reply());
 }
+
+#[test]
+fn the_early_media_of_a_failed_target_ends_with_it() {
+    for answer in [RINGING, RELIABLE] {
+        let mut call = Call::new(&PLAIN, &PLAIN);
+        call.pass(Side::Caller, 0, INVITE, &offer());
+        call.pass(Side::Callee, 1, answer, &reply());
+        assert_eq!(remote_port(&call, Side::Callee), 5000);
+        call.refuse(Side::Caller, 1);
+        assert!(call.plan(0).is_none(), "nothing is relayed any more");
+        // The next target is another fork of the same INVITE.
+        call.pass(Side::Caller, 0, INVITE, &offer());
+        let next = at(CALLEE, 6000, "RTP/AVP", &[]);
+        call.pass(Side::Callee, 2, answer, &next);
+        assert_eq!(remote_port(&call, Side::Callee), 6000);
+    }
+}
