@@ -18,7 +18,7 @@
 
 use std::net::SocketAddr;
 
-use crate::{Rejection, Remote};
+use crate::{Latch, Rejection, Remote};
 
 /// How long a plain stream's SSRC must be silent before another from the same
 /// source takes its place: longer than a lost burst, shorter than a party waits
@@ -207,9 +207,7 @@ impl SourceLatch {
             Component::Rtcp => self.remote.rtcp,
         };
         // Control alone opens nothing behind NAT: it has no sequence to check.
-        let vouched = authentic
-            || signalled == Some(source)
-            || self.rtp.is_some_and(|rtp| rtp.ip() == source.ip());
+        let vouched = authentic || signalled == Some(source) || self.is_beside_media(source);
         if !vouched {
             return Admission::Probation;
         }
@@ -296,10 +294,18 @@ impl SourceLatch {
     }
 
     fn fits(&self, source: SocketAddr, component: Component) -> bool {
-        if component == Component::Rtcp && self.rtp.is_some_and(|rtp| rtp.ip() == source.ip()) {
+        if component == Component::Rtcp && self.is_beside_media(source) {
             return true;
         }
         self.remote.fits(source, component == Component::Rtcp)
+    }
+
+    /// A translator gives control a port that nobody signalled, but the address is that
+    /// of the media, and so does a gateway that speaks from elsewhere. Where media comes
+    /// from the signalled source, control does too.
+    fn is_beside_media(&self, source: SocketAddr) -> bool {
+        let elsewhere = self.remote.latch == Latch::FirstFitting || self.rtp != self.remote.rtp;
+        elsewhere && self.rtp.is_some_and(|rtp| rtp.ip() == source.ip())
     }
 
     const fn slot(&mut self, component: Component) -> &mut Option<SocketAddr> {

@@ -210,6 +210,11 @@ fn control_is_checked_likewise() {
         latch.admit_rtcp(address("192.0.2.2:4001"), 1, component, false),
         SOURCE
     );
+    assert_eq!(
+        latch.admit_rtcp(address("192.0.2.1:4003"), 1, component, false),
+        SOURCE,
+        "the party's address, but another port"
+    );
     assert_eq!(latch.admit_rtcp(rtcp, 2, component, false), SSRC);
     assert_eq!(
         latch.admit_rtcp(rtcp, 1, component, false),
@@ -229,6 +234,22 @@ fn control_is_checked_likewise() {
         "shared port"
     );
     assert_eq!(latch.admit_rtcp(rtp, 7, Component::Rtp, false), SSRC);
+}
+
+#[test]
+fn control_comes_from_where_a_gateway_speaks() {
+    let network = "198.51.100.0/24".parse().unwrap();
+    let mut latch = SourceLatch::new(Remote {
+        networks: Arc::new([network]),
+        ..signalled()
+    });
+    let gateway = address("198.51.100.9:7000");
+    latch.admit_rtp(gateway, 1, 1, false, 0);
+    assert_eq!(latch.admit_rtp(gateway, 1, 2, false, 0), Admission::Latched);
+    assert_eq!(
+        latch.admit_rtcp(address("198.51.100.9:7001"), 1, Component::Rtcp, false),
+        Admission::Latched
+    );
 }
 
 #[test]
