@@ -90,6 +90,13 @@ fn offer() {
 }
 
 #[test]
+fn exchange() {
+    if let Some(report) = run("exchange", fuzz::exchange, seeds::exchanges()) {
+        assert!(report.kinds > 200, "{report:?}");
+    }
+}
+
+#[test]
 fn a_million_mutated_messages_leave_as_they_were_understood() {
     const INPUTS: u64 = 1_000_000;
     const THREADS: u64 = 2;

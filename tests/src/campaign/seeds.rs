@@ -72,6 +72,40 @@ pub fn offers() -> Vec<Vec<u8>> {
     seeds
 }
 
+/// Calls: an offer in the INVITE, the same as the answer to it, and both once more,
+/// between parties of all terms.
+#[must_use]
+pub fn exchanges() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (number, sdp) in offers().into_iter().enumerate() {
+        let length = u16::try_from(sdp.len()).unwrap_or(u16::MAX).to_le_bytes();
+        let message = |transaction: u8, kind: u8, who: u8| {
+            [&[transaction, kind, who], &length[..], &sdp[..]].concat()
+        };
+        for modes in 0..6 {
+            let terms = [
+                number as u8 % 3,
+                modes,
+                number as u8,
+                modes,
+                number as u8 >> 1,
+            ];
+            seeds.push(
+                [
+                    &terms[..],
+                    &message(0, 0, 0),
+                    &message(0, 3, 0b11),
+                    &message(0, 1, 0x43),
+                    &message(1, 0, 0b10),
+                    &message(1, 1, 0b11),
+                ]
+                .concat(),
+            );
+        }
+    }
+    seeds
+}
+
 /// Programs: bytes by chance, and for the transaction layer also whole messages.
 #[must_use]
 pub fn programs() -> Vec<Vec<u8>> {

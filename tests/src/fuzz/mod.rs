@@ -9,12 +9,14 @@
 //! - [`message()`], [`forwarding()`]: a datagram, and what leaves: sections 7 and 16.6;
 //! - [`transactions()`]: a program of peers, users, clocks and sockets: section 17;
 //! - [`effects()`]: what plugins answer, through the pipeline into a message;
-//! - [`offer()`]: a session description: RFC 8866.
+//! - [`offer()`]: a session description: RFC 8866;
+//! - [`exchange()`]: a program of descriptions between two parties: RFC 3264.
 //!
 //! Only the pure rooms are used here, so that `tests/fuzz` can build this folder by
 //! its path without the rest of the house.
 
 mod effects;
+mod exchange;
 mod framing;
 mod input;
 mod lines;
@@ -25,6 +27,7 @@ mod transactions;
 mod witness;
 
 pub use effects::effects;
+pub use exchange::exchange;
 pub use framing::framing;
 pub use message::{forwarding, message};
 pub use offer::offer;
