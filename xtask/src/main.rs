@@ -7,6 +7,7 @@ mod plugins;
 mod process;
 mod setup;
 mod simulate;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -45,6 +46,8 @@ enum Command {
     Tidy,
     /// Replay one simulated network.
     Sim(simulate::Options),
+    /// Calls with media for half an hour: memory, descriptors and ports are watched.
+    Soak(soak::Options),
     /// Build every guest into `target/plugins/NAME.wasm`.
     Plugins,
 }
@@ -68,6 +71,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
         Command::Sim(options) => simulate::run(&options),
+        Command::Soak(options) => soak::run(&options),
         Command::Plugins => {
             let toolchain = setup::guest_toolchain()?;
             plugins::build(&toolchain).map(|_| ())

@@ -134,14 +134,23 @@ pub fn plugin_folder() -> PathBuf {
     std::env::var_os("SIPWARD_PLUGINS").map_or_else(|| target().join("plugins"), PathBuf::from)
 }
 
-/// The target folder that this test program was built in.
+/// The target folder that this program was built in.
 fn target() -> PathBuf {
+    let folder = built();
+    folder.parent().expect("target/profile").to_owned()
+}
+
+/// The folder with the programs of the same build.
+fn built() -> PathBuf {
     let program = std::env::current_exe().expect("the path of this program");
-    program
-        .ancestors()
-        .nth(3)
-        .expect("target/profile/deps/program")
-        .to_owned()
+    let folder = program.parent().expect("a folder");
+    // Programs of tests are one below.
+    let folder = if folder.ends_with("deps") {
+        folder.parent().expect("target/profile/deps")
+    } else {
+        folder
+    };
+    folder.to_owned()
 }
 
 /// The built `sipward`.
@@ -150,12 +159,7 @@ fn target() -> PathBuf {
 /// It was not built.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let program = std::env::current_exe().expect("the path of this program");
-    let binary = program
-        .ancestors()
-        .nth(2)
-        .expect("target/profile/deps/program")
-        .join("sipward");
+    let binary = built().join("sipward");
     assert!(
         binary.is_file(),
         "{} is missing; run `cargo build -p sipward`",

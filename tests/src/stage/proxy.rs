@@ -62,6 +62,12 @@ impl<'s> Proxy<'s> {
         proxy
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Run a command of the command line against it.
     ///
     /// # Panics

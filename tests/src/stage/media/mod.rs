@@ -70,9 +70,18 @@ impl Stage {
     /// The file cannot be written.
     #[must_use]
     pub fn configure_media(&self, caller: Leg, callee: Leg, networks: &[&str]) -> u16 {
+        self.configure_relay(caller, callee, networks, PORTS)
+    }
+
+    /// The same with so many ports, for a program that has one stage.
+    ///
+    /// # Panics
+    /// The file cannot be written.
+    #[must_use]
+    pub fn configure_relay(&self, caller: Leg, callee: Leg, networks: &[&str], ports: u16) -> u16 {
         let networks: Vec<String> = networks.iter().map(|it| format!("{it:?}")).collect();
         let first = relay_ports();
-        let last = first + PORTS - 1;
+        let last = first + ports - 1;
         let text = include_str!("media.toml")
             .replace("@FOLDER@", &self.path("").to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())

@@ -1,0 +1,78 @@
+//! A long run of Sipward with media: calls arrive and leave all the time, every one talks
+//! both ways, plain on one leg and SRTP on the other; memory, descriptors and ports are
+//! watched, and nothing may be left at the end.
+
+mod load;
+mod watch;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use sipward_tests::stage::media::Leg;
+use sipward_tests::stage::media::baresip::sip_port;
+use sipward_tests::stage::{Proxy, Stage, TRUNK};
+
+use crate::load::Load;
+use crate::watch::{Sample, Watch};
+
+/// Calls with media for a long time.
+#[derive(Parser)]
+#[command(name = "soak")]
+struct Arguments {
+    /// How long calls arrive.
+    #[arg(long, default_value_t = 30.0)]
+    minutes: f64,
+    /// Calls at the same time.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    calls: u32,
+    /// Calls that arrive in a second, and leave.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rate: u32,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let mut stage = Stage::new();
+    stage.trunk = sip_port(TRUNK);
+    // Twice the calls in two legs of two ports each: those that leave and those that come.
+    let ports = u16::try_from(8 * arguments.calls)
+        .unwrap_or(u16::MAX)
+        .max(200);
+    let _first = stage.configure_relay(Leg::Plain, Leg::Sdes, &[], ports);
+    let proxy = Proxy::start(&stage);
+    let mut load = Load::new(&stage, arguments.calls, arguments.rate);
+    let mut watch = Watch::new(proxy.id());
+    let begin = Instant::now();
+    let length = Duration::from_secs_f64(60.0 * arguments.minutes);
+    println!("{}", Sample::HEADER);
+    let mut next = Duration::from_secs(1);
+    while begin.elapsed() < length {
+        load.turn(true);
+        if begin.elapsed() >= next {
+            next += Duration::from_secs(5);
+            watch.look(begin.elapsed(), &proxy, &load);
+        }
+    }
+    println!("calls leave");
+    while load.running() > 0 {
+        load.turn(false);
+    }
+    proxy.wait_until("all is back", |status| {
+        status["total"]["calls"] == 0
+            && ["sessions_now", "sessions_closing", "ports_in_use"]
+                .iter()
+                .all(|it| status["media"][it] == 0)
+    });
+    let verdict = watch.verdict(&proxy, &load);
+    for line in &verdict.lines {
+        println!("{line}");
+    }
+    if verdict.good {
+        println!("good");
+        ExitCode::SUCCESS
+    } else {
+        println!("not good");
+        ExitCode::FAILURE
+    }
+}
