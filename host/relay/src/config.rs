@@ -18,6 +18,18 @@ pub enum BackendChoice {
     Epoll,
 }
 
+/// How the relay begins a DTLS handshake in which it is the client. As the server it
+/// follows the party.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DtlsClient {
+    /// DTLS 1.2, with parties whose certificates are ECDSA or RSA: all that exist.
+    #[default]
+    Widest,
+    /// DTLS 1.3 and 1.2, with parties whose certificates are ECDSA. For tests, and for
+    /// parties that would be servers and refuse 1.2.
+    Newest,
+}
+
 /// Ceilings of the relay. Each is for one worker unless it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelayLimits {
@@ -32,8 +44,8 @@ pub struct RelayLimits {
     /// DTLS datagrams a second taken from one party: 40, ten of them at once.
     /// A handshake takes about ten; more is someone who tries to keep us busy.
     pub handshake_datagrams_per_second: u32,
-    /// Handshakes of one worker at a time: 1,024. Each holds some 40 KiB, and each
-    /// costs about a millisecond of a processor.
+    /// Handshakes of one worker at a time: 1,024. Each holds some 60 KiB, a
+    /// hostile one up to 500, and costs about a millisecond of a processor.
     pub handshakes: usize,
     /// The longest time that packets are let gather under load: 2 ms. It is added to
     /// a packet's delay at most once, on average by half; one sleep then serves many.

@@ -101,7 +101,7 @@ impl Bench {
     fn new(choice: BackendChoice) -> Option<Self> {
         let mailbox = Mailbox::<()>::new(1).unwrap();
         let mut backend = backend::make(choice, mailbox.bell()).ok()?;
-        let identity = Arc::new(Identity::generate().unwrap());
+        let identity = Arc::new(Identity::generate(crate::DtlsClient::default()).unwrap());
         let events: Events = Arc::new(|event| panic!("{event:?}"));
         let mut engine = Engine::new(RelayLimits::default(), identity, events, Arc::default());
         let suite = Suite::AeadAes128Gcm;

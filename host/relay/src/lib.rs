@@ -39,6 +39,6 @@ mod totals;
 mod uring;
 mod worker;
 
-pub use config::{BackendChoice, RelayConfig, RelayError, RelayLimits};
+pub use config::{BackendChoice, DtlsClient, RelayConfig, RelayError, RelayLimits};
 pub use relay::{Relay, RelayHandle};
 pub use totals::Totals;

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 
 use crate::backend;
-use crate::config::{RelayConfig, RelayError};
+use crate::config::{DtlsClient, RelayConfig, RelayError};
 use crate::directory::{Directory, Order};
 use crate::dtls::Identity;
 use crate::engine::Engine;
@@ -67,7 +67,20 @@ impl Relay {
         config: RelayConfig,
         events: impl Fn(RelayEvent) + Send + Sync + 'static,
     ) -> Result<Self, RelayError> {
-        let identity = Arc::new(Identity::generate()?);
+        Self::start_with(config, DtlsClient::default(), events)
+    }
+
+    /// As [`Relay::start`], with another choice of DTLS where the relay is the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Relay::start`].
+    pub fn start_with(
+        config: RelayConfig,
+        client: DtlsClient,
+        events: impl Fn(RelayEvent) + Send + Sync + 'static,
+    ) -> Result<Self, RelayError> {
+        let identity = Arc::new(Identity::generate(client)?);
         let events: Events = Arc::new(events);
         let mut desks = Vec::new();
         let mut parts = Vec::new();

@@ -13,13 +13,13 @@ pub(crate) use guest_toolchain::GuestToolchain;
 /// The command to prepare for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Purpose {
-    /// A compiler for guests only.
+    /// A compiler for guests, and what the proxy links with.
     Plugins,
-    /// Guests and sipp.
+    /// The same and sipp.
     Demo,
-    /// Guests, sipp, and the phones that calls with audio are made with.
+    /// That, and the phones that calls with audio are made with.
     Test,
-    /// Guests, sipp, Kamailio and rtpengine.
+    /// The same as for the demo, Kamailio and rtpengine.
     Bench,
     /// What `test` needs, cargo-deny and mdbook.
     Ci,
@@ -29,15 +29,21 @@ pub(crate) enum Purpose {
 pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
     eprintln!("==> setup");
     let needs: &[packages::Need] = match purpose {
-        Purpose::Plugins => &[],
-        Purpose::Demo => &[packages::SIPP],
+        Purpose::Plugins => &[packages::OPENSSL],
+        Purpose::Demo => &[packages::OPENSSL, packages::SIPP],
         Purpose::Test | Purpose::Ci => &[
+            packages::OPENSSL,
             packages::SIPP,
             packages::BARESIP,
             packages::LINPHONE,
             packages::TCPDUMP,
         ],
-        Purpose::Bench => &[packages::SIPP, packages::KAMAILIO, packages::RTPENGINE],
+        Purpose::Bench => &[
+            packages::OPENSSL,
+            packages::SIPP,
+            packages::KAMAILIO,
+            packages::RTPENGINE,
+        ],
     };
     packages::ensure(needs)?;
     if purpose == Purpose::Ci {

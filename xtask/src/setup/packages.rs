@@ -28,6 +28,22 @@ pub(crate) struct Need {
     elsewhere: [&'static str; 4],
 }
 
+/// What links with OpenSSL, the DTLS of media: part of every build.
+pub(crate) const OPENSSL: Need = Need {
+    name: "libssl",
+    found: || {
+        process::find("pkg-config").is_some()
+            && process::succeeds(Command::new("pkg-config").args(["--exists", "openssl >= 1.1.1"]))
+    },
+    debian: &["libssl-dev", "pkg-config"],
+    elsewhere: [
+        "openssl-devel pkgconf-pkg-config",
+        "openssl pkgconf",
+        "openssl-dev pkgconf",
+        "openssl@3 pkgconf",
+    ],
+};
+
 /// sipp, which plays trunk and PBX.
 pub(crate) const SIPP: Need = Need {
     name: "sipp",
@@ -246,7 +262,9 @@ mod tests {
 
     #[test]
     fn every_need_names_its_packages() {
-        for need in [SIPP, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE] {
+        for need in [
+            OPENSSL, SIPP, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
+        ] {
             assert!(
                 !need.debian.is_empty(),
                 "{} has no Debian package",

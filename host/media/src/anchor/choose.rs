@@ -17,7 +17,7 @@ use super::session::{Leg, Near};
 use crate::sdp::description::Said;
 use crate::sdp::dtls::Setup;
 use crate::sdp::protocol::{Profile, Security};
-use crate::{AnchorConfig, Mode, Remote, Requirement, Side, Terms, Unacceptable};
+use crate::{AnchorConfig, Mode, Requirement, Side, Terms, Unacceptable};
 
 /// What can be offered to a peer.
 pub(super) struct FarChoice {
@@ -45,11 +45,10 @@ pub(super) fn passes_through(
     }
 }
 
-/// What the offerer says and where it is.
+/// What the offerer says.
 pub(super) struct Question<'a> {
     pub(super) said: &'a Said,
     pub(super) profile: Profile,
-    pub(super) remote: &'a Remote,
     /// Our role in the handshake that the leg has already.
     pub(super) was_active: Option<bool>,
 }
@@ -70,7 +69,7 @@ pub(super) fn near(
                 return Ok(Near::Sdes(0));
             }
             Mode::Dtls if said.has_strong_fingerprint() && config.fingerprint.is_some() => {
-                match role(said.setup, question.was_active, question.remote) {
+                match role(said.setup, question.was_active) {
                     Ok(active) => return Ok(Near::Dtls { active }),
                     Err(error) => setup = Err(error),
                 }
@@ -143,18 +142,16 @@ pub(super) fn far(
     }
 }
 
-/// Whether we begin the handshake with a party that offered: RFC 5763 section 5.
-/// Behind NAT it cannot be reached before it has sent something.
-fn role(
-    setup: Option<Setup>,
-    was_active: Option<bool>,
-    remote: &Remote,
-) -> Result<bool, Unacceptable> {
+/// Whether we begin the handshake with a party that offered.
+///
+/// RFC 5763 section 5 leaves both roles to the answer, and recommends the active one to
+/// save the time until the answer is there. We leave it to the party: its ClientHello
+/// shows what it speaks, so that a party with DTLS 1.3 gets that and one that has 1.2
+/// and an RSA certificate is understood too, while our own would have to guess. A party
+/// behind NAT cannot be reached before it has sent something anyway.
+fn role(setup: Option<Setup>, was_active: Option<bool>) -> Result<bool, Unacceptable> {
     match setup {
-        Some(Setup::ActPass) => {
-            let reachable = remote.rtp.is_some() && remote.latch == crate::Latch::Signalled;
-            Ok(was_active.unwrap_or(reachable))
-        }
+        Some(Setup::ActPass) => Ok(was_active.unwrap_or(false)),
         Some(Setup::Passive) => Ok(true),
         // RFC 4145 section 4: active is what an offer means without a word.
         Some(Setup::Active) | None => Ok(false),

@@ -86,7 +86,7 @@ impl Session {
             .and_then(|dialog| dialog.agreed_stream(index))
             .cloned();
         let current = current.as_ref();
-        let (near, mut far) = choose_protocol(said, passage, &remote, current, desk)?;
+        let (near, mut far) = choose_protocol(said, passage, current, desk)?;
         let family = |side: Side| {
             current.map_or(side.of(passage.terms).ipv6, |stream| {
                 side.of(&stream.ends).local.ipv6
@@ -207,7 +207,6 @@ fn offered_keys<'a>(live: &'a Live, said: &'a Said, desk: &'a Desk<'_>) -> Keys<
 fn choose_protocol(
     said: &Said,
     passage: &Passage<'_>,
-    remote: &Remote,
     current: Option<&AgreedStream>,
     desk: &Desk<'_>,
 ) -> Result<(Near, Far), Refused> {
@@ -222,7 +221,6 @@ fn choose_protocol(
             let question = Question {
                 said,
                 profile,
-                remote,
                 was_active,
             };
             let leg = current.map(|stream| *to.of(&stream.legs));

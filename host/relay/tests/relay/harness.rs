@@ -10,7 +10,7 @@ use media::{
     RelayCommand, RelayEvent, Remote, SessionFigures, SessionId, Side, StreamFigures, StreamKind,
     Suite,
 };
-use relay::{BackendChoice, Relay, RelayConfig, RelayHandle, RelayLimits};
+use relay::{BackendChoice, DtlsClient, Relay, RelayConfig, RelayHandle, RelayLimits};
 use smallvec::smallvec;
 use zeroize::Zeroizing;
 
@@ -211,6 +211,10 @@ pub(crate) fn interface() -> Interface {
 }
 
 pub(crate) fn start(backend: BackendChoice) -> (Relay, Receiver<RelayEvent>) {
+    start_with(backend, DtlsClient::default())
+}
+
+fn start_with(backend: BackendChoice, client: DtlsClient) -> (Relay, Receiver<RelayEvent>) {
     let (sender, events) = channel();
     let config = RelayConfig {
         workers: 1,
@@ -218,7 +222,7 @@ pub(crate) fn start(backend: BackendChoice) -> (Relay, Receiver<RelayEvent>) {
         limits: RelayLimits::default(),
         backend,
     };
-    let relay = Relay::start(config, move |event| drop(sender.send(event))).unwrap();
+    let relay = Relay::start_with(config, client, move |event| drop(sender.send(event))).unwrap();
     (relay, events)
 }
 
@@ -229,7 +233,15 @@ impl Call {
     }
 
     pub(crate) fn with(backend: BackendChoice, timeouts: MediaTimeouts) -> Self {
-        let (relay, events) = start(backend);
+        Self::begin(start(backend), timeouts)
+    }
+
+    /// Where we are the DTLS client, with this choice.
+    pub(crate) fn with_client(backend: BackendChoice, client: DtlsClient) -> Self {
+        Self::begin(start_with(backend, client), MediaTimeouts::default())
+    }
+
+    fn begin((relay, events): (Relay, Receiver<RelayEvent>), timeouts: MediaTimeouts) -> Self {
         let handle = relay.handle();
         let session = SessionId(NEXT_SESSION.fetch_add(1, Ordering::Relaxed));
         handle.command(RelayCommand::Open { session, timeouts });

@@ -11,6 +11,7 @@ mod gate;
 mod harness;
 mod life;
 mod media_flow;
+mod openssl_party;
 mod secure;
 
 /// One test for each backend.

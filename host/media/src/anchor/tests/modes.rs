@@ -246,7 +246,7 @@ fn an_answer_without_the_offered_keys_is_refused() {
 #[test]
 fn roles_of_the_handshake() {
     for (setup, nat, expected) in [
-        ("a=setup:actpass", false, Ok("a=setup:active")),
+        ("a=setup:actpass", false, Ok("a=setup:passive")),
         ("a=setup:actpass", true, Ok("a=setup:passive")),
         ("a=setup:active", false, Ok("a=setup:passive")),
         ("a=setup:passive", true, Ok("a=setup:active")),
