@@ -1,7 +1,9 @@
 //! A guest's answer in the host's own types. Nothing is judged here; `policy`
 //! checks the result.
 
-use policy::{Alert, Challenge, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection, Severity, Verdict};
+use policy::{
+    Alert, Challenge, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection, Severity, Verdict,
+};
 
 use crate::bindings::outcomes as wit;
 use crate::host::algorithm;
