@@ -13,7 +13,7 @@ use crate::sdp::description::{Description, Said};
 use crate::sdp::dtls::Setup;
 use crate::sdp::protocol::{Profile, Protocol};
 use crate::sdp::write::{self, Keys, Outgoing};
-use crate::{Mode, Passage, Protection, Refused, Remote, Side, Suite, Terms, Unacceptable};
+use crate::{Mode, Passage, Protection, Refused, Side, Suite, Terms, Unacceptable};
 
 /// What belongs to the message rather than to a stream of it.
 pub(super) struct Envelope {

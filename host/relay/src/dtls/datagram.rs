@@ -6,6 +6,10 @@
 const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 
+/// First octets of records under keys of DTLS 1.3 (RFC 9147 section 4); what is behind
+/// one of them in a datagram only who has the keys can tell apart.
+const UNIFIED: std::ops::RangeInclusive<u8> = 32..=63;
+
 /// The handshake message that a client begins with.
 const CLIENT_HELLO: u8 = 1;
 
@@ -144,6 +148,14 @@ fn records(datagram: &[u8]) -> impl Iterator<Item = Option<Record<'_>>> {
 }
 
 fn record(bytes: &[u8]) -> Option<(Record<'_>, &[u8])> {
+    if let Some(kind) = bytes.first().copied().filter(|it| UNIFIED.contains(it)) {
+        let record = Record {
+            kind,
+            epoch: u16::MAX,
+            handshake: None,
+        };
+        return Some((record, &[]));
+    }
     // Type, version, epoch, sequence number; then the length.
     let (head, rest) = bytes.split_first_chunk::<11>()?;
     let (payload, rest) = long(rest)?;
@@ -269,7 +281,7 @@ mod tests {
         assert_eq!(client_hello(&server_hello), None);
         assert!(is_sound(&server_hello));
         assert_eq!(client_hello(&[22; 60]), None);
-        assert!(!is_sound(&[22; 60]) && !is_sound(&[]) && !is_sound(&[63, 254, 253]));
+        assert!(!is_sound(&[22; 60]) && !is_sound(&[]) && !is_sound(&[23, 254, 253]));
         let alert = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40];
         assert!(is_clear_alert(&alert) && !is_sound(&alert));
         // An alert behind a good record is one, too.
@@ -286,6 +298,8 @@ mod tests {
             !is_sound(&beyond),
             "a fragment that ends behind its message"
         );
+        assert!(is_sound(&[0x2E, 1, 2, 3]), "DTLS 1.3 under keys");
+        assert!(is_sound(&[&good[..], &[0x2E, 1, 2, 3]].concat()));
         let mut sealed = good.clone();
         assert!(!has_keys(&sealed) && !has_keys(&[]));
         sealed[4] = 1;
