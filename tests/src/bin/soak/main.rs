@@ -16,6 +16,9 @@ use sipward_tests::stage::{Proxy, Stage, TRUNK};
 use crate::load::Load;
 use crate::watch::{Sample, Watch};
 
+/// The first of the relay's ports.
+const FIRST_PORT: u16 = 10_000;
+
 /// Calls with media for a long time.
 #[derive(Parser)]
 #[command(name = "soak")]
@@ -24,8 +27,8 @@ struct Arguments {
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
     /// Calls at the same time.
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    calls: u32,
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    calls: u16,
     /// Calls that arrive in a second, and leave.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     rate: u32,
@@ -35,13 +38,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let mut stage = Stage::new();
     stage.trunk = sip_port(TRUNK);
-    // Twice the calls in two legs of two ports each: those that leave and those that come.
-    let ports = u16::try_from(8 * arguments.calls)
-        .unwrap_or(u16::MAX)
-        .max(200);
-    let _first = stage.configure_relay(Leg::Plain, Leg::Sdes, &[], ports);
+    // Below the ports of tests, and twice those of all calls: some still leave.
+    let last = FIRST_PORT + 8 * arguments.calls.max(20) - 1;
+    stage.configure_relay(Leg::Plain, Leg::Sdes, &[], FIRST_PORT..=last);
     let proxy = Proxy::start(&stage);
-    let mut load = Load::new(&stage, arguments.calls, arguments.rate);
+    let mut load = Load::new(&stage, u32::from(arguments.calls), arguments.rate);
     let mut watch = Watch::new(proxy.id());
     let begin = Instant::now();
     let length = Duration::from_secs_f64(60.0 * arguments.minutes);

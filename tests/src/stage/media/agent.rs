@@ -468,9 +468,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn header(message: &Message, kind: HeaderKind) -> String {
-    message
-        .header(kind)
-        .map_or_else(String::new, |it| text(it))
+    message.header(kind).map_or_else(String::new, |it| text(it))
 }
 
 fn contact(message: &Message) -> String {

@@ -9,6 +9,7 @@ pub mod sound;
 pub mod talk;
 
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use super::{PBX, Stage, TRUNK};
@@ -70,18 +71,23 @@ impl Stage {
     /// The file cannot be written.
     #[must_use]
     pub fn configure_media(&self, caller: Leg, callee: Leg, networks: &[&str]) -> u16 {
-        self.configure_relay(caller, callee, networks, PORTS)
+        let first = relay_ports();
+        self.configure_relay(caller, callee, networks, first..=first + PORTS - 1);
+        first
     }
 
-    /// The same with so many ports, for a program that has one stage.
+    /// The same with other ports.
     ///
     /// # Panics
     /// The file cannot be written.
-    #[must_use]
-    pub fn configure_relay(&self, caller: Leg, callee: Leg, networks: &[&str], ports: u16) -> u16 {
+    pub fn configure_relay(
+        &self,
+        caller: Leg,
+        callee: Leg,
+        networks: &[&str],
+        ports: RangeInclusive<u16>,
+    ) {
         let networks: Vec<String> = networks.iter().map(|it| format!("{it:?}")).collect();
-        let first = relay_ports();
-        let last = first + ports - 1;
         let text = include_str!("media.toml")
             .replace("@FOLDER@", &self.path("").to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
@@ -90,13 +96,12 @@ impl Stage {
             .replace("@TRUNK@", &format!("{TRUNK}:{}", self.trunk))
             .replace("@TRUNK_ADDRESS@", &TRUNK.to_string())
             .replace("@RELAY@", &RELAY.to_string())
-            .replace("@PORTS@", &format!("{first}-{last}"))
+            .replace("@PORTS@", &format!("{}-{}", ports.start(), ports.end()))
             .replace("@CALLER@", caller.name())
             .replace("@CALLEE@", callee.name())
             // Phones say where they are, and some are somewhere else.
             .replace("@NAT@", if networks.is_empty() { "false" } else { "true" })
             .replace("@NETWORKS@", &networks.join(", "));
         self.write(&text);
-        first
     }
 }

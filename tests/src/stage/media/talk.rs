@@ -2,7 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
+use socket2::SockRef;
+
 use super::party_ports;
+
+/// Octets that may wait for a party; the kernel gives what it allows.
+const BUFFER: usize = 4 << 20;
 
 /// Octets of an RTP header.
 pub const HEADER: usize = 12;
@@ -33,6 +38,9 @@ impl Talker {
         let port = party_ports();
         let open = |port| {
             let socket = UdpSocket::bind((address, port)).expect("a port for media");
+            // One party may be hundreds, and has to sleep now and then.
+            let buffer = SockRef::from(&socket).set_recv_buffer_size(BUFFER);
+            buffer.expect("a buffer");
             socket
                 .set_nonblocking(true)
                 .expect("a socket that does not block");
