@@ -349,13 +349,10 @@ fn floods_of_rtcp_reach_nobody_and_those_of_a_party_are_cut() {
     proxy.wait_until("nothing is left", all_is_back);
 }
 
-#[test]
-fn forged_and_replayed_srtp_reaches_nobody() {
-    let stage = Stage::new();
-    let first_port = stage.configure_media(Leg::Sdes, Leg::Plain, &[]);
-    let proxy = Proxy::start(&stage);
+/// A call whose caller encrypts and whose callee does not, answered.
+fn secured_call<'p>(stage: &Stage, proxy: &'p Proxy<'p>, first_port: u16) -> (Scene<'p>, Secured) {
     let mut scene = Scene {
-        proxy: &proxy,
+        proxy,
         first_port,
         caller: Agent::new(PBX, 0),
         callee: Agent::new(TRUNK, stage.trunk),
@@ -369,7 +366,6 @@ fn forged_and_replayed_srtp_reaches_nobody() {
     scene.id = scene.caller.invite(proxy_address, NUMBER, &offer);
     scene.until("it rings", |it| it.phase() == Phase::Ringing);
     scene.accept();
-    let [to_caller, _] = scene.relay();
     let answer = scene
         .caller
         .calls()
@@ -377,6 +373,16 @@ fn forged_and_replayed_srtp_reaches_nobody() {
         .next()
         .and_then(|it| it.description.clone());
     secured.agree(&answer.expect("an answer"));
+    (scene, secured)
+}
+
+#[test]
+fn forged_and_replayed_srtp_reaches_nobody() {
+    let stage = Stage::new();
+    let first_port = stage.configure_media(Leg::Sdes, Leg::Plain, &[]);
+    let proxy = Proxy::start(&stage);
+    let (mut scene, mut secured) = secured_call(&stage, &proxy, first_port);
+    let [to_caller, _] = scene.relay();
     let said: Vec<Vec<u8>> = (0..TURN)
         .map(|_| secured.seal(&scene.at_caller.packet()))
         .collect();

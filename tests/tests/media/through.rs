@@ -126,7 +126,7 @@ fn dtls_to_dtls() {
 fn linphone_completes_a_call() {
     let stage = stage();
     let _first_port = stage.configure_media(Leg::Sdes, Leg::Plain, SYSTEM);
-    let proxy = Proxy::start(&stage);
+    let _proxy = Proxy::start(&stage);
     let (said, replied) = (sound::rising(5), sound::falling(5));
     let answering = trunk(&stage, Leg::Plain, &replied);
     let target = format!("sip:{NUMBER}@{PBX}:{}", stage.inside);
