@@ -149,7 +149,8 @@ impl Load {
             secured: Secured::new(KEY),
             ssrc: self.serial << 1,
             sequence: 1,
-            next: Instant::now(),
+            // A phone has nothing to send before it has heard 20 ms of sound.
+            next: Instant::now() + PACKET,
         });
     }
 
