@@ -468,7 +468,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn header(message: &Message, kind: HeaderKind) -> String {
-    message.header(kind).map_or_else(String::new, |it| text(it))
+    message.header(kind).map_or_else(String::new, text)
 }
 
 fn contact(message: &Message) -> String {
@@ -479,7 +479,7 @@ fn contact(message: &Message) -> String {
 
 fn routes(message: &Message) -> Vec<String> {
     let values = message.values(HeaderKind::RecordRoute);
-    values.map(|it| text(it)).collect()
+    values.map(text).collect()
 }
 
 fn address_of(route: &str) -> Option<SocketAddr> {
