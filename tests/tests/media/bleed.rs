@@ -322,7 +322,7 @@ fn floods_of_rtcp_reach_nobody_and_those_of_a_party_are_cut() {
         .send_to(&honest, reports_to)
         .expect("a report");
     std::thread::sleep(Duration::from_millis(200));
-    assert_eq!(scene.at_callee.reports(), [honest.clone()]);
+    assert_eq!(scene.at_callee.reports(), std::slice::from_ref(&honest));
     for attacker in [socket(STRANGER), socket(PBX)] {
         for _ in 0..5000 {
             let _sent = attacker.send_to(&rtcp(scene.at_caller.ssrc, EVIL), reports_to);
