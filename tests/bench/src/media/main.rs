@@ -1,8 +1,9 @@
 //! `bench media`: relayed G.711 beside rtpengine in user space and beside a plain loop.
 //!
 //! Both ends of all calls are in this process, the subjects are processes of their own;
-//! only their time counts. Subjects of a case are alive together and take turns of two
-//! seconds, so that a slow moment of the machine falls on all alike.
+//! only their time counts. All subjects of so many calls are alive together, one for each
+//! kind of work, and take turns of two seconds, so that a slow moment of the machine
+//! falls on all alike.
 
 mod bencode;
 mod calls;
@@ -35,7 +36,7 @@ struct Arguments {
     #[arg(long)]
     json: bool,
     /// Calls at the same time, each in both directions.
-    #[arg(long, value_delimiter = ',', default_values_t = [100, 300], value_parser = clap::value_parser!(u16).range(1..=2000))]
+    #[arg(long, value_delimiter = ',', default_values_t = [100, 300], value_parser = clap::value_parser!(u16).range(1..=900))]
     calls: Vec<u16>,
     /// What is relayed.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Work::Rtp, Work::Sha1, Work::Gcm])]
@@ -46,7 +47,7 @@ struct Arguments {
     /// Threads of rtpengine and of Sipward's relay.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=64))]
     workers: u8,
-    /// Turns that each subject of a case takes; one more goes before and is forgotten.
+    /// Turns that each subject takes; one more goes before and is forgotten.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
     turns: u32,
     /// Seconds of a turn.
@@ -111,36 +112,43 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Vec::new();
     for calls in &arguments.calls {
-        for work in &arguments.work {
-            let case = format!("{}-{calls}-calls", work.name());
-            eprintln!("    {case}");
-            let measured = measure(*work, usize::from(*calls), arguments)
-                .with_context(|| format!("failed to measure {case}"))?;
-            figures.extend(figures_of(&case, &measured));
-        }
+        eprintln!("    {calls} calls");
+        let measured = measure(usize::from(*calls), arguments)
+            .with_context(|| format!("failed to measure {calls} calls"))?;
+        figures.extend(figures_of(*calls, &measured));
     }
     report::print(&figures, arguments.json)?;
     Ok(())
 }
 
-/// A subject in the middle of a case.
+/// A subject that does one kind of work.
 struct Running {
     kind: Kind,
+    work: Work,
     subject: Subject,
     traffic: Traffic,
     cpu: Duration,
     observed: Observed,
 }
 
-fn measure(work: Work, calls: usize, arguments: &Arguments) -> Result<Vec<Running>> {
+impl Running {
+    fn cpu_us_per_packet(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1e6 / self.observed.received as f64
+    }
+}
+
+fn measure(calls: usize, arguments: &Arguments) -> Result<Vec<Running>> {
     let folder = tempfile::tempdir().context("failed to make a folder")?;
     let mut running = Vec::new();
-    for kind in &arguments.subjects {
-        if kind.can(work.suite()) {
-            running.push(
-                start(*kind, work, calls, arguments.workers, folder.path())
-                    .with_context(|| format!("failed to start {}", kind.name()))?,
-            );
+    for work in &arguments.work {
+        for kind in &arguments.subjects {
+            if kind.can(work.suite()) {
+                running.push(
+                    start(*kind, *work, calls, arguments.workers, folder.path()).with_context(
+                        || format!("failed to start {} for {}", kind.name(), work.name()),
+                    )?,
+                );
+            }
         }
     }
     for turn in 0..=arguments.turns {
@@ -179,6 +187,7 @@ fn start(
     }
     Ok(Running {
         kind,
+        work,
         subject,
         traffic: Traffic::new(ends, streams),
         cpu: Duration::ZERO,
@@ -186,24 +195,22 @@ fn start(
     })
 }
 
-/// A row for each subject.
-fn figures_of(case: &str, measured: &[Running]) -> Vec<Figure> {
-    let delays: Vec<Samples> = measured
-        .iter()
-        .map(|it| Samples::new(it.observed.delays.clone()))
-        .collect();
-    let direct = measured.iter().position(|it| it.kind == Kind::Direct);
-    let direct = direct.and_then(|it| delays.get(it));
-    let per_packet = |it: &Running| it.cpu.as_secs_f64() * 1e6 / it.observed.received as f64;
-    let yardstick = measured.iter().find(|it| it.kind == Kind::Rtpengine);
+/// A row for each kind of work and subject.
+fn figures_of(calls: u16, measured: &[Running]) -> Vec<Figure> {
+    let find = |work, kind| {
+        let mut all = measured.iter();
+        all.find(|it: &&Running| it.work == work && it.kind == kind)
+    };
+    let delays = |it: &Running| Samples::new(it.observed.delays.clone());
+    let direct = find(Work::Rtp, Kind::Direct).map(delays);
     let mut figures = Vec::new();
-    for (it, delays) in measured.iter().zip(&delays) {
+    for it in measured {
         let mut figure = |metric, value: f64, unit| {
             // Nothing arrived, or there is nothing to compare with.
             if value.is_finite() {
                 figures.push(Figure {
                     bench: "media",
-                    case: case.to_owned(),
+                    case: format!("{}-{calls}-calls", it.work.name()),
                     subject: it.kind.name(),
                     metric,
                     value,
@@ -212,16 +219,22 @@ fn figures_of(case: &str, measured: &[Running]) -> Vec<Figure> {
             }
         };
         if it.kind != Kind::Direct {
-            figure("cpu_us_per_packet", per_packet(it), "us");
-            if let Some(yardstick) = yardstick {
-                let ratio = per_packet(it) / per_packet(yardstick);
+            let own = it.cpu_us_per_packet();
+            figure("cpu_us_per_packet", own, "us");
+            if let Some(yardstick) = find(it.work, Kind::Rtpengine) {
+                let ratio = own / yardstick.cpu_us_per_packet();
                 figure("of_rtpengine_percent", 100.0 * ratio, "%");
             }
+            if let Some(plain) = find(Work::Rtp, it.kind) {
+                let ratio = own / plain.cpu_us_per_packet();
+                figure("of_own_rtp_percent", 100.0 * ratio, "%");
+            }
         }
+        let delays = delays(it);
         for (metric, percent) in [("delay_p50_us", 50), ("delay_p99_us", 99)] {
             figure(metric, delays.percentile(percent) / 1e3, "us");
         }
-        if let Some(direct) = direct.filter(|_| it.kind != Kind::Direct) {
+        if let Some(direct) = direct.as_ref().filter(|_| it.kind != Kind::Direct) {
             for (metric, percent) in [("added_p50_us", 50), ("added_p99_us", 99)] {
                 let added = delays.percentile(percent) - direct.percentile(percent);
                 figure(metric, added / 1e3, "us");

@@ -16,8 +16,10 @@ use crate::seal::Suite;
 
 /// How long it may take to start, and to answer a command.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Its ports: below those that the system gives away.
-const PORTS: (u16, u16) = (20_000, 29_999);
+/// The first port of the first one; the last one ends below those that the system gives away.
+const FIRST_PORT: u16 = 20_000;
+/// Ports of each. It takes a port that another rtpengine has, so they must not share any.
+const PORTS: u16 = 4_000;
 
 /// A running rtpengine; it ends when this is dropped.
 pub(crate) struct Rtpengine {
@@ -50,22 +52,30 @@ fn program() -> Result<&'static str> {
 
 impl Rtpengine {
     /// Starts it without its kernel module and waits until it answers.
-    pub(crate) fn start(workers: usize, folder: &Path) -> Result<Self> {
+    pub(crate) fn start(plan: &Plan, folder: &Path) -> Result<Self> {
+        let place = match plan.suite {
+            None => 0,
+            Some(Suite::Sha1) => 1,
+            Some(Suite::Gcm) => 2,
+        };
+        let first_port = FIRST_PORT + place * PORTS;
         let port = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?
             .local_addr()?
             .port();
-        let log = fs::File::create(folder.join("rtpengine.log"))?;
+        // Several may run in one folder.
+        let log_path = folder.join(format!("rtpengine-{port}.log"));
+        let log = fs::File::create(&log_path)?;
         let child = Command::new(program()?)
             .args(["--config-file=none", "--table=-1", "--foreground"])
             .args(["--log-stderr", "--log-level=3"])
-            .arg(format!("--num-threads={workers}"))
+            .arg(format!("--num-threads={}", plan.workers))
             .arg("--interface=127.0.0.1")
             .arg(format!("--listen-ng=127.0.0.1:{port}"))
-            .arg(format!("--port-min={}", PORTS.0))
-            .arg(format!("--port-max={}", PORTS.1))
+            .arg(format!("--port-min={first_port}"))
+            .arg(format!("--port-max={}", first_port + PORTS - 1))
             .arg(format!(
                 "--pidfile={}",
-                folder.join("rtpengine.pid").display()
+                folder.join(format!("rtpengine-{port}.pid")).display()
             ))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -82,7 +92,7 @@ impl Rtpengine {
         };
         let answer = started.ask(&[("command", Value::Text("ping"))]);
         let answer = answer.with_context(|| {
-            let log = fs::read_to_string(folder.join("rtpengine.log")).unwrap_or_default();
+            let log = fs::read_to_string(&log_path).unwrap_or_default();
             format!("rtpengine did not start: {log}")
         })?;
         if bencode::string(&answer, "result") != Some(b"pong") {

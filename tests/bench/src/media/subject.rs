@@ -47,7 +47,7 @@ impl Kind {
 
     /// Whether it can do this at all.
     pub(crate) fn can(self, suite: Option<Suite>) -> bool {
-        self != Self::Loop || suite.is_none()
+        !matches!(self, Self::Direct | Self::Loop) || suite.is_none()
     }
 }
 
@@ -78,7 +78,7 @@ impl Subject {
         match kind {
             Kind::Direct => Ok((Self::Direct, Call::direct(plan))),
             Kind::Rtpengine => {
-                let mut subject = Rtpengine::start(plan.workers, folder)?;
+                let mut subject = Rtpengine::start(plan, folder)?;
                 let calls = subject.calls(plan)?;
                 Ok((Self::Rtpengine(subject), calls))
             }
