@@ -274,7 +274,9 @@ fn choose_modes(
     let far = Far {
         profile: Some(Profile {
             security: choice.security,
-            feedback: profile.feedback,
+            // Phones that know no AVPF refuse it, so it is asked of the far side only
+            // for the sake of feedback that the near side names.
+            feedback: profile.feedback && said.feedback,
         }),
         rtcp_mux: (said.rtcp_mux || dtls) && !ambiguous,
         modes: choice.modes,

@@ -139,6 +139,8 @@ pub(crate) struct Said {
     /// Port and address of `a=rtcp`.
     pub(crate) rtcp: Option<(u16, Option<IpAddr>)>,
     pub(crate) rtcp_mux: bool,
+    /// It names feedback of RFC 4585.
+    pub(crate) feedback: bool,
     pub(crate) direction: Direction,
     /// Of RTP; empty for other protocols.
     pub(crate) payloads: SmallVec<[Payload; 8]>,
@@ -177,6 +179,7 @@ impl Said {
             layered: line.layered,
             address,
             rtcp: section.values(b"rtcp").last().and_then(rtcp),
+            feedback: section.has(b"rtcp-fb"),
             rtcp_mux: section.has(b"rtcp-mux") || section.has(b"rtcp-mux-only"),
             direction,
             payloads: SmallVec::new(),

@@ -244,6 +244,22 @@ fn an_answer_without_the_offered_keys_is_refused() {
 }
 
 #[test]
+fn the_profile_with_feedback_goes_on_with_feedback_only() {
+    for (feedback, expected) in [
+        (&["a=rtcp-fb:* nack"][..], " RTP/SAVPF "),
+        (&[][..], " RTP/SAVP "),
+    ] {
+        let mut call = Call::new(&[Mode::Dtls], &[Mode::Sdes]);
+        let lines = [&[FINGERPRINT, "a=setup:actpass"][..], feedback].concat();
+        let offered = call.pass(Side::Caller, 0, INVITE, &audio("UDP/TLS/RTP/SAVPF", &lines));
+        assert!(media(&offered)[0].contains(expected), "{offered}");
+        assert_eq!(offered.contains("a=rtcp-fb"), !feedback.is_empty());
+        let answered = call.pass(Side::Callee, 1, OK, &accept(Mode::Sdes, &offered));
+        assert!(media(&answered)[0].contains(" UDP/TLS/RTP/SAVPF "));
+    }
+}
+
+#[test]
 fn roles_of_the_handshake() {
     for (setup, nat, expected) in [
         ("a=setup:actpass", false, Ok("a=setup:passive")),
@@ -258,7 +274,10 @@ fn roles_of_the_handshake() {
         let sdp = audio("UDP/TLS/RTP/SAVPF", &[FINGERPRINT, setup]);
         match (call.try_pass(Side::Caller, 0, INVITE, &sdp), expected) {
             (Ok(offered), Ok(expected)) => {
-                assert!(media(&offered)[0].contains(" RTP/AVPF "), "feedback stays");
+                assert!(
+                    media(&offered)[0].contains(" RTP/AVP "),
+                    "no feedback is named"
+                );
                 let answered = call.pass(Side::Callee, 1, OK, &accept(Mode::Plain, &offered));
                 assert_eq!(lines(&answered, "a=setup:"), [expected]);
                 assert!(media(&answered)[0].contains(" UDP/TLS/RTP/SAVPF "));
