@@ -16,6 +16,9 @@ pub const HONEST: u8 = 0x2a;
 /// What an attacker's packets carry.
 pub const EVIL: u8 = 0x66;
 
+/// Pairs of ports that are tried; others may test on this machine too.
+const PAIRS_TRIED: usize = 100;
+
 /// RTP and RTCP sockets of a party.
 #[derive(Debug)]
 pub struct Talker {
@@ -29,26 +32,27 @@ pub struct Talker {
 }
 
 impl Talker {
-    /// On new ports of an address.
+    /// On new ports of an address: the next pair that nobody else has.
     ///
     /// # Panics
-    /// They are taken.
+    /// All that were tried are taken.
     #[must_use]
     pub fn new(address: Ipv4Addr, ssrc: u32) -> Self {
-        let port = party_ports();
-        let open = |port| {
-            let socket = UdpSocket::bind((address, port)).expect("a port for media");
+        let open = |port| -> std::io::Result<UdpSocket> {
+            let socket = UdpSocket::bind((address, port))?;
             // One party may be hundreds, and has to sleep now and then.
-            let buffer = SockRef::from(&socket).set_recv_buffer_size(BUFFER);
-            buffer.expect("a buffer");
-            socket
-                .set_nonblocking(true)
-                .expect("a socket that does not block");
-            socket
+            SockRef::from(&socket).set_recv_buffer_size(BUFFER)?;
+            socket.set_nonblocking(true)?;
+            Ok(socket)
         };
+        let pair = (0..PAIRS_TRIED).find_map(|_| {
+            let port = party_ports();
+            Some((open(port).ok()?, open(port + 1).ok()?))
+        });
+        let (rtp, rtcp) = pair.expect("a pair of ports for media");
         Self {
-            rtp: open(port),
-            rtcp: open(port + 1),
+            rtp,
+            rtcp,
             ssrc,
             sequence: 1,
         }
