@@ -160,6 +160,18 @@ impl Shield {
         matches!(self, Shield::Sdes(_) | Shield::Dtls(_))
     }
 
+    /// The keys of a flow that needs them; none where packets pass as they are.
+    ///
+    /// # Errors
+    /// It needs keys and has none.
+    fn keys_if_any(&mut self, component: Component) -> Result<Option<&mut Keys>, SrtpError> {
+        if matches!(self, Shield::Plain | Shield::Passthrough) {
+            return Ok(None);
+        }
+        let keys = self.keys_mut(component);
+        keys.map(Some).ok_or(SrtpError::Authentication)
+    }
+
     /// Opens a packet in place; its length without protection.
     pub(crate) fn open(
         &mut self,
@@ -168,11 +180,8 @@ impl Shield {
         buffer: &mut [u8],
         length: usize,
     ) -> Result<usize, SrtpError> {
-        if matches!(self, Shield::Plain | Shield::Passthrough) {
+        let Some(keys) = self.keys_if_any(component)? else {
             return Ok(length);
-        }
-        let Some(keys) = self.keys_mut(component) else {
-            return Err(SrtpError::Authentication);
         };
         match kind {
             Kind::Rtcp => keys.receive.unprotect_rtcp(buffer, length),
@@ -197,11 +206,8 @@ impl Shield {
         buffer: &mut [u8],
         length: usize,
     ) -> Result<usize, SrtpError> {
-        if matches!(self, Shield::Plain | Shield::Passthrough) {
+        let Some(keys) = self.keys_if_any(component)? else {
             return Ok(length);
-        }
-        let Some(keys) = self.keys_mut(component) else {
-            return Err(SrtpError::Authentication);
         };
         match kind {
             Kind::Rtcp => keys.send.protect_rtcp(buffer, length),

@@ -245,15 +245,7 @@ fn answered_keys<'a>(
     desk: &'a Desk<'_>,
 ) -> Keys<'a> {
     match (protection, live.near) {
-        (Protection::Passthrough, _) => Keys {
-            crypto: said
-                .crypto
-                .iter()
-                .map(|line| (line.tag, &line.key))
-                .collect(),
-            fingerprints: &said.fingerprints,
-            setup: said.setup,
-        },
+        (Protection::Passthrough, _) => Keys::as_said(said),
         (Protection::Sdes { send, .. }, Near::Sdes(line)) => Keys {
             crypto: offered
                 .said

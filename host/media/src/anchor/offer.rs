@@ -181,15 +181,7 @@ impl Session {
 
 fn offered_keys<'a>(live: &'a Live, said: &'a Said, desk: &'a Desk<'_>) -> Keys<'a> {
     if live.near == Near::Passthrough {
-        return Keys {
-            crypto: said
-                .crypto
-                .iter()
-                .map(|line| (line.tag, &line.key))
-                .collect(),
-            fingerprints: &said.fingerprints,
-            setup: said.setup,
-        };
+        return Keys::as_said(said);
     }
     let dtls = live.far.modes.contains(&Mode::Dtls);
     Keys {

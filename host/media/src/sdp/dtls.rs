@@ -10,7 +10,7 @@ pub(crate) enum Setup {
     Active,
     Passive,
     ActPass,
-    /// Nobody, for now.
+    /// Nobody, until a later offer says who (RFC 4145 section 4).
     HoldConn,
 }
 

@@ -49,6 +49,18 @@ pub(crate) struct Keys<'a> {
     pub(crate) setup: Option<Setup>,
 }
 
+impl<'a> Keys<'a> {
+    /// Those that the other party said, which pass as they are.
+    pub(crate) fn as_said(said: &'a Said) -> Self {
+        let crypto = said.crypto.iter();
+        Self {
+            crypto: crypto.map(|line| (line.tag, &line.key)).collect(),
+            fingerprints: &said.fingerprints,
+            setup: said.setup,
+        }
+    }
+}
+
 /// How one section is written.
 #[derive(Debug)]
 pub(crate) struct Outgoing<'a> {
