@@ -3,87 +3,23 @@
 use std::fmt;
 
 use media::{AnchorFigures, Rejected, SessionFigures, SessionId, StreamFigures};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-/// Packets that the gate turned away, by reason.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct RejectedCounts {
-    /// Not from the party's address.
-    pub source: u64,
-    /// Of a synchronization source that is not the stream's.
-    pub ssrc: u64,
-    /// With a wrong SRTP tag.
-    pub authentication: u64,
-    /// Seen before, or too old.
-    pub replay: u64,
-    /// Too large.
-    pub size: u64,
-    /// Too many.
-    pub rate: u64,
-    /// No RTP, or of a payload type that was not agreed.
-    pub malformed: u64,
-    /// While the stream was closed in that direction.
-    pub closed: u64,
-}
+/// Packets that the gate turned away, by reason, as records and the status show them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RejectedCounts(pub Rejected);
 
-impl RejectedCounts {
-    /// Each with its name.
-    fn named(&self) -> [(&'static str, u64); 8] {
-        [
-            ("source", self.source),
-            ("ssrc", self.ssrc),
-            ("authentication", self.authentication),
-            ("replay", self.replay),
-            ("size", self.size),
-            ("rate", self.rate),
-            ("malformed", self.malformed),
-            ("closed", self.closed),
-        ]
-    }
-
-    /// All together.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        let counts = self.named().into_iter().map(|(_, count)| count);
-        counts.fold(0, u64::saturating_add)
-    }
-
-    fn sum(&mut self, other: &Self) {
-        for (count, more) in [
-            (&mut self.source, other.source),
-            (&mut self.ssrc, other.ssrc),
-            (&mut self.authentication, other.authentication),
-            (&mut self.replay, other.replay),
-            (&mut self.size, other.size),
-            (&mut self.rate, other.rate),
-            (&mut self.malformed, other.malformed),
-            (&mut self.closed, other.closed),
-        ] {
-            *count = count.saturating_add(more);
-        }
-    }
-}
-
-impl From<&Rejected> for RejectedCounts {
-    fn from(rejected: &Rejected) -> Self {
-        Self {
-            source: rejected.source,
-            ssrc: rejected.ssrc,
-            authentication: rejected.authentication,
-            replay: rejected.replay,
-            size: rejected.size,
-            rate: rejected.rate,
-            malformed: rejected.malformed,
-            closed: rejected.closed,
-        }
+impl Serialize for RejectedCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.named())
     }
 }
 
 impl fmt::Display for RejectedCounts {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.total())?;
+        write!(formatter, "{}", self.0.total())?;
         let mut separator = " (";
-        for (name, count) in self.named().into_iter().filter(|(_, count)| *count > 0) {
+        for (name, count) in self.0.named().into_iter().filter(|(_, count)| *count > 0) {
             write!(formatter, "{separator}{name} {count}")?;
             separator = ", ";
         }
@@ -126,7 +62,7 @@ impl MediaCounts {
             more.lost = more.lost.saturating_add(stream.lost);
             more.late = more.late.saturating_add(stream.late);
             more.duplicate = more.duplicate.saturating_add(stream.duplicate);
-            more.rejected.sum(&RejectedCounts::from(&stream.rejected));
+            more.rejected.0.add(&stream.rejected);
         }
         self.sum(&more);
     }
@@ -143,7 +79,7 @@ impl MediaCounts {
         ] {
             *count = count.saturating_add(more);
         }
-        self.rejected.sum(&other.rejected);
+        self.rejected.0.add(&other.rejected.0);
     }
 }
 
@@ -245,7 +181,7 @@ impl LiveStream {
             jitter_ms: f64::from(figures.jitter_us) / 1000.0,
             late: figures.late,
             duplicate: figures.duplicate,
-            rejected: RejectedCounts::from(&figures.rejected),
+            rejected: RejectedCounts(figures.rejected),
             cipher: figures.cipher,
             mos: figures.mos_hundredths.map(mos),
             line: StreamLine(figures).to_string(),
@@ -311,7 +247,7 @@ impl fmt::Display for StreamLine<'_> {
             write!(formatter, ", MOS {:.2}", mos(hundredths))?;
         }
         if stream.rejected.total() > 0 {
-            let rejected = RejectedCounts::from(&stream.rejected);
+            let rejected = RejectedCounts(stream.rejected);
             write!(formatter, ", rejected {rejected}")?;
         }
         Ok(())
@@ -387,7 +323,10 @@ mod tests {
             (2, 3_000, 12)
         );
         assert_eq!((counts.late, counts.duplicate), (8, 4));
-        assert_eq!((counts.rejected.source, counts.rejected.total()), (20, 24));
+        assert_eq!(
+            (counts.rejected.0.source, counts.rejected.0.total()),
+            (20, 24)
+        );
         let mut all = ShardMedia::new(AnchorFigures::default(), counts);
         all.sum(&all.clone());
         assert_eq!(all.ended.packets, 6_000);

@@ -153,7 +153,7 @@ impl Record {
             lasted_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX),
             packets = counts.packets,
             lost = counts.lost,
-            rejected = counts.rejected.total(),
+            rejected = counts.rejected.0.total(),
             mos = lowest_mos.map(mos),
             streams = %Streams(figures),
             "call media"

@@ -146,21 +146,42 @@ impl Rejected {
         *counter == 1
     }
 
+    /// Each reason by its name in records and metrics.
+    #[must_use]
+    pub const fn named(&self) -> [(&'static str, u64); 8] {
+        [
+            ("source", self.source),
+            ("ssrc", self.ssrc),
+            ("authentication", self.authentication),
+            ("replay", self.replay),
+            ("size", self.size),
+            ("rate", self.rate),
+            ("malformed", self.malformed),
+            ("closed", self.closed),
+        ]
+    }
+
     /// All reasons together.
     #[must_use]
     pub fn total(&self) -> u64 {
-        [
-            self.source,
-            self.ssrc,
-            self.authentication,
-            self.replay,
-            self.size,
-            self.rate,
-            self.malformed,
-            self.closed,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+        let counts = self.named().into_iter().map(|(_, count)| count);
+        counts.fold(0, u64::saturating_add)
+    }
+
+    /// Those of others besides.
+    pub fn add(&mut self, other: &Self) {
+        for (count, more) in [
+            (&mut self.source, other.source),
+            (&mut self.ssrc, other.ssrc),
+            (&mut self.authentication, other.authentication),
+            (&mut self.replay, other.replay),
+            (&mut self.size, other.size),
+            (&mut self.rate, other.rate),
+            (&mut self.malformed, other.malformed),
+            (&mut self.closed, other.closed),
+        ] {
+            *count = count.saturating_add(more);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use relay::{BackendChoice, RelayConfig, RelayLimits};
 use sip_proxy::MediaTerms;
 
 use super::AssembleError;
-use crate::config::{self, Backend, Listener, Media, MediaMode, PeerMedia};
+use crate::config::{self, Backend, Listener, Media, PeerMedia};
 use crate::offers::OfferReader;
 
 /// The interfaces and ceilings that the running relay was started with. They stay
@@ -145,18 +145,9 @@ pub(crate) fn terms(written: Option<&PeerMedia>) -> MediaTerms {
     let unsaid = PeerMedia::default();
     let written = written.unwrap_or(&unsaid);
     MediaTerms {
-        modes: written.modes.iter().copied().map(mode).collect(),
+        modes: written.modes.iter().copied().map(Mode::from).collect(),
         nat: written.nat,
         networks: Arc::from(written.networks.as_slice()),
-    }
-}
-
-const fn mode(mode: MediaMode) -> Mode {
-    match mode {
-        MediaMode::Plain => Mode::Plain,
-        MediaMode::Sdes => Mode::Sdes,
-        MediaMode::Dtls => Mode::Dtls,
-        MediaMode::Passthrough => Mode::Passthrough,
     }
 }
 
@@ -208,7 +199,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::config::{Addresses, MediaInterface, Ports};
+    use crate::config::{Addresses, MediaInterface, MediaMode, Ports};
 
     fn written(name: &str, first: u16) -> MediaInterface {
         MediaInterface {

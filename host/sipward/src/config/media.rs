@@ -236,14 +236,13 @@ pub enum MediaMode {
     Passthrough,
 }
 
-impl MediaMode {
-    /// The name that is written.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Sdes => "sdes",
-            Self::Dtls => "dtls",
-            Self::Passthrough => "passthrough",
+impl From<MediaMode> for ::media::Mode {
+    fn from(mode: MediaMode) -> Self {
+        match mode {
+            MediaMode::Plain => Self::Plain,
+            MediaMode::Sdes => Self::Sdes,
+            MediaMode::Dtls => Self::Dtls,
+            MediaMode::Passthrough => Self::Passthrough,
         }
     }
 }

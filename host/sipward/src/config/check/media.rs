@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use ::media::Mode;
+
 use super::{Checks, path};
 use crate::config::hint;
 use crate::config::media::{Addresses, Media, MediaInterface};
@@ -284,11 +286,11 @@ impl Checks<'_, '_, '_> {
             );
         }
         let mut seen = BTreeSet::new();
-        for mode in &media.modes {
-            if !seen.insert(mode.name()) {
+        for name in media.modes.iter().map(|mode| Mode::from(*mode).name()) {
+            if !seen.insert(name) {
                 self.wrong(
                     &at("modes"),
-                    format!("`{}` stands there twice", mode.name()),
+                    format!("`{name}` stands there twice"),
                     "write each mode once, most wanted first",
                 );
             }
