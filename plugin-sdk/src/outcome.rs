@@ -197,7 +197,12 @@ impl Outcome {
     /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer.
     pub fn alert(self, severity: Severity, text: impl Into<String>) -> Self {
         let text = one_line(text.into(), Self::ALERT_BYTES);
-        self.effect(Effect::Alert(Alert { severity, text }))
+        let key = String::new();
+        self.effect(Effect::Alert(Alert {
+            severity,
+            key,
+            text,
+        }))
     }
 
     /// The verdict.

@@ -263,6 +263,7 @@ impl Caller {
             zone: Zone::Outside,
             name: None,
             certificate: None,
+            tls: None,
         };
         Self { peer }
     }

@@ -3,6 +3,7 @@
 //! score, annotations) is written again, at the end of the buffer.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use policy::{AddressKind, DialogState, Peer, RequestFacts, ResponseFacts, Zone};
 use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
@@ -129,6 +130,8 @@ impl FactsText {
         let phrase = self.put(message.reason_phrase());
         let call_id = self.put(message.call_id());
         let peer = self.peer(&facts.peer);
+        let identity = self.name(facts.identity.as_ref());
+        let caller = self.name(facts.caller.as_ref());
         wit::ResponseFacts {
             text: &self.text,
             status: message.status().unwrap_or_default(),
@@ -136,7 +139,13 @@ impl FactsText {
             method: method(message.method()),
             call_id,
             peer,
+            identity,
+            caller,
         }
+    }
+
+    fn name(&mut self, name: Option<&Arc<str>>) -> Option<wit::Span> {
+        name.map(|name| self.put(name.as_bytes()))
     }
 
     fn put(&mut self, bytes: &[u8]) -> wit::Span {
@@ -215,7 +224,7 @@ impl FactsText {
                 Zone::Inside => wit::Zone::Inside,
                 Zone::Outside => wit::Zone::Outside,
             },
-            name: peer.name.as_ref().map(|name| self.put(name.as_bytes())),
+            name: self.name(peer.name.as_ref()),
             certificate: peer.certificate.as_ref().map(|certificate| {
                 let start = self.text.len();
                 for (place, name) in certificate.names.iter().enumerate() {
@@ -227,6 +236,7 @@ impl FactsText {
                 wit::Certificate {
                     names: span(start, self.text.len() - start),
                     fingerprint: self.put(certificate.fingerprint.as_bytes()),
+                    issuer: self.put(certificate.issuer.as_bytes()),
                 }
             }),
         }

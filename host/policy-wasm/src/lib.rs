@@ -38,7 +38,8 @@ pub use limits::{Isolation, PluginLimits};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{
-    Addition, Clock, CounterError, Counters, Credentials, DigestCredentials, HostServices,
-    Keyvalue, KeyvalueError, LogLevel, LogSink, Randomness, StateCounters, StateKeyvalue,
-    SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog, Verification,
+    Addition, Clock, CodeVerification, CounterError, Counters, Credentials, DigestCredentials,
+    HostServices, Keyvalue, KeyvalueError, LogLevel, LogSink, Randomness, StateCounters,
+    StateKeyvalue, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
+    Verification,
 };

@@ -55,6 +55,7 @@ fn effect(effect: wit::Effect) -> Effect {
                 wit::Severity::Warning => Severity::Warning,
                 wit::Severity::Critical => Severity::Critical,
             },
+            key: alert.key,
             text: alert.text,
         }),
         wit::Effect::RequireMedia(requirement) => Effect::RequireMedia(match requirement {
@@ -62,6 +63,11 @@ fn effect(effect: wit::Effect) -> Effect {
             wit::MediaRequirement::Encrypted => MediaRequirement::Encrypted,
             wit::MediaRequirement::EncryptedBoth => MediaRequirement::EncryptedBoth,
         }),
+        wit::Effect::TickAfter(seconds) => Effect::TickAfter(seconds),
+        wit::Effect::SetRequestUri(uri) => Effect::SetRequestUri(uri),
+        wit::Effect::SetFrom(address) => Effect::SetFrom(address),
+        wit::Effect::SetTo(address) => Effect::SetTo(address),
+        wit::Effect::Conceal(secret) => Effect::Conceal(secret),
         wit::Effect::Other((name, argument)) => Effect::Other { name, argument },
     }
 }

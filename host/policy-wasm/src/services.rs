@@ -151,7 +151,18 @@ pub enum Verification {
     AlgorithmRefused,
 }
 
-/// Digest verification. Passwords and their hashes stay behind it.
+/// How a dialled code went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeVerification {
+    /// Right.
+    Ok,
+    /// Wrong, or the account has no code.
+    Wrong,
+    /// A one-time code that was used before.
+    Replayed,
+}
+
+/// Digest verification, and dialled codes. Passwords, PINs and secrets stay behind it.
 pub trait Credentials: Send + Sync {
     /// Verifies the request's credentials for a realm. The nonce must have been
     /// made for the address that the request came from.
@@ -163,6 +174,9 @@ pub trait Credentials: Send + Sync {
         allowed: &[DigestAlgorithm],
         now_ms: u64,
     ) -> Verification;
+
+    /// Checks a PIN or one-time code (RFC 6238) of an account.
+    fn check_code(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification;
 }
 
 /// Randomness fit for secrets; repeatable in tests and replays.

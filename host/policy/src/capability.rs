@@ -12,7 +12,13 @@ pub enum Capability {
     Keyvalue,
     /// The host interface `credentials`.
     Credentials,
-    /// The effects `set-header`, `add-header` and `remove-header`.
+    /// The host interface `leases`.
+    Leases,
+    /// The host interface `geo`.
+    Geo,
+    /// The host interface `lists`.
+    Lists,
+    /// The effects that change headers and the addresses of the request.
     EditHeaders,
     /// The effect `route`.
     Route,
@@ -20,10 +26,13 @@ pub enum Capability {
 
 impl Capability {
     /// Every capability, in the order of the documentation.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Counters,
         Self::Keyvalue,
         Self::Credentials,
+        Self::Leases,
+        Self::Geo,
+        Self::Lists,
         Self::EditHeaders,
         Self::Route,
     ];
@@ -34,6 +43,9 @@ impl Capability {
             Self::Counters => "counters",
             Self::Keyvalue => "keyvalue",
             Self::Credentials => "credentials",
+            Self::Leases => "leases",
+            Self::Geo => "geo",
+            Self::Lists => "lists",
             Self::EditHeaders => "edit-headers",
             Self::Route => "route",
         }
@@ -60,7 +72,7 @@ impl Capability {
 /// A capability that this version does not know.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no capability `{name}`; known are counters, keyvalue, credentials, edit-headers and route"
+    "there is no capability `{name}`; known are counters, keyvalue, credentials, leases, geo, lists, edit-headers and route"
 )]
 pub struct UnknownCapability {
     /// The name as written.

@@ -5,12 +5,13 @@
 use crate::capability::{Capability, Grants};
 use crate::failure::PolicyFailure;
 use crate::limits::{
-    ALERT_BYTES, ANNOTATION_KEY_BYTES, ANNOTATION_VALUE_BYTES, CHALLENGE_ALGORITHMS, CONTACT_BYTES,
-    HEADER_NAME_BYTES, HEADER_VALUE_BYTES, IDENTITY_BYTES, OutcomeLimits, PHRASE_BYTES,
-    POINTS_REASON_BYTES, REALM_BYTES, REDIRECT_CONTACTS, ROUTE_BYTES,
+    ALERT_BYTES, ALERT_KEY_BYTES, ANNOTATION_KEY_BYTES, ANNOTATION_VALUE_BYTES,
+    CHALLENGE_ALGORITHMS, CONTACT_BYTES, HEADER_NAME_BYTES, HEADER_VALUE_BYTES, IDENTITY_BYTES,
+    NAME_ADDR_BYTES, OutcomeLimits, PHRASE_BYTES, POINTS_REASON_BYTES, REALM_BYTES,
+    REDIRECT_CONTACTS, ROUTE_BYTES, SECRET_BYTES, TICK_SECONDS,
 };
 use crate::outcome::{Challenge, Effect, HeaderEdit, Outcome, Rejection, Verdict};
-use sip_message::HeaderKind;
+use sip_message::{HeaderKind, NameAddr, Uri};
 
 /// Checks a whole outcome against the grants and the limits of its stage.
 ///
@@ -97,7 +98,25 @@ pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), Policy
             Some(not_granted(Capability::Route))
         }
         Effect::Route(name) => line_problem("peer name", name, ROUTE_BYTES),
-        Effect::Alert(alert) => return at_most("alert", alert.text.len(), ALERT_BYTES),
+        Effect::Alert(alert) => {
+            at_most("key of an alert", alert.key.len(), ALERT_KEY_BYTES)?;
+            return at_most("alert", alert.text.len(), ALERT_BYTES);
+        }
+        Effect::TickAfter(seconds) => (!TICK_SECONDS.contains(seconds)).then(|| {
+            let (least, most) = (TICK_SECONDS.start(), TICK_SECONDS.end());
+            format!("{seconds} seconds; {least} to {most} are possible")
+        }),
+        Effect::SetRequestUri(_) | Effect::SetFrom(_) | Effect::SetTo(_)
+            if !grants.contains(Capability::EditHeaders) =>
+        {
+            Some(not_granted(Capability::EditHeaders))
+        }
+        Effect::SetRequestUri(uri) => request_uri_problem(uri),
+        Effect::SetFrom(address) | Effect::SetTo(address) => name_addr_problem(address),
+        Effect::Conceal(secret) => (!SECRET_BYTES.contains(&secret.len())).then(|| {
+            let (least, most) = (SECRET_BYTES.start(), SECRET_BYTES.end());
+            format!("a secret has {least} to {most} bytes")
+        }),
         Effect::Other { name, .. } => {
             let name: String = name.chars().take(64).collect();
             Some(format!("this host knows no effect {name:?}"))
@@ -226,6 +245,34 @@ fn redirect_problem(contacts: &[String]) -> Option<String> {
             .is_err()
             .then(|| "a contact is not a URI".to_owned())
     })
+}
+
+fn request_uri_problem(uri: &str) -> Option<String> {
+    let breaks_out = |byte: u8| byte <= b' ' || matches!(byte, b'<' | b'>' | b'"' | 0x7f);
+    if uri.len() > CONTACT_BYTES || uri.bytes().any(breaks_out) {
+        return Some("it is too long or holds blanks, quotes or brackets".to_owned());
+    }
+    match Uri::parse(uri.as_bytes()) {
+        // RFC 3261 section 19.1.1: a Request-URI has no headers.
+        Ok(uri) if !uri.headers.is_empty() => Some("a Request-URI has no headers".to_owned()),
+        Ok(_) => None,
+        Err(_) => Some("it is not a URI".to_owned()),
+    }
+}
+
+/// An address without parameters of its own: the tag is the dialog's.
+fn name_addr_problem(address: &str) -> Option<String> {
+    if let Some(problem) = line_problem("address", address, NAME_ADDR_BYTES) {
+        return Some(problem);
+    }
+    match NameAddr::parse(address.as_bytes()) {
+        Ok(parsed) if !parsed.params.is_empty() => {
+            Some("an address without parameters is wanted".to_owned())
+        }
+        Ok(_) if !address.ends_with('>') => Some("write the URI in angle brackets".to_owned()),
+        Ok(_) => None,
+        Err(_) => Some("it is not an address".to_owned()),
+    }
 }
 
 /// One line of text, not empty and bounded.

@@ -22,6 +22,10 @@ pub struct Conclusion {
     pub alerts: Vec<RaisedAlert>,
     /// The final score.
     pub score: i32,
+    /// What it is made of, in order.
+    pub points: Vec<ScoredPoints>,
+    /// Texts that nothing written about this request may show.
+    pub secrets: Vec<String>,
     /// One entry for each plugin that was asked, in order.
     pub trace: Vec<StageReport>,
 }
@@ -137,6 +141,17 @@ pub struct RaisedAlert {
     pub plugin: Arc<str>,
     /// What it said.
     pub alert: Alert,
+}
+
+/// Points and who gave them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScoredPoints {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// How many; negative ones take away.
+    pub amount: i32,
+    /// Why, on one line.
+    pub reason: String,
 }
 
 /// What one plugin answered.

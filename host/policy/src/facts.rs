@@ -65,6 +65,17 @@ pub struct Certificate {
     pub names: Vec<String>,
     /// SHA-256 of the certificate, 64 hexadecimal digits.
     pub fingerprint: String,
+    /// Distinguished name of the issuer: RFC 4514.
+    pub issuer: String,
+}
+
+/// The TLS session of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TlsSession {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub version: &'static str,
+    /// The cipher suite by IANA's name.
+    pub cipher: &'static str,
 }
 
 /// Who sent a message.
@@ -82,6 +93,8 @@ pub struct Peer {
     pub name: Option<Arc<str>>,
     /// Verified client certificate.
     pub certificate: Option<Arc<Certificate>>,
+    /// TLS session of the connection that it came by.
+    pub tls: Option<TlsSession>,
 }
 
 /// Where the request stands in a dialog: RFC 3261 section 12.
@@ -200,4 +213,8 @@ pub struct ResponseFacts {
     pub message: Arc<Message>,
     /// Who answered.
     pub peer: Peer,
+    /// Identity that the request's pipeline established for the caller.
+    pub identity: Option<Arc<str>>,
+    /// Name of the peer that the request came from.
+    pub caller: Option<Arc<str>>,
 }

@@ -32,6 +32,7 @@
 //! }
 //! ```
 
+mod call;
 mod capability;
 mod check;
 mod decision;
@@ -45,14 +46,16 @@ mod pipeline;
 mod response;
 mod run;
 
+pub use call::{CallConclusion, CallFacts, CallHappening, CallRun, CallVeto, PartyMedia};
 pub use capability::{Capability, Grants, UnknownCapability};
 pub use check::{check_outcome, is_editable_header};
 pub use decision::{
-    ChallengeSpec, Conclusion, Decision, RaisedAlert, Redirection, Refusal, Silence, StageReport,
+    ChallengeSpec, Conclusion, Decision, RaisedAlert, Redirection, Refusal, ScoredPoints, Silence,
+    StageReport,
 };
 pub use facts::{
     AddressKind, Certificate, ConsultId, DialogState, MediaStream, Peer, RequestFacts,
-    ResponseFacts, Zone,
+    ResponseFacts, TlsSession, Zone,
 };
 pub use failure::PolicyFailure;
 pub use limits::OutcomeLimits;
@@ -61,7 +64,7 @@ pub use outcome::{
     Alert, Challenge, DigestAlgorithm, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection,
     Severity, Verdict,
 };
-pub use permit::{CallPass, Permit};
+pub use permit::{CallAccount, CallPass, Holdings, Permit, Rewrites, TickWish};
 pub use pipeline::{OnFailure, Pipeline, Stage};
 pub use response::{ResponseConclusion, ResponseRun};
 pub use run::Run;

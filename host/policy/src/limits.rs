@@ -39,6 +39,16 @@ pub(crate) const ANNOTATION_VALUE_BYTES: usize = 1024;
 pub(crate) const IDENTITY_BYTES: usize = 256;
 /// Bytes of an alert. 1024: a few sentences.
 pub(crate) const ALERT_BYTES: usize = 1024;
+/// Bytes of an alert's key. 128: a name and what it is about.
+pub(crate) const ALERT_KEY_BYTES: usize = 128;
+/// Bytes of a name-addr in `set-from` and `set-to`. 2048: what the parser accepts of
+/// a URI.
+pub(crate) const NAME_ADDR_BYTES: usize = 2048;
+/// Bytes of a secret, from 4, so that no log becomes unreadable, to 64: a PIN or a
+/// one-time code with some digits around.
+pub(crate) const SECRET_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
+/// Seconds after which a tick may be asked for. 86,400: no call lasts longer.
+pub(crate) const TICK_SECONDS: std::ops::RangeInclusive<u32> = 1..=86_400;
 /// Bytes of the reason for points. 256: part of a log line.
 pub(crate) const POINTS_REASON_BYTES: usize = 256;
 /// Bytes of a peer's name in `route`. 64: the config's own bound on names.
@@ -61,5 +71,11 @@ pub(crate) const PIPELINE_HEADER_BYTES: usize = 32 * 1024;
 pub(crate) const PIPELINE_ANNOTATIONS: usize = 64;
 /// Bytes of all annotations of a pipeline. 8 KiB, for the same reason.
 pub(crate) const PIPELINE_ANNOTATION_BYTES: usize = 8 * 1024;
+/// Ticks of a whole pipeline. 32: one plugin's thresholds, several times.
+pub(crate) const PIPELINE_TICKS: usize = 32;
+/// Secrets of a whole pipeline. 8: each is looked for in all that is written.
+pub(crate) const PIPELINE_SECRETS: usize = 8;
+/// Points of a whole pipeline that are told apart. 64: two full outcomes.
+pub(crate) const PIPELINE_POINTS: usize = 64;
 /// Alerts of a whole pipeline. 32: what an operator might read of one call.
 pub(crate) const PIPELINE_ALERTS: usize = 32;

@@ -90,6 +90,9 @@ impl Severity {
 pub struct Alert {
     /// How loud.
     pub severity: Severity,
+    /// What it is about; alerts with the same key are not repeated for a while.
+    /// Empty: the text is the key.
+    pub key: String,
     /// What happened.
     pub text: String,
 }
@@ -188,6 +191,18 @@ pub enum Effect {
     Alert(Alert),
     /// What the media of the call must be. Of several, the strictest holds.
     RequireMedia(MediaRequirement),
+    /// Tell the plugin when this many seconds have passed since the answer.
+    TickAfter(u32),
+    /// Forward to this URI instead. Needs
+    /// [`Capability::EditHeaders`](crate::Capability::EditHeaders).
+    SetRequestUri(String),
+    /// Show the callee this name-addr in From, likewise.
+    SetFrom(String),
+    /// Show the callee this name-addr in To, likewise.
+    SetTo(String),
+    /// A secret that nothing the host writes may show; kept even when the request
+    /// is refused.
+    Conceal(String),
     /// For growth: an effect by name. None is known in 0.1, so it is refused.
     Other {
         /// The effect's name.
@@ -211,6 +226,11 @@ impl Effect {
             Self::Route(_) => "route",
             Self::Alert(_) => "alert",
             Self::RequireMedia(_) => "require-media",
+            Self::TickAfter(_) => "tick-after",
+            Self::SetRequestUri(_) => "set-request-uri",
+            Self::SetFrom(_) => "set-from",
+            Self::SetTo(_) => "set-to",
+            Self::Conceal(_) => "conceal",
             Self::Other { .. } => "other",
         }
     }
@@ -221,9 +241,14 @@ impl Effect {
             Self::Header(edit) => edit.name().len() + edit.value().map_or(0, <[u8]>::len),
             Self::Annotate { key, value } => key.len() + value.len(),
             Self::Score { reason, .. } => reason.len(),
-            Self::Identify(text) | Self::Route(text) => text.len(),
-            Self::LimitDuration(_) | Self::RequireMedia(_) => 0,
-            Self::Alert(alert) => alert.text.len(),
+            Self::Identify(text)
+            | Self::Route(text)
+            | Self::SetRequestUri(text)
+            | Self::SetFrom(text)
+            | Self::SetTo(text)
+            | Self::Conceal(text) => text.len(),
+            Self::LimitDuration(_) | Self::RequireMedia(_) | Self::TickAfter(_) => 0,
+            Self::Alert(alert) => alert.key.len() + alert.text.len(),
             Self::Other { name, argument } => name.len() + argument.len(),
         }
     }

@@ -1,6 +1,7 @@
 //! The Permit: proof that a pipeline admitted a request. It is made in this file
 //! and nowhere else, at the end of [`Run::conclude`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::decision::{ChallengeSpec, Conclusion, Decision, Redirection, Refusal, Silence};
@@ -19,12 +20,40 @@ pub struct Permit {
     pipeline: Arc<str>,
     generation: u64,
     header_edits: Vec<HeaderEdit>,
-    identity: Option<String>,
-    annotations: Vec<(String, String)>,
+    account: Arc<CallAccount>,
     limit_duration: Option<u32>,
     route: Option<String>,
     media_requirement: MediaRequirement,
     strip_credentials_realm: Option<String>,
+    rewrites: Option<Box<Rewrites>>,
+    holdings: Option<Arc<dyn Holdings>>,
+}
+
+/// What a call holds of what calls share, kept by whoever lent it. Dropping the last
+/// reference gives it back at the latest.
+pub trait Holdings: fmt::Debug + Send + Sync {
+    /// Gives everything back. The second time, nothing happens.
+    fn release(&self);
+}
+
+/// Addresses that the callee shall see instead of those that the caller wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rewrites {
+    /// The Request-URI.
+    pub request_uri: Option<String>,
+    /// The name-addr of From, without parameters.
+    pub from: Option<String>,
+    /// The name-addr of To, without parameters.
+    pub to: Option<String>,
+}
+
+/// A plugin's wish to hear of a call once it has lasted so long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TickWish {
+    /// The plugin.
+    pub plugin: Arc<str>,
+    /// Seconds after the answer, 1 to 86,400.
+    pub seconds: u32,
 }
 
 impl Permit {
@@ -50,7 +79,7 @@ impl Permit {
 
     /// Who the caller is, if a plugin said so.
     pub fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
+        self.account.identity.as_deref()
     }
 
     /// Seconds after which the call shall be ended; the shortest asked for.
@@ -70,13 +99,23 @@ impl Permit {
 
     /// Notes of all plugins in order.
     pub fn annotations(&self) -> &[(String, String)] {
-        &self.annotations
+        &self.account.annotations
     }
 
     /// Credentials for this realm were verified here and need not be sent on:
     /// RFC 3261 section 22.3.
     pub fn strip_credentials_realm(&self) -> Option<&str> {
         self.strip_credentials_realm.as_deref()
+    }
+
+    /// Addresses that the callee shall see instead of the caller's, if any.
+    pub fn rewrites(&self) -> Option<&Rewrites> {
+        self.rewrites.as_deref()
+    }
+
+    /// What the pipeline found out about the request and its call.
+    pub fn account(&self) -> &Arc<CallAccount> {
+        &self.account
     }
 
     /// The pass for the rest of the call that this request begins.
@@ -86,8 +125,23 @@ impl Permit {
             pipeline: Arc::clone(&self.pipeline),
             generation: self.generation,
             media_requirement: self.media_requirement,
+            account: Arc::clone(&self.account),
+            holdings: self.holdings.clone(),
         }
     }
+}
+
+/// What the pipeline that admitted a call found out about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallAccount {
+    /// Who the caller is.
+    pub identity: Option<Arc<str>>,
+    /// Notes of all plugins in order.
+    pub annotations: Vec<(String, String)>,
+    /// The score with which it was admitted.
+    pub score: i32,
+    /// What plugins want to hear about it later.
+    pub ticks: Vec<TickWish>,
 }
 
 /// Lives with an admitted call and lets its ACK, CANCEL, BYE and responses
@@ -98,6 +152,8 @@ pub struct CallPass {
     pipeline: Arc<str>,
     generation: u64,
     media_requirement: MediaRequirement,
+    account: Arc<CallAccount>,
+    holdings: Option<Arc<dyn Holdings>>,
 }
 
 impl CallPass {
@@ -120,6 +176,24 @@ impl CallPass {
     pub fn media_requirement(&self) -> MediaRequirement {
         self.media_requirement
     }
+
+    /// What the pipeline found out about the call.
+    pub fn account(&self) -> &Arc<CallAccount> {
+        &self.account
+    }
+
+    /// What the call holds; further leases are added to it.
+    pub fn holdings(&self) -> Option<&Arc<dyn Holdings>> {
+        self.holdings.as_ref()
+    }
+
+    /// The call is over: what it holds is given back, whoever else still has a copy
+    /// of the pass.
+    pub fn release(&self) {
+        if let Some(holdings) = &self.holdings {
+            holdings.release();
+        }
+    }
 }
 
 impl Run<'_> {
@@ -128,6 +202,8 @@ impl Run<'_> {
     pub fn conclude(mut self) -> Conclusion {
         let unfinished = self.next_stage().map(|stage| Arc::clone(&stage.name));
         let end = self.end.take();
+        let points = std::mem::take(&mut self.gathered.points);
+        let secrets = std::mem::take(&mut self.gathered.secrets);
         let decision = match (end, unfinished) {
             (Some(End::Verdict(plugin, verdict, reason)), _) => {
                 match refusal_of(plugin, verdict, reason) {
@@ -151,6 +227,8 @@ impl Run<'_> {
             decision,
             alerts: self.alerts,
             score: self.facts.score,
+            points,
+            secrets,
             trace: self.trace,
         }
     }
@@ -162,12 +240,18 @@ impl Run<'_> {
             pipeline: Arc::clone(&self.pipeline.name),
             generation: self.pipeline.generation,
             header_edits: gathered.header_edits,
-            identity: self.facts.identity.take(),
-            annotations: std::mem::take(&mut self.facts.annotations),
+            account: Arc::new(CallAccount {
+                identity: self.facts.identity.take().map(Arc::from),
+                annotations: std::mem::take(&mut self.facts.annotations),
+                score: self.facts.score,
+                ticks: gathered.ticks,
+            }),
             limit_duration: gathered.limit_duration,
             route: gathered.route,
             media_requirement: gathered.media_requirement,
             strip_credentials_realm: gathered.verified_realm,
+            rewrites: gathered.rewrites,
+            holdings: gathered.holdings,
         }
     }
 

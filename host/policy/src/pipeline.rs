@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::call::CallRun;
 use crate::capability::Grants;
 use crate::facts::{ConsultId, RequestFacts, ResponseFacts};
 use crate::limits::OutcomeLimits;
@@ -88,5 +89,11 @@ impl Pipeline {
     /// Begins to look at a response of an admitted call.
     pub fn begin_response(&self, facts: ResponseFacts) -> ResponseRun<'_> {
         ResponseRun::new(self, facts)
+    }
+
+    /// Begins to show plugins what happened to an admitted call; only one of them, if
+    /// it is for one.
+    pub fn begin_call(&self, only: Option<Arc<str>>) -> CallRun<'_> {
+        CallRun::new(self, only)
     }
 }

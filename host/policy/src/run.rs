@@ -11,14 +11,15 @@
 use std::sync::Arc;
 
 use crate::check::check_outcome;
-use crate::decision::{RaisedAlert, StageReport};
+use crate::decision::{RaisedAlert, ScoredPoints, StageReport};
 use crate::facts::{ConsultId, RequestFacts};
 use crate::failure::PolicyFailure;
 use crate::limits::{
     PIPELINE_ALERTS, PIPELINE_ANNOTATION_BYTES, PIPELINE_ANNOTATIONS, PIPELINE_HEADER_BYTES,
-    PIPELINE_HEADER_EDITS,
+    PIPELINE_HEADER_EDITS, PIPELINE_POINTS, PIPELINE_SECRETS, PIPELINE_TICKS,
 };
 use crate::outcome::{Effect, HeaderEdit, MediaRequirement, Outcome, Verdict};
+use crate::permit::{Holdings, Rewrites, TickWish};
 use crate::pipeline::{OnFailure, Pipeline, Stage};
 
 /// A request on its way through a pipeline.
@@ -56,6 +57,11 @@ pub(crate) struct Gathered {
     pub(crate) route: Option<String>,
     pub(crate) media_requirement: MediaRequirement,
     pub(crate) verified_realm: Option<String>,
+    pub(crate) rewrites: Option<Box<Rewrites>>,
+    pub(crate) ticks: Vec<TickWish>,
+    pub(crate) points: Vec<ScoredPoints>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) holdings: Option<Arc<dyn Holdings>>,
 }
 
 impl<'p> Run<'p> {
@@ -118,6 +124,12 @@ impl<'p> Run<'p> {
     /// 22.3. Counts only if the request is admitted.
     pub fn verified_realm(&mut self, realm: String) {
         self.gathered.verified_realm = Some(realm);
+    }
+
+    /// Notes what the host holds for this request in `leases`. An admission carries
+    /// it on; otherwise it is dropped with the run.
+    pub fn hold(&mut self, holdings: Arc<dyn Holdings>) {
+        self.gathered.holdings = Some(holdings);
     }
 
     /// Takes the current stage's answer and how long it took in microseconds.
@@ -192,8 +204,13 @@ impl<'p> Run<'p> {
                 self.gathered.annotation_bytes += key.len() + value.len();
                 self.facts.annotations.push((key, value));
             }
-            Effect::Score { amount, .. } => {
+            Effect::Score { amount, reason } => {
                 self.facts.score = self.facts.score.saturating_add(amount);
+                self.gathered.points.push(ScoredPoints {
+                    plugin: Arc::clone(&stage.name),
+                    amount,
+                    reason: one_line(reason),
+                });
             }
             Effect::Identify(identity) => self.facts.identity = Some(identity),
             Effect::LimitDuration(seconds) => {
@@ -215,9 +232,22 @@ impl<'p> Run<'p> {
                     alert,
                 });
             }
+            Effect::TickAfter(seconds) => self.gathered.ticks.push(TickWish {
+                plugin: Arc::clone(&stage.name),
+                seconds,
+            }),
+            Effect::SetRequestUri(uri) => self.rewrites().request_uri = Some(uri),
+            Effect::SetFrom(address) => self.rewrites().from = Some(address),
+            Effect::SetTo(address) => self.rewrites().to = Some(address),
+            Effect::Conceal(secret) => self.gathered.secrets.push(secret),
             // Refused by `check_outcome`.
             Effect::Other { .. } => {}
         }
+    }
+
+    /// Most requests keep their addresses.
+    fn rewrites(&mut self) -> &mut Rewrites {
+        self.gathered.rewrites.get_or_insert_default()
     }
 
     /// What one outcome may add to what the pipeline has gathered.
@@ -227,6 +257,9 @@ impl<'p> Run<'p> {
         let mut annotations = self.facts.annotations.len();
         let mut annotation_size = self.gathered.annotation_bytes;
         let mut alerts = self.alerts.len();
+        let mut ticks = self.gathered.ticks.len();
+        let mut secrets = self.gathered.secrets.len();
+        let mut points = self.gathered.points.len();
         for effect in effects {
             match effect {
                 Effect::Header(edit) => {
@@ -238,6 +271,9 @@ impl<'p> Run<'p> {
                     annotation_size += key.len() + value.len();
                 }
                 Effect::Alert(_) => alerts += 1,
+                Effect::TickAfter(_) => ticks += 1,
+                Effect::Conceal(_) => secrets += 1,
+                Effect::Score { .. } => points += 1,
                 _ => {}
             }
         }
@@ -251,6 +287,9 @@ impl<'p> Run<'p> {
                 PIPELINE_ANNOTATION_BYTES,
             ),
             ("pipeline's alerts", alerts, PIPELINE_ALERTS),
+            ("pipeline's ticks", ticks, PIPELINE_TICKS),
+            ("pipeline's secrets", secrets, PIPELINE_SECRETS),
+            ("pipeline's points", points, PIPELINE_POINTS),
         ];
         match totals.into_iter().find(|(_, size, limit)| size > limit) {
             None => Ok(()),

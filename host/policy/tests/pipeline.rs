@@ -34,6 +34,7 @@ fn peer() -> Peer {
         zone: Zone::Outside,
         name: None,
         certificate: None,
+        tls: None,
     }
 }
 
@@ -76,6 +77,7 @@ fn status(conclusion: &Conclusion) -> u16 {
 
 fn alert() -> Effect {
     Effect::Alert(Alert {
+        key: String::new(),
         severity: Severity::Warning,
         text: "look\nhere".into(),
     })
@@ -225,6 +227,8 @@ fn what_media_must_be_means_nothing_for_a_response() {
     let facts = ResponseFacts {
         message: message("SIP/2.0 200 OK"),
         peer: peer(),
+        identity: None,
+        caller: None,
     };
     let mut run = run.begin_response(facts);
     assert_eq!(run.next_stage(|_| true), Some(0));
@@ -337,6 +341,8 @@ fn a_failed_final_response_can_be_replaced_and_others_not() {
         let facts = ResponseFacts {
             message: message(line),
             peer: peer(),
+            identity: None,
+            caller: None,
         };
         let mut run = pipeline.begin_response(facts);
         assert_eq!(run.next_stage(|_| true), Some(0));

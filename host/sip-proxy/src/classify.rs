@@ -32,6 +32,7 @@ pub(crate) fn classify(
         zone: best.map_or(listener_zone.unwrap_or(Zone::Outside), |peer| peer.zone),
         name: best.map(|peer| Arc::clone(&peer.name)),
         certificate,
+        tls: None,
     }
 }
 
@@ -107,6 +108,7 @@ mod tests {
             Arc::new(Certificate {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 fingerprint: String::new(),
+                issuer: String::new(),
             })
         });
         let peer = classify(&routing(zone), &flow(source), certificate);

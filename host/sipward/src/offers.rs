@@ -127,6 +127,7 @@ mod tests {
             zone: Zone::Outside,
             name: None,
             certificate: None,
+            tls: None,
         };
         let mut facts = RequestFacts::new(Arc::new(message), peer);
         reader().read(&mut facts);

@@ -206,6 +206,7 @@ impl Shard {
                 let seen = Arc::new(Certificate {
                     names: peer.names.clone(),
                     fingerprint: peer.fingerprint.clone(),
+                    issuer: peer.issuer.clone(),
                 });
                 self.last_certificate = Some((Arc::clone(peer), Arc::clone(&seen)));
                 seen

@@ -11,6 +11,9 @@ const NAMES_MAX: usize = 64;
 /// Bytes of one name: 255, the longest DNS name, is enough for a `sip:` URI too.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Bytes of the issuer's name: 1024. Real ones have a hundred.
+const ISSUER_BYTES_MAX: usize = 1024;
+
 /// The identity that a TLS peer proved. Only made from certificates that the
 /// handshake verified.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +23,8 @@ pub struct PeerCertificate {
     pub names: Vec<String>,
     /// SHA-256 of the certificate, 64 lower-case hexadecimal digits.
     pub fingerprint: String,
+    /// Distinguished name of the issuer (RFC 4514); at most 1024 bytes of it.
+    pub issuer: String,
 }
 
 impl PeerCertificate {
@@ -29,6 +34,7 @@ impl PeerCertificate {
         Some(PeerCertificate {
             names: names(&parsed),
             fingerprint: hex::encode(Sha256::digest(certificate)),
+            issuer: issuer(&parsed),
         })
     }
 
@@ -49,6 +55,14 @@ impl PeerCertificate {
             name.eq_ignore_ascii_case(domain)
         })
     }
+}
+
+/// A name of another's making: one line and bounded.
+fn issuer(certificate: &X509Certificate<'_>) -> String {
+    let mut name = certificate.issuer().to_string();
+    name.retain(|letter| !letter.is_control());
+    name.truncate(name.floor_char_boundary(ISSUER_BYTES_MAX));
+    name
 }
 
 /// The DNS names of a certificate, for the choice by SNI.

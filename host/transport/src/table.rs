@@ -389,6 +389,7 @@ mod tests {
         Some(Arc::new(PeerCertificate {
             names: vec![name.into()],
             fingerprint: "00".into(),
+            issuer: String::new(),
         }))
     }
 

@@ -45,6 +45,7 @@ impl Arena {
             certificate: sender.certificate.as_ref().map(|names| types::Certificate {
                 names: self.put(names.as_bytes()),
                 fingerprint: self.put("00".repeat(32).as_bytes()),
+                issuer: self.put(b"CN=Test CA"),
             }),
         }
     }

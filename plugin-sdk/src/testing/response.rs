@@ -66,6 +66,8 @@ impl Response {
             method: facts::method(&self.method),
             call_id: arena.put(b"1@192.0.2.1"),
             peer: arena.peer(&self.sender),
+            identity: None,
+            caller: None,
             text: arena.0,
         };
         (facts, self.message.clone())

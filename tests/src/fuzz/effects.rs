@@ -70,6 +70,7 @@ fn peer() -> Peer {
         zone: Zone::Outside,
         name: None,
         certificate: None,
+        tls: None,
     }
 }
 
@@ -289,6 +290,8 @@ fn judge_response(pipeline: &Pipeline, input: &mut Input<'_>, trail: &mut Trail)
     let facts = ResponseFacts {
         message: Arc::clone(&busy),
         peer: peer(),
+        identity: None,
+        caller: None,
     };
     let mut run = pipeline.begin_response(facts);
     while let Some(place) = run.next_stage(|_| true) {

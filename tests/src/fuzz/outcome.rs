@@ -130,10 +130,16 @@ fn effect(input: &mut Input<'_>) -> Effect {
             let severity = [Severity::Info, Severity::Warning, Severity::Critical][input.below(3)];
             Effect::Alert(Alert {
                 severity,
+                key: text(input),
                 text: text(input),
             })
         }
-        _ => match input.below(8) {
+        _ => match input.below(12) {
+            2 => Effect::TickAfter(input.number()),
+            3 => Effect::SetRequestUri(text(input)),
+            4 => Effect::SetFrom(text(input)),
+            5 => Effect::SetTo(text(input)),
+            6 => Effect::Conceal(text(input)),
             1 => Effect::RequireMedia(
                 [
                     MediaRequirement::Any,

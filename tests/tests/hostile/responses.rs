@@ -38,6 +38,8 @@ impl Answered {
         let facts = ResponseFacts {
             message: Arc::new(message(text)),
             peer,
+            identity: None,
+            caller: None,
         };
         let conclusion =
             self.worker

@@ -4,7 +4,7 @@
 use policy::DigestAlgorithm;
 use wasmtime::component::Resource;
 
-use crate::bindings::credentials::{Host, Verification};
+use crate::bindings::credentials::{CodeVerification, Host, Verification};
 use crate::bindings::outcomes;
 use crate::host::{HostState, LentMessage};
 use crate::services;
@@ -68,6 +68,21 @@ impl Host for HostState {
             services::Verification::Wrong(user) => Verification::Wrong(user),
             services::Verification::Malformed => Verification::Malformed,
             services::Verification::AlgorithmRefused => Verification::AlgorithmRefused,
+        })
+    }
+
+    fn check_code(&mut self, account: String, code: String) -> wasmtime::Result<CodeVerification> {
+        self.require_decision("credentials")?;
+        self.charge_call(account.len().saturating_add(code.len()))?;
+        let now_ms = self.services.clock.now_ms();
+        let verification = self
+            .services
+            .credentials
+            .check_code(&account, &code, now_ms);
+        Ok(match verification {
+            services::CodeVerification::Ok => CodeVerification::Ok,
+            services::CodeVerification::Wrong => CodeVerification::Wrong,
+            services::CodeVerification::Replayed => CodeVerification::Replayed,
         })
     }
 }

@@ -427,6 +427,8 @@ fn responses_are_shown_to_those_who_asked() {
     let response = || ResponseFacts {
         message: Arc::new(message(BUSY)),
         peer: peer(),
+        identity: None,
+        caller: None,
     };
     let both = generation(1, &[&allow, &shape]);
     let conclusion = executor.judge(&both, ConsultId::new(1), facts());

@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, DigestAlgorithm, Peer, RequestFacts, Zone};
 use policy_wasm::{
-    Addition, Clock, CounterError, Counters, Credentials, Engine, EngineConfig, Executor,
-    Generation, HostServices, Keyvalue, KeyvalueError, LoadError, LogLevel, LogSink, PipelineSpec,
-    Plugin, PluginSource, Randomness, Selection, TokenGrant, TokenRequest, Verification,
+    Addition, Clock, CodeVerification, CounterError, Counters, Credentials, Engine, EngineConfig,
+    Executor, Generation, HostServices, Keyvalue, KeyvalueError, LoadError, LogLevel, LogSink,
+    PipelineSpec, Plugin, PluginSource, Randomness, Selection, TokenGrant, TokenRequest,
+    Verification,
 };
 use sip_message::{Limits, Message};
 use sip_transaction::Transport;
@@ -264,6 +265,7 @@ pub(crate) fn peer() -> Peer {
         zone: Zone::Outside,
         name: Some(Arc::from("carrier")),
         certificate: None,
+        tls: None,
     }
 }
 
@@ -369,5 +371,9 @@ impl Credentials for Still {
         _: u64,
     ) -> Verification {
         Verification::Missing
+    }
+
+    fn check_code(&self, _: &str, _: &str, _: u64) -> CodeVerification {
+        CodeVerification::Wrong
     }
 }

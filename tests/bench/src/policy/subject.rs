@@ -191,6 +191,7 @@ fn facts(message: Arc<Message>, pbx: &Arc<str>) -> RequestFacts {
         zone: Zone::Inside,
         name: Some(Arc::clone(pbx)),
         certificate: None,
+        tls: None,
     };
     let mut facts = RequestFacts::new(message, peer);
     facts.offer = vec![MediaStream {
