@@ -1,12 +1,11 @@
 //! `cargo xtask bench`: release builds of `tests/bench`, one program a bench.
 
-use std::process::Command;
-
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::setup::{self, Purpose};
-use crate::{plugins, process, workspace};
+use crate::workspace::{self, Profile};
+use crate::{plugins, process};
 
 /// What to measure and how to print it.
 #[derive(Args)]
@@ -75,30 +74,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             plugins::build(&toolchain)?;
         }
     }
-    let mut build = process::cargo();
-    build.args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "sipward-bench",
-    ]);
-    for bench in chosen {
-        build.args(["--bin", bench.program()]);
-    }
+    let mut programs: Vec<&str> = chosen.iter().map(|it| it.program()).collect();
     if chosen.contains(&Bench::Signalling) {
-        build.args(["--package", "sipward", "--bin", "sipward"]);
+        programs.push("sipward");
     }
-    process::run(&mut build)?;
+    workspace::build(Profile::Release, &programs)?;
     for bench in chosen {
-        let mut command = Command::new(workspace::release_program(bench.program()));
-        command
-            .current_dir(workspace::root())
-            .env("SIPWARD_BENCH_PLUGINS", workspace::plugin_folder())
-            .env(
-                "SIPWARD_BENCH_PROGRAM",
-                workspace::release_program("sipward"),
-            );
+        let mut command = workspace::program(Profile::Release, bench.program());
         if options.json {
             command.arg("--json");
         }

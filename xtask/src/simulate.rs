@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::process;
+use crate::workspace::{self, Profile};
 
 /// Which simulated network to replay.
 #[derive(Args)]
@@ -15,17 +16,7 @@ pub(crate) struct Options {
 
 /// Run the simulator of the tests with one seed and show its trace.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let seed = options.seed.to_string();
-    process::run(process::cargo().args([
-        "run",
-        "--locked",
-        "--quiet",
-        "--package",
-        "sipward-tests",
-        "--bin",
-        "sim",
-        "--",
-        "--seed",
-        &seed,
-    ]))
+    workspace::build(Profile::Development, &["sim"])?;
+    let mut command = workspace::program(Profile::Development, "sim");
+    process::run(command.args(["--seed", &options.seed.to_string()]))
 }

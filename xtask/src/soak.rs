@@ -1,12 +1,11 @@
 //! `cargo xtask soak`: calls with media for a long time, and a verdict.
 
-use std::process::Command;
-
 use anyhow::Result;
 use clap::Args;
 
 use crate::setup::{self, Purpose};
-use crate::{plugins, process, workspace};
+use crate::workspace::{self, Profile};
+use crate::{plugins, process};
 
 /// How long.
 #[derive(Args)]
@@ -23,23 +22,9 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let toolchain = setup::run(Purpose::Plugins)?;
     plugins::build(&toolchain)?;
-    process::run(process::cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "sipward-tests",
-        "--bin",
-        "soak",
-        "--package",
-        "sipward",
-        "--bin",
-        "sipward",
-    ]))?;
-    let mut command = Command::new(workspace::release_program("soak"));
+    workspace::build(Profile::Release, &["soak", "sipward"])?;
+    let mut command = workspace::program(Profile::Release, "soak");
     command
-        .current_dir(workspace::root())
-        .env("SIPWARD_PLUGINS", workspace::plugin_folder())
         .args(["--minutes", &options.minutes])
         .args(&options.arguments);
     process::run(&mut command)

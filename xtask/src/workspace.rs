@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -27,18 +28,46 @@ pub(crate) fn plugin_folder() -> PathBuf {
     target().join("plugins")
 }
 
-/// A program of this workspace, built with the development profile.
-pub(crate) fn program(name: &str) -> PathBuf {
-    target()
-        .join("debug")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+/// How programs of this workspace are built.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// As for tests.
+    Development,
+    /// As for operators.
+    Release,
 }
 
-/// A program of this workspace, built with the release profile.
-pub(crate) fn release_program(name: &str) -> PathBuf {
-    target()
-        .join("release")
-        .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+/// Build programs of this workspace.
+///
+/// Cargo chooses the features of dependencies for all that is selected at once. So the
+/// whole workspace is selected whatever is built, and for development one test with it,
+/// as that brings in what only tests depend on: what `cargo xtask test` needs too is
+/// then compiled once.
+pub(crate) fn build(profile: Profile, programs: &[&str]) -> Result<()> {
+    eprintln!("==> build");
+    let mut command = process::cargo();
+    command.args(["build", "--locked", "--workspace"]);
+    command.args(match profile {
+        Profile::Development => &["--test", "simulation"][..],
+        Profile::Release => &["--release"],
+    });
+    for name in programs {
+        command.args(["--bin", name]);
+    }
+    process::run(&mut command)
+}
+
+/// A program of this workspace at the root of the repository, told where the plugins are.
+pub(crate) fn program(profile: Profile, name: &str) -> Command {
+    let folder = match profile {
+        Profile::Development => "debug",
+        Profile::Release => "release",
+    };
+    let mut command = Command::new(target().join(folder).join(name));
+    command
+        .current_dir(root())
+        .env("SIPWARD_PLUGINS", plugin_folder());
+    command
 }
 
 /// One crate of the workspace.

@@ -9,6 +9,8 @@ mod sipp;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 pub use proxy::Proxy;
 pub use sipp::{Calls, Figures, Sipp, Trunk};
 
@@ -23,7 +25,9 @@ pub const NUMBER: &str = "+4930123456";
 
 /// A folder with a configuration, and the ports it uses.
 pub struct Stage {
-    folder: tempfile::TempDir,
+    folder: PathBuf,
+    /// The same folder, unless that one stays.
+    scratch: TempDir,
     /// Port of the proxy for PBXs.
     pub inside: u16,
     /// Port of the proxy for trunks.
@@ -39,9 +43,29 @@ impl Stage {
     /// The plugins are not built, or the system gives no folder or port.
     #[must_use]
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        let scratch = tempfile::tempdir().expect("a folder");
+        Self::prepare(scratch.path().to_owned(), scratch)
+    }
+
+    /// In a folder of the target folder, in place of what was in it; it stays for whoever
+    /// wants to look.
+    ///
+    /// # Panics
+    /// As [`Stage::new`].
+    #[must_use]
+    pub fn that_stays(name: &str) -> Self {
+        let folder = target().join(name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).expect("the old folder goes");
+        }
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Self::prepare(folder, tempfile::tempdir().expect("a folder"))
+    }
+
+    fn prepare(folder: PathBuf, scratch: TempDir) -> Self {
         let stage = Self {
             folder,
+            scratch,
             inside: free_port(PBX),
             outside: free_port(PBX),
             trunk: free_port(TRUNK),
@@ -60,7 +84,7 @@ impl Stage {
     /// A file of the stage.
     #[must_use]
     pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// The configuration file.
@@ -81,18 +105,22 @@ impl Stage {
     /// # Panics
     /// The file cannot be written.
     pub fn configure(&self, denied: &[&str], extra: &str) {
-        let denied = denied
-            .iter()
-            .map(|prefix| format!("{prefix:?}"))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let text = include_str!("four-plugins.toml")
-            .replace("@FOLDER@", &self.folder.path().to_string_lossy())
+        let text = self.filled(include_str!("four-plugins.toml"), denied);
+        self.write(&format!("{text}\n{extra}"));
+    }
+
+    /// A configuration with the stage's folder and ports, and the prefixes that are
+    /// refused. `@SOCKETS@` is a folder for sockets, whose paths have at most 107 bytes.
+    #[must_use]
+    pub fn filled(&self, template: &str, denied: &[&str]) -> String {
+        let denied: Vec<String> = denied.iter().map(|it| format!("{it:?}")).collect();
+        template
+            .replace("@FOLDER@", &self.folder.to_string_lossy())
+            .replace("@SOCKETS@", &self.scratch.path().to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
             .replace("@OUTSIDE@", &self.outside.to_string())
             .replace("@TRUNK@", &self.trunk.to_string())
-            .replace("@DENIED@", &denied);
-        self.write(&format!("{text}\n{extra}"));
+            .replace("@DENIED@", &denied.join(", "))
     }
 
     /// Write a whole configuration, in one step as the file may be watched.

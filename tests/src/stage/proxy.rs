@@ -68,17 +68,16 @@ impl<'s> Proxy<'s> {
         self.child.id()
     }
 
-    /// Run a command of the command line against it.
+    /// Run a command of the command line against it, its words separated by spaces.
     ///
     /// # Panics
     /// The command cannot be started.
     #[must_use]
     pub fn ask(&self, command: &str) -> Output {
         let mut ask = Command::new(binary());
-        ask.arg(command).arg("--config").arg(self.stage.config());
-        if command == "status" {
-            ask.arg("--json");
-        }
+        ask.args(command.split(' '))
+            .arg("--config")
+            .arg(self.stage.config());
         ask.stdin(Stdio::null()).output().expect("the command runs")
     }
 
@@ -102,7 +101,7 @@ impl<'s> Proxy<'s> {
     /// It does not answer.
     #[must_use]
     pub fn status(&self) -> Value {
-        let output = self.ask("status");
+        let output = self.ask("status --json");
         assert!(output.status.success(), "no status: {}", self.log());
         serde_json::from_slice(&output.stdout).expect("status is JSON")
     }
@@ -163,6 +162,35 @@ impl<'s> Proxy<'s> {
     #[must_use]
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.stage.path("log")).unwrap_or_default()
+    }
+
+    /// Its first decision on a call whose Call-ID begins so that is as wanted, once there
+    /// is one.
+    ///
+    /// # Panics
+    /// There never is.
+    #[must_use]
+    pub fn decision(&self, call: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let decisions = self.decisions_on(call);
+            if let Some(found) = decisions.iter().find(|it| wanted(it)) {
+                return found.clone();
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no such decision on {call}*: {decisions:#?}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Its decisions so far on calls whose Call-ID begins so.
+    #[must_use]
+    pub fn decisions_on(&self, call: &str) -> Vec<Value> {
+        let mut decisions = self.decisions();
+        decisions.retain(|it| it["call"].as_str().is_some_and(|it| it.starts_with(call)));
+        decisions
     }
 
     /// Its decisions so far: lines of its log.

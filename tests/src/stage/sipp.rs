@@ -1,6 +1,7 @@
 //! sipp as PBX and as trunk, with the scenarios in `tests/sipp`.
 
 use std::fs::File;
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,14 @@ pub struct Calls {
     pub name: &'static str,
     /// Scenario in `tests/sipp`.
     pub scenario: &'static str,
+    /// Where they come from.
+    pub source: Ipv4Addr,
     /// Who is called.
     pub number: &'static str,
     /// The password used.
     pub password: &'static str,
+    /// The refusal that a scenario shall expect instead of 403.
+    pub refusal: u16,
     /// How many calls.
     pub count: u32,
     /// Calls per second.
@@ -30,8 +35,10 @@ impl Default for Calls {
         Self {
             name: "calls",
             scenario: "pbx-calls.xml",
+            source: PBX,
             number: NUMBER,
             password: PASSWORD,
+            refusal: 403,
             count: 1,
             rate: 50,
             talk_ms: 100,
@@ -78,10 +85,10 @@ impl Calls {
     #[must_use]
     pub fn start(&self, stage: &Stage) -> Sipp {
         let proxy = format!("{PBX}:{}", stage.inside);
-        let mut command = sipp(stage, self.name, self.scenario);
+        let mut command = sipp(stage, self.name, self.scenario, self.refusal);
         command
             .arg(&proxy)
-            .args(["-i", &PBX.to_string(), "-s", self.number]);
+            .args(["-i", &self.source.to_string(), "-s", self.number]);
         command.args(["-au", "pbx", "-ap", self.password]);
         command.args(["-auth_uri", &format!("{}@{proxy}", self.number)]);
         command.args(["-m", &self.count.to_string(), "-r", &self.rate.to_string()]);
@@ -113,7 +120,7 @@ impl Trunk {
     /// sipp cannot be started or its port is not bound in time.
     #[must_use]
     pub fn answer(stage: &Stage) -> Self {
-        let mut command = sipp(stage, "trunk", "trunk-answers.xml");
+        let mut command = sipp(stage, "trunk", "trunk-answers.xml", 403);
         command.args(["-i", &TRUNK.to_string(), "-p", &stage.trunk.to_string()]);
         let sipp = spawn(command, stage, "trunk");
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -126,6 +133,15 @@ impl Trunk {
 }
 
 impl Sipp {
+    /// Whether its calls still go on.
+    ///
+    /// # Panics
+    /// The system does not say.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("to look at sipp").is_none()
+    }
+
     /// Wait for the end.
     ///
     /// # Panics
@@ -133,7 +149,7 @@ impl Sipp {
     #[must_use]
     pub fn finish(mut self) -> Figures {
         let deadline = Instant::now() + Duration::from_secs(240);
-        while self.child.try_wait().expect("to look at sipp").is_none() {
+        while self.is_running() {
             assert!(Instant::now() < deadline, "sipp does not end");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -148,11 +164,15 @@ impl Sipp {
     }
 }
 
-fn sipp(stage: &Stage, name: &str, scenario: &str) -> Command {
+fn sipp(stage: &Stage, name: &str, scenario: &str, refusal: u16) -> Command {
+    let scenario = root().join("tests/sipp").join(scenario);
+    let text = std::fs::read_to_string(scenario).expect("a scenario");
+    // The password and the name of a call can be arguments; what it waits for cannot.
+    let text = text.replace("response=\"403\"", &format!("response=\"{refusal}\""));
+    let copy = stage.path(&format!("{name}.xml"));
+    std::fs::write(&copy, text).expect("its copy");
     let mut command = Command::new("sipp");
-    command
-        .arg("-sf")
-        .arg(root().join("tests/sipp").join(scenario));
+    command.arg("-sf").arg(copy);
     command.args(["-nostdin", "-trace_stat", "-fd", "1", "-trace_err"]);
     command.arg("-stf").arg(stage.path(&format!("{name}.csv")));
     command

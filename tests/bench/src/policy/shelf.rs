@@ -149,7 +149,7 @@ impl Shelf {
 
 /// Where `cargo xtask plugins` puts them, unless the environment says otherwise.
 fn plugin_folder() -> PathBuf {
-    std::env::var_os("SIPWARD_BENCH_PLUGINS").map_or_else(
+    std::env::var_os("SIPWARD_PLUGINS").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"),
         PathBuf::from,
     )

@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -178,11 +178,13 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
 
 /// Sipward, built for release, with the four plugins.
 fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
-    let plugins = named_by("SIPWARD_BENCH_PLUGINS")?;
-    let program = named_by("SIPWARD_BENCH_PROGRAM")?;
+    let plugins = std::env::var("SIPWARD_PLUGINS")
+        .context("SIPWARD_PLUGINS is not set; start this by `cargo xtask bench signalling`")?;
+    // It was built with this program.
+    let program = std::env::current_exe()?.with_file_name("sipward");
     let config = include_str!("sipward.toml")
         .replace("@FOLDER@", &folder.to_string_lossy())
-        .replace("@PLUGINS@", &plugins.to_string_lossy())
+        .replace("@PLUGINS@", &plugins)
         .replace("@INSIDE@", &ports.inside.to_string())
         .replace("@TRUNK@", &ports.trunk.to_string());
     fs::write(folder.join("password"), format!("{}\n", load::PASSWORD))?;
@@ -191,11 +193,4 @@ fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.args(["run", "--config"]).arg(path);
     Ok(command)
-}
-
-fn named_by(variable: &str) -> Result<PathBuf> {
-    let value = std::env::var_os(variable).with_context(|| {
-        format!("{variable} is not set; start this by `cargo xtask bench signalling`")
-    })?;
-    Ok(PathBuf::from(value))
 }

@@ -88,12 +88,9 @@ impl Stage {
         ports: RangeInclusive<u16>,
     ) {
         let networks: Vec<String> = networks.iter().map(|it| format!("{it:?}")).collect();
-        let text = include_str!("media.toml")
-            .replace("@FOLDER@", &self.path("").to_string_lossy())
-            .replace("@INSIDE@", &self.inside.to_string())
-            .replace("@OUTSIDE@", &self.outside.to_string())
+        let text = self
+            .filled(include_str!("media.toml"), &[])
             .replace("@PBX@", &PBX.to_string())
-            .replace("@TRUNK@", &format!("{TRUNK}:{}", self.trunk))
             .replace("@TRUNK_ADDRESS@", &TRUNK.to_string())
             .replace("@RELAY@", &RELAY.to_string())
             .replace("@PORTS@", &format!("{}-{}", ports.start(), ports.end()))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use crate::demo::proxy::Decision;
+use serde_json::Value;
 
 /// Begin a scene.
 pub(crate) fn scene(number: usize, title: &str) {
@@ -19,26 +19,19 @@ pub(crate) fn says(who: &str, what: &str) {
 }
 
 /// A decision, as the proxy wrote it down.
-pub(crate) fn decision(decision: &Decision) {
-    let Decision {
-        method,
-        verdict,
-        plugin,
-        reason,
-        identity,
-        micros,
-        ..
-    } = decision;
-    let status = if decision.status == 0 {
-        String::new()
-    } else {
-        format!(" {}", decision.status)
+pub(crate) fn decision(decision: &Value) {
+    let text = |key: &str| decision[key].as_str().unwrap_or_default();
+    let status = match decision["status"].as_u64() {
+        None | Some(0) => String::new(),
+        Some(status) => format!(" {status}"),
     };
+    let (method, verdict) = (text("method"), text("verdict"));
     let why = if verdict == "admit" {
-        format!("by all plugins, identity {identity}")
+        format!("by all plugins, identity {}", text("identity"))
     } else {
-        format!("by {plugin}: {reason}")
+        format!("by {}: {}", text("plugin"), text("reason"))
     };
+    let micros = &decision["micros"];
     says(
         "sipward",
         &format!("{method} {verdict}{status} {why} ({micros} us)"),
