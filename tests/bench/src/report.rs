@@ -24,7 +24,7 @@ pub struct Figure {
 ///
 /// # Errors
 /// A figure that JSON cannot express: infinite or not a number.
-pub fn print(figures: &[Figure], json: bool) -> Result<(), serde_json::Error> {
+pub fn print(figures: &[Figure], json: bool) -> anyhow::Result<()> {
     if json {
         for figure in figures {
             println!("{}", serde_json::to_string(figure)?);
@@ -37,7 +37,7 @@ pub fn print(figures: &[Figure], json: bool) -> Result<(), serde_json::Error> {
 
 /// A row for each case and subject, a column for each metric, in the order in which they
 /// come.
-pub fn table(figures: &[Figure]) -> Table {
+fn table(figures: &[Figure]) -> Table {
     let mut metrics: Vec<(&str, &str)> = Vec::new();
     let mut rows: Vec<(&str, &str)> = Vec::new();
     for figure in figures {

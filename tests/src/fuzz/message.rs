@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use sip_message::build::{self, Response};
-use sip_message::{Edits, HeaderKind, Limits, Message, ParseError};
+use sip_message::{Anomalies, Edits, HeaderKind, Limits, Message, ParseError};
 
 use super::Trail;
 use super::lines::{self, Lines};
@@ -31,8 +31,10 @@ pub fn message(bytes: &[u8]) -> u64 {
     match parse(bytes) {
         Err(error) => refusal(&error, &mut trail),
         Ok(message) => {
+            assert_eq!(&message.received()[..], bytes);
             visit(&message, &mut trail);
             forward(&message);
+            leave_alone(&message);
             if message.is_request() {
                 answer(&message);
             } else {
@@ -132,6 +134,35 @@ fn visit(message: &Message, trail: &mut Trail) {
             "a value is one clean line"
         );
     }
+}
+
+/// What leaves without changes, or with another body only.
+fn leave_alone(message: &Message) {
+    if message.anomalies().is_empty() {
+        assert_eq!(message.bytes(), message.received(), "nothing was odd");
+    }
+    let copy = again(message.bytes().clone());
+    // A dropped duplicate takes its own oddities with it.
+    if !message.anomalies().contains(Anomalies::DUPLICATE_HEADER) {
+        assert_eq!(lasting(&copy), lasting(message), "what was odd still is");
+    }
+    let mut edits = Edits::new(message);
+    edits.body(Some("text/plain"), "hi");
+    let copy = again(edits.finish().expect("a body of clean lines"));
+    assert_eq!(copy.body(), b"hi");
+    assert_eq!(copy.vias().count(), message.vias().count());
+}
+
+/// Oddities that stay visible in normalised bytes.
+fn lasting(message: &Message) -> Vec<&'static str> {
+    let kept = Anomalies::COMPACT_FORM
+        | Anomalies::INVALID_UTF8
+        | Anomalies::NEEDLESS_ESCAPE
+        | Anomalies::RFC2543_BRANCH
+        | Anomalies::MISSING_MAX_FORWARDS;
+    let kept: Vec<&str> = kept.names().collect();
+    let names = message.anomalies().names();
+    names.filter(|name| kept.contains(name)).collect()
 }
 
 /// What a proxy does to a message on its way out.

@@ -257,20 +257,25 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
 ];
 
-#[test]
-fn wrong_ones_say_where_and_what_would_be_right() {
+/// What the operator reads about each wrong one.
+fn refusals(good: &str, wrong: &[(&str, &str, &str)]) -> String {
     let folder = Folder::new();
     let mut table = String::new();
-    for (name, from, to) in WRONG {
-        assert!(GOOD.contains(from), "{name}: `{from}` is not there");
-        let shown = folder.rendered(&GOOD.replacen(from, to, 1), &[]);
+    for (name, from, to) in wrong {
+        assert!(good.contains(from), "{name}: `{from}` is not there");
+        let shown = folder.rendered(&good.replacen(from, to, 1), &[]);
         assert!(
             !shown.contains("zanzibar") && !shown.contains("12345"),
             "{name}: {shown}"
         );
         table.push_str(&format!("## {name}\n{shown}\n\n"));
     }
-    insta::assert_snapshot!("wrong_configurations", table);
+    table
+}
+
+#[test]
+fn wrong_ones_say_where_and_what_would_be_right() {
+    insta::assert_snapshot!("wrong_configurations", refusals(GOOD, WRONG));
 }
 
 #[test]

@@ -15,7 +15,6 @@ mod seal;
 mod subject;
 mod traffic;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -94,31 +93,19 @@ impl Work {
     }
 }
 
-fn main() -> ExitCode {
+fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let outcome = match &arguments.command {
-        Some(Command::Subject(role)) => subject::be(role),
-        None => run(&arguments),
-    };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+    if let Some(Command::Subject(role)) = &arguments.command {
+        return subject::be(role);
     }
-}
-
-fn run(arguments: &Arguments) -> Result<()> {
     let mut figures = Vec::new();
     for calls in &arguments.calls {
         eprintln!("    {calls} calls");
-        let measured = measure(usize::from(*calls), arguments)
+        let measured = measure(usize::from(*calls), &arguments)
             .with_context(|| format!("failed to measure {calls} calls"))?;
         figures.extend(figures_of(*calls, &measured));
     }
-    report::print(&figures, arguments.json)?;
-    Ok(())
+    report::print(&figures, arguments.json)
 }
 
 /// A subject that does one kind of work.

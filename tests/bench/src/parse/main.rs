@@ -9,7 +9,6 @@ mod forward;
 mod readers;
 
 use std::hint::black_box;
-use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -38,16 +37,6 @@ struct Arguments {
 /// system lets a thread run before it looks for another.
 const BATCH: u32 = 32;
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
 /// One row of the result.
 struct Subject<'a> {
     case: String,
@@ -64,7 +53,8 @@ impl<'a> Subject<'a> {
     }
 }
 
-fn run(arguments: &Arguments) -> Result<()> {
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
     let samples = [
         ("invite", messages::invite()),
         ("200", messages::ok()),
@@ -104,8 +94,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         .zip(&samples)
         .flat_map(|(subject, samples)| figures(subject, samples))
         .collect();
-    report::print(&figures, arguments.json)?;
-    Ok(())
+    report::print(&figures, arguments.json)
 }
 
 fn read<'a>(name: &str, bytes: &'a Bytes, limits: &'a Limits) -> [Subject<'a>; 5] {

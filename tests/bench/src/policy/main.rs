@@ -8,8 +8,6 @@ mod credentials;
 mod shelf;
 mod subject;
 
-use std::process::ExitCode;
-
 use anyhow::{Result, ensure};
 use clap::Parser;
 use sipward_bench::measure::{Samples, Turn, take_turns};
@@ -39,17 +37,8 @@ struct Arguments {
 /// One call in so many may fail, if the machine has other things to do.
 const TOLERATED: u64 = 10_000;
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> Result<()> {
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
     let shelf = Shelf::open(folder.path())?;
     let mut subjects = subject::all(&shelf)?;
@@ -83,8 +72,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         .flat_map(|(case, samples)| figures(case, samples))
         .collect();
     figures.extend(marginal(&cases, &samples));
-    report::print(&figures, arguments.json)?;
-    Ok(())
+    report::print(&figures, arguments.json)
 }
 
 fn figures(case: &str, samples: &Samples) -> [Figure; 3] {

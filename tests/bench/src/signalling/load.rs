@@ -34,10 +34,10 @@ pub(crate) struct Outcome {
     pub(crate) failed: u64,
     /// Messages that sipp had to send again.
     pub(crate) retransmissions: u64,
-    /// INVITE with credentials to 100, in microseconds, ascending.
-    pub(crate) to_trying_us: Vec<u64>,
+    /// INVITE with credentials to 100, in microseconds.
+    pub(crate) to_trying_us: Vec<f64>,
     /// INVITE with credentials to 200.
-    pub(crate) to_answer_us: Vec<u64>,
+    pub(crate) to_answer_us: Vec<f64>,
 }
 
 impl Outcome {
@@ -46,13 +46,8 @@ impl Outcome {
         self.succeeded += other.succeeded;
         self.failed += other.failed;
         self.retransmissions += other.retransmissions;
-        for (all, more) in [
-            (&mut self.to_trying_us, other.to_trying_us),
-            (&mut self.to_answer_us, other.to_answer_us),
-        ] {
-            all.extend(more);
-            all.sort_unstable();
-        }
+        self.to_trying_us.extend(other.to_trying_us);
+        self.to_answer_us.extend(other.to_answer_us);
     }
 }
 
@@ -172,7 +167,7 @@ fn message(line: &str) -> Option<(u64, bool, &str, &str)> {
     Some((micros, sent, call, words.next()?))
 }
 
-fn latencies(messages: &str) -> (Vec<u64>, Vec<u64>) {
+fn latencies(messages: &str) -> (Vec<f64>, Vec<f64>) {
     let mut sent_at: HashMap<&str, u64> = HashMap::new();
     let (mut trying, mut answer) = (HashMap::new(), HashMap::new());
     for (micros, sent, call, line) in messages.lines().filter_map(message) {
@@ -183,19 +178,17 @@ fn latencies(messages: &str) -> (Vec<u64>, Vec<u64>) {
         let Some(start) = sent_at.get(call) else {
             continue;
         };
-        let took = micros.saturating_sub(*start);
+        let took = micros.saturating_sub(*start) as f64;
         if line.starts_with("SIP/2.0 100") {
             trying.entry(call).or_insert(took);
         } else if line.starts_with("SIP/2.0 200") {
             answer.entry(call).or_insert(took);
         }
     }
-    let ascending = |times: HashMap<&str, u64>| {
-        let mut times: Vec<u64> = times.into_values().collect();
-        times.sort_unstable();
-        times
-    };
-    (ascending(trying), ascending(answer))
+    (
+        trying.into_values().collect(),
+        answer.into_values().collect(),
+    )
 }
 
 #[cfg(test)]
@@ -215,7 +208,7 @@ mod tests {
             + &line(160, "S", 2, "INVITE sip:a SIP/2.0")
             + &line(400, "R", 2, "SIP/2.0 200 OK")
             + &line(900, "R", 2, "SIP/2.0 200 OK");
-        assert_eq!(latencies(&text), (vec![50], vec![300]));
+        assert_eq!(latencies(&text), (vec![50.0], vec![300.0]));
     }
 
     #[test]

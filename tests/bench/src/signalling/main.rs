@@ -6,19 +6,19 @@
 
 mod load;
 mod ports;
-mod report;
 mod subject;
+mod sums;
 mod usage;
 
-use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use sipward_bench::report::{self, Figure};
 
 use crate::load::Load;
-use crate::report::{Figures, Turn};
 use crate::subject::Kind;
+use crate::sums::{Sums, Turn};
 
 /// Whole calls beside Kamailio: CPU, memory, latency.
 #[derive(Parser)]
@@ -42,44 +42,31 @@ struct Arguments {
     subjects: Vec<Kind>,
 }
 
-fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn run(arguments: &Arguments) -> Result<()> {
-    let mut all: Vec<Figures> = arguments
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let mut all: Vec<Sums> = arguments
         .subjects
         .iter()
-        .map(|kind| Figures::new(kind.name()))
+        .map(|kind| Sums::new(kind.name()))
         .collect();
     for turn in 1..=arguments.turns {
-        for (kind, figures) in arguments.subjects.iter().zip(&mut all) {
+        for (kind, sums) in arguments.subjects.iter().zip(&mut all) {
             eprintln!(
                 "    turn {turn}: {} calls at {} a second through {}",
                 arguments.calls,
                 arguments.rate,
                 kind.name()
             );
-            let measured = measure(*kind, arguments)
+            let measured = measure(*kind, &arguments)
                 .with_context(|| format!("failed to measure {}", kind.name()))?;
-            figures.add(measured);
+            sums.add(measured);
         }
     }
-    if arguments.json {
-        for figures in &all {
-            report::lines(figures, arguments.rate);
-        }
-    }
-    if !arguments.json {
-        println!("{}", report::table(&all, arguments.rate));
-    }
-    Ok(())
+    let figures: Vec<Figure> = all
+        .iter()
+        .flat_map(|it| it.figures(arguments.rate))
+        .collect();
+    report::print(&figures, arguments.json)
 }
 
 fn measure(kind: Kind, arguments: &Arguments) -> Result<Turn> {

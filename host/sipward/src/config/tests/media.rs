@@ -1,6 +1,6 @@
 //! `[media]` and what refers to it.
 
-use super::{Folder, GOOD};
+use super::{Folder, GOOD, refusals};
 use crate::config::{Backend, Loaded, MediaMode, PeerMedia, Ports};
 
 /// The good configuration with a media relay of two interfaces.
@@ -234,15 +234,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 
 #[test]
 fn wrong_ones_say_where_and_what_would_be_right() {
-    let folder = Folder::new();
-    let good = good();
-    let mut table = String::new();
-    for (name, from, to) in WRONG {
-        assert!(good.contains(from), "{name}: `{from}` is not there");
-        let shown = folder.rendered(&good.replacen(from, to, 1), &[]);
-        table.push_str(&format!("## {name}\n{shown}\n\n"));
-    }
-    insta::assert_snapshot!("wrong_media", table);
+    insta::assert_snapshot!("wrong_media", refusals(&good(), WRONG));
 }
 
 #[test]
