@@ -22,14 +22,14 @@ const KNOWN: [(&str, Hash); 2] = [
 
 /// Answer the best of the challenges for a request with this method and URI.
 pub(crate) fn answer(
-    offers: &[&str],
+    offers: &[impl AsRef<str> + std::fmt::Debug],
     user: &str,
     password: &str,
     method: &str,
     uri: &str,
 ) -> Answer {
     for (algorithm, hash) in KNOWN {
-        for offer in offers {
+        for offer in offers.iter().map(AsRef::as_ref) {
             // A challenge that names no algorithm means MD5.
             if parameter(offer, "algorithm")
                 .unwrap_or("MD5")

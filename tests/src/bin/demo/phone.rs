@@ -13,6 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sip_message::build::RequestBuilder;
 use sip_message::{Frame, HeaderKind, Limits, Message, StreamFramer};
+use sipward_tests::stage::media::agent::messages::{contact, header, routes};
 use sipward_tests::stage::{NUMBER, PASSWORD};
 
 use crate::{Set, digest};
@@ -53,12 +54,10 @@ pub(crate) fn call(set: &Set, call_id: &str) -> Vec<String> {
     phone.send(invite(&phone, 1));
     let challenge = phone.final_response(1, 407);
     // The ACK of a refusal has its INVITE's branch.
-    let ack = phone.request("ACK", &uri, 1, header(&challenge, HeaderKind::To));
+    let ack = phone.request("ACK", &uri, 1, &header(&challenge, HeaderKind::To));
     phone.send(ack);
-    let offers: Vec<&str> = challenge
-        .values_named(b"Proxy-Authenticate")
-        .map(text)
-        .collect();
+    let offers = challenge.values_named(b"Proxy-Authenticate");
+    let offers: Vec<_> = offers.map(String::from_utf8_lossy).collect();
     let answer = digest::answer(&offers, USER, PASSWORD, "INVITE", &uri);
     phone.send(invite(&phone, 2).header("Proxy-Authorization", &answer.value));
     let dialog = Dialog::of(&phone.final_response(2, 200));
@@ -75,28 +74,14 @@ pub(crate) fn call(set: &Set, call_id: &str) -> Vec<String> {
     ]
 }
 
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("text")
-}
-
-fn header(message: &Message, kind: HeaderKind) -> &str {
-    text(message.header(kind).expect("the header"))
-}
-
 impl Dialog {
     fn of(ok: &Message) -> Self {
-        let contact = ok
-            .contacts()
-            .next()
-            .expect("a Contact")
-            .expect("an address");
-        let recorded = ok.values(HeaderKind::RecordRoute);
-        let mut routes: Vec<String> = recorded.map(|it| text(it).to_owned()).collect();
+        let mut routes = routes(ok);
         routes.reverse();
         Self {
-            remote_target: text(contact.uri.raw).to_owned(),
+            remote_target: contact(ok),
             routes,
-            to: header(ok, HeaderKind::To).to_owned(),
+            to: header(ok, HeaderKind::To),
         }
     }
 

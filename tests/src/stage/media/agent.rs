@@ -2,13 +2,17 @@
 //! wants. It repeats requests until they are answered and answers repeated ones again;
 //! everything else of RFC 3261 that a peer would need is there, and no more.
 
+pub mod messages;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip_message::build::{RequestBuilder, Response};
-use sip_message::{HeaderKind, Limits, Message, Method, NameAddr};
+use sip_message::build::Response;
+use sip_message::{HeaderKind, Limits, Message, Method};
+
+use messages::{address_of, contact, header, message, routes, text};
 
 /// How long a request is repeated.
 const PATIENCE: Duration = Duration::from_secs(32);
@@ -404,32 +408,6 @@ impl Agent {
     }
 }
 
-fn message(
-    call: &Call,
-    local: SocketAddr,
-    id: &str,
-    method: Method,
-    sequence: u32,
-    branch: &str,
-    description: Option<&str>,
-) -> Bytes {
-    let mut request = RequestBuilder::new(method.name().unwrap_or_default(), &call.target)
-        .via(format!("SIP/2.0/UDP {local};branch={branch};rport"))
-        .from(&call.local)
-        .to(&call.remote)
-        .call_id(id)
-        .cseq(sequence)
-        .header("Max-Forwards", "70")
-        .header("Contact", format!("<sip:agent@{local}>"));
-    for route in &call.routes {
-        request = request.route(route);
-    }
-    if let Some(description) = description {
-        request = request.body("application/sdp", description);
-    }
-    request.finish().expect("a request")
-}
-
 /// Answer an INVITE.
 fn answer(
     socket: &UdpSocket,
@@ -460,34 +438,5 @@ fn answer(
     call.answer = Some(bytes);
     if status >= 200 {
         call.status = status;
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-fn header(message: &Message, kind: HeaderKind) -> String {
-    message.header(kind).map_or_else(String::new, text)
-}
-
-fn contact(message: &Message) -> String {
-    let value = header(message, HeaderKind::Contact);
-    let uri = NameAddr::parse(value.as_bytes()).expect("a Contact").uri;
-    text(uri.raw)
-}
-
-fn routes(message: &Message) -> Vec<String> {
-    let values = message.values(HeaderKind::RecordRoute);
-    values.map(text).collect()
-}
-
-fn address_of(route: &str) -> Option<SocketAddr> {
-    let uri = NameAddr::parse(route.as_bytes()).ok()?.uri;
-    match uri.host {
-        sip_message::Host::V4(address) => {
-            Some(SocketAddr::from((address, uri.port.unwrap_or(5060))))
-        }
-        _ => None,
     }
 }
