@@ -20,7 +20,9 @@ mod host {
 
 #[cfg(target_arch = "wasm32")]
 pub(crate) use host::sipward::policy::{clock, log, random};
-pub(crate) use host::sipward::policy::{counters, credentials, keyvalue};
+pub(crate) use host::sipward::policy::{
+    counters, credentials, geo, identity, keyvalue, leases, lists, numbers,
+};
 pub(crate) use host::sipward::policy::{messages, outcomes, types};
 
 /// Generates the exports of one interface over the types of `host`.
@@ -28,10 +30,10 @@ pub(crate) use host::sipward::policy::{messages, outcomes, types};
 /// The macros that wit-bindgen exports are named after interfaces, so each
 /// interface may be generated once only and the worlds of `wit/policy.wit`
 /// cannot be used as they stand. A plugin invokes the macro of `lifecycle` and
-/// those of its hooks; the encoder unites their sections to exactly one of the
-/// worlds `request-plugin`, `response-plugin` and `full-plugin`.
+/// those of its hooks; the encoder unites their sections to one world. Interfaces
+/// that the exported one uses are named after it.
 macro_rules! exported_interface {
-    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal) => {
+    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal, $($used:literal: $path:ident),+) => {
         $(#[$doc])*
         pub mod $module {
             wit_bindgen::generate!({
@@ -40,9 +42,7 @@ macro_rules! exported_interface {
                 pub_export_macro: true,
                 export_macro_name: $export,
                 with: {
-                    "sipward:policy/types@0.1.0": crate::bindings::host::sipward::policy::types,
-                    "sipward:policy/messages@0.1.0": crate::bindings::host::sipward::policy::messages,
-                    "sipward:policy/outcomes@0.1.0": crate::bindings::host::sipward::policy::outcomes,
+                    $($used: crate::bindings::host::sipward::policy::$path,)+
                 },
             });
         }
@@ -63,11 +63,25 @@ exported_interface!(
     /// `on-request`.
     request_policy,
     "package sipward:request; world request { export sipward:policy/request-policy@0.1.0; }",
-    "export_request_policy"
+    "export_request_policy",
+    "sipward:policy/types@0.1.0": types,
+    "sipward:policy/messages@0.1.0": messages,
+    "sipward:policy/outcomes@0.1.0": outcomes
 );
 exported_interface!(
     /// `on-response`.
     response_policy,
     "package sipward:response; world response { export sipward:policy/response-policy@0.1.0; }",
-    "export_response_policy"
+    "export_response_policy",
+    "sipward:policy/types@0.1.0": types,
+    "sipward:policy/messages@0.1.0": messages,
+    "sipward:policy/outcomes@0.1.0": outcomes
+);
+exported_interface!(
+    /// `on-call-event`.
+    call_policy,
+    "package sipward:call; world call { export sipward:policy/call-policy@0.1.0; }",
+    "export_call_policy",
+    "sipward:policy/types@0.1.0": types,
+    "sipward:policy/outcomes@0.1.0": outcomes
 );

@@ -1,15 +1,19 @@
 //! What the code that `#[policy]` generates calls. No part of the public API.
 
 use crate::bindings::outcomes;
-use crate::bindings::types::{RequestFacts, ResponseFacts};
-pub use crate::bindings::{lifecycle, request_policy, response_policy};
+use crate::bindings::types::{self, CallFacts, RequestFacts, ResponseFacts};
+pub use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
 use crate::request::MessageSource;
-use crate::{Outcome, Policy, Request, Response, SettingsError};
+use crate::{Call, CallEvent, Outcome, Policy, Request, Response, SettingsError};
 
 /// The record of a request as the host hands it over.
 pub type RawRequest = RequestFacts;
 /// The record of a response as the host hands it over.
 pub type RawResponse = ResponseFacts;
+/// The record of a call as the host hands it over.
+pub type RawCall = CallFacts;
+/// What happened to a call, as the host hands it over.
+pub type RawCallEvent = types::CallEvent;
 /// The record that goes back to the host.
 pub type RawOutcome = outcomes::Outcome;
 /// The message resource.
@@ -88,6 +92,20 @@ pub fn on_response<P: Policy>(
             .into_raw(),
         None => not_configured(),
     }
+}
+
+/// Tells the policy what happened to a call. Without one the call goes on: it was
+/// admitted.
+pub fn on_call_event<P: Policy>(
+    policy: Option<&P>,
+    facts: &RawCall,
+    event: &RawCallEvent,
+) -> RawOutcome {
+    let outcome = match policy {
+        Some(policy) => policy.on_call_event(&Call::new(facts), &CallEvent::new(event, facts)),
+        None => Outcome::next().because("the plugin has no settings"),
+    };
+    outcome.into_raw()
 }
 
 fn not_configured() -> RawOutcome {

@@ -57,16 +57,18 @@
 //! # Where things are
 //!
 //! - [`Policy`], [`SettingsError`], [`Capability`]: what an author implements.
-//! - [`Request`], [`Response`], [`Uri`]: what the host tells.
+//! - [`Request`], [`Response`], [`Call`], [`CallEvent`], [`Uri`]: what the host tells.
 //! - [`Outcome`]: what the policy answers.
-//! - [`clock`], [`counters`], [`keyvalue`], [`credentials`], [`random`],
-//!   [`log`]: what the host offers.
+//! - [`clock`], [`counters`], [`keyvalue`], [`credentials`], [`identity`],
+//!   [`leases`], [`geo`], [`numbers`], [`lists`], [`random`], [`log`]: what the
+//!   host offers.
 //! - [`Network`], [`NetworkMap`]: CIDR lists for settings.
 //! - `testing`: the native harness (absent on wasm32).
 
 extern crate self as sipward_plugin_sdk;
 
 mod bindings;
+mod call;
 #[doc(hidden)]
 pub mod glue;
 mod lifecycle;
@@ -86,18 +88,21 @@ pub use bindings::outcomes::{
     Rejection, Severity, Verdict,
 };
 pub use bindings::types::{AddressKind, Anomalies, Dialog, Method, Scheme, Transport, Zone};
+pub use call::{Call, CallEnd, CallEvent, MediaFigures};
 pub use lifecycle::{Capability, Policy, SettingsError};
 pub use network::{Network, NetworkError, NetworkMap};
 pub use outcome::Outcome;
 pub use request::{Annotations, MediaStream, Offer, Party, Request};
 pub use response::Response;
-pub use services::{clock, counters, credentials, keyvalue, random};
+pub use services::{
+    clock, counters, credentials, geo, identity, keyvalue, leases, lists, numbers, random,
+};
 /// Implements [`Policy`] and exports its hooks from the component.
 ///
 /// Put it on `impl Policy for X`. Name, version and description come from the
 /// crate's Cargo.toml unless the impl states `NAME`, `VERSION` or `DESCRIPTION`.
-/// Of `on_request` and `on_response` those that are written are exported; none
-/// at all is a compile error. One policy a crate.
+/// Of `on_request`, `on_response` and `on_call_event` those that are written are
+/// exported; none at all is a compile error. One policy a crate.
 pub use sipward_plugin_sdk_macros::policy;
 pub use source::{Certificate, Peer};
 pub use uri::{Uri, decode_escapes};
@@ -105,7 +110,7 @@ pub use uri::{Uri, decode_escapes};
 /// What nearly every policy needs.
 pub mod prelude {
     pub use crate::{
-        Capability, Dialog, MediaRequirement, Method, Outcome, Policy, Request, Response,
-        SettingsError, Severity, Transport, Zone, policy,
+        Call, CallEvent, Capability, Dialog, MediaRequirement, Method, Outcome, Policy, Request,
+        Response, SettingsError, Severity, Transport, Zone, policy,
     };
 }

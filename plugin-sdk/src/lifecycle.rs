@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Outcome, Request, Response};
+use crate::{Call, CallEvent, Outcome, Request, Response};
 
 /// A SIP policy. Implement it under [`macro@crate::policy`].
 ///
 /// One instance answers many calls, from several transactions in turn. State
-/// that must last belongs into [`crate::counters`] or [`crate::keyvalue`]: the
-/// host recycles instances whenever it likes.
+/// that must last belongs into [`crate::counters`], [`crate::keyvalue`] or
+/// [`crate::leases`]: the host recycles instances whenever it likes.
 pub trait Policy: Sized + 'static {
     /// The settings, as the operator writes them. Derive `Deserialize` with
     /// `deny_unknown_fields`, and `JsonSchema`: doc comments on fields become
@@ -53,6 +53,20 @@ pub trait Policy: Sized + 'static {
         let _ = response;
         Outcome::next()
     }
+
+    /// Follows a call that the pipeline admitted, from [`CallEvent::Started`] to
+    /// [`CallEvent::Ended`]. [`Outcome::next`] lets it go on, [`Outcome::reject`]
+    /// ends it. Of the effects [`alert`](Outcome::alert),
+    /// [`tick_after`](Outcome::tick_after),
+    /// [`limit_duration`](Outcome::limit_duration) (counted from the answer) and
+    /// [`conceal`](Outcome::conceal) mean something here; any other is a failure of
+    /// the policy. A failure is reported and the call goes on.
+    ///
+    /// Called only if [`Policy::METHODS`] is empty or names INVITE.
+    fn on_call_event(&self, call: &Call<'_>, event: &CallEvent<'_>) -> Outcome {
+        let _ = (call, event);
+        Outcome::next()
+    }
 }
 
 /// Something that an operator has to grant.
@@ -64,7 +78,14 @@ pub enum Capability {
     KeyValue,
     /// The interface [`crate::credentials`].
     Credentials,
-    /// The effects that set, add and remove headers.
+    /// The interface [`crate::leases`].
+    Leases,
+    /// The interface [`crate::geo`].
+    Geo,
+    /// The interface [`crate::lists`].
+    Lists,
+    /// The effects that set, add and remove headers, and those that set the
+    /// Request-URI, From and To.
     EditHeaders,
     /// The effect that chooses a trunk or PBX.
     Route,
@@ -83,6 +104,9 @@ impl Capability {
             Self::Counters => "counters",
             Self::KeyValue => "keyvalue",
             Self::Credentials => "credentials",
+            Self::Leases => "leases",
+            Self::Geo => "geo",
+            Self::Lists => "lists",
             Self::EditHeaders => "edit-headers",
             Self::Route => "route",
         }

@@ -143,18 +143,13 @@ impl<'a> Request<'a> {
     /// What earlier plugins of the pipeline annotated, oldest first.
     #[must_use]
     pub fn annotations(&self) -> Annotations<'a> {
-        Annotations {
-            lines: self.text().utf8(self.facts.annotations).lines(),
-        }
+        Annotations::new(self.text().utf8(self.facts.annotations))
     }
 
     /// The newest annotation under a key.
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&'a str> {
-        self.annotations()
-            .filter(|(name, _)| *name == key)
-            .last()
-            .map(|(_, value)| value)
+        self.annotations().newest(key)
     }
 
     /// Size of the message in bytes.
@@ -274,6 +269,21 @@ pub struct MediaStream<'a> {
 #[derive(Clone)]
 pub struct Annotations<'a> {
     lines: std::str::Lines<'a>,
+}
+
+impl<'a> Annotations<'a> {
+    pub(crate) fn new(lines: &'a str) -> Self {
+        Self {
+            lines: lines.lines(),
+        }
+    }
+
+    /// The value of the last one under a key.
+    pub(crate) fn newest(self, key: &str) -> Option<&'a str> {
+        self.filter(|(name, _)| *name == key)
+            .last()
+            .map(|(_, value)| value)
+    }
 }
 
 impl<'a> Iterator for Annotations<'a> {

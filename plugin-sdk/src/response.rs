@@ -49,6 +49,18 @@ impl<'a> Response<'a> {
         Peer::new(&self.facts.peer, self.text())
     }
 
+    /// Identity that the request's pipeline established for the caller.
+    #[must_use]
+    pub fn identity(&self) -> Option<&'a str> {
+        self.facts.identity.map(|span| self.text().utf8(span))
+    }
+
+    /// Name of the `[[pbx]]` or `[[trunk]]` that the request came from.
+    #[must_use]
+    pub fn caller(&self) -> Option<&'a str> {
+        self.facts.caller.map(|span| self.text().utf8(span))
+    }
+
     /// First value of a header, unfolded; compact forms are found too.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<Vec<u8>> {

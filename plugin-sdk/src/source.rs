@@ -22,12 +22,7 @@ impl<'a> Peer<'a> {
     /// Over UDP it is unproved: see [`Peer::address_is_proved`].
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        match self.raw.address {
-            types::IpAddress::Ipv4((a, b, c, d)) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
-            types::IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
-                IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h))
-            }
-        }
+        from_raw(self.raw.address)
     }
 
     /// Source port.
@@ -73,6 +68,7 @@ impl<'a> Peer<'a> {
         Some(Certificate {
             names: self.text.utf8(certificate.names),
             fingerprint: self.text.utf8(certificate.fingerprint),
+            issuer: self.text.utf8(certificate.issuer),
         })
     }
 }
@@ -82,6 +78,7 @@ impl<'a> Peer<'a> {
 pub struct Certificate<'a> {
     names: &'a str,
     fingerprint: &'a str,
+    issuer: &'a str,
 }
 
 impl<'a> Certificate<'a> {
@@ -97,5 +94,30 @@ impl<'a> Certificate<'a> {
     #[must_use]
     pub const fn fingerprint(&self) -> &'a str {
         self.fingerprint
+    }
+
+    /// Distinguished name of the issuer, as RFC 4514 writes it:
+    /// `CN=Example CA,O=Example,C=DE`.
+    #[must_use]
+    pub const fn issuer(&self) -> &'a str {
+        self.issuer
+    }
+}
+
+/// An address as the host hands it over.
+pub(crate) const fn from_raw(address: types::IpAddress) -> IpAddr {
+    match address {
+        types::IpAddress::Ipv4((a, b, c, d)) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+        types::IpAddress::Ipv6((a, b, c, d, e, f, g, h)) => {
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, f, g, h))
+        }
+    }
+}
+
+/// An address as the host wants it: an IPv4-mapped one as IPv4.
+pub(crate) fn to_raw(address: IpAddr) -> types::IpAddress {
+    match address.to_canonical() {
+        IpAddr::V4(address) => types::IpAddress::Ipv4(address.octets().into()),
+        IpAddr::V6(address) => types::IpAddress::Ipv6(address.segments().into()),
     }
 }

@@ -79,6 +79,19 @@ impl<'a> Uri<'a> {
         }
     }
 
+    /// Parses a URI that the host has parsed already: one that we read otherwise is
+    /// [`Scheme::Other`].
+    pub(crate) fn parse_or_whole(whole: &'a [u8]) -> Self {
+        Self::parse(whole).unwrap_or(Self {
+            scheme: Scheme::Other,
+            whole,
+            user: None,
+            host: b"",
+            port: None,
+            params: b"",
+        })
+    }
+
     fn with_authority(self, rest: &'a [u8]) -> Option<Self> {
         // Neither host nor parameters nor headers may hold an unescaped "@".
         let (user, rest) = match split(rest, b'@') {

@@ -76,8 +76,9 @@ fn exports(item: &ItemImpl) -> Result<TokenStream> {
     let policy = &item.self_ty;
     let on_request = has(item, "on_request").then(request_hook);
     let on_response = has(item, "on_response").then(response_hook);
-    if on_request.is_none() && on_response.is_none() {
-        let message = "a policy has `on_request`, `on_response` or both";
+    let on_call_event = has(item, "on_call_event").then(call_hook);
+    if on_request.is_none() && on_response.is_none() && on_call_event.is_none() {
+        let message = "a policy has `on_request`, `on_response` or `on_call_event`";
         return Err(Error::new_spanned(policy, message));
     }
     let lifecycle = lifecycle(policy);
@@ -96,6 +97,7 @@ fn exports(item: &ItemImpl) -> Result<TokenStream> {
             #lifecycle
             #on_request
             #on_response
+            #on_call_event
         };
     })
 }
@@ -167,6 +169,18 @@ fn response_hook() -> TokenStream {
     }
 }
 
+fn call_hook() -> TokenStream {
+    quote! {
+        impl glue::call_policy::exports::sipward::policy::call_policy::Guest for Component {
+            fn on_call_event(facts: glue::RawCall, event: glue::RawCallEvent) -> glue::RawOutcome {
+                POLICY.with(|policy| glue::on_call_event(policy.get(), &facts, &event))
+            }
+        }
+
+        glue::call_policy::export_call_policy!(Component with_types_in glue::call_policy);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,14 +194,20 @@ mod tests {
 
     #[test]
     fn the_world_follows_the_hooks() {
-        let request = expanded("impl Policy for X { fn on_request() {} }");
-        assert!(request.contains("export_request_policy !") && !request.contains("on_response"));
-        let response = expanded("impl Policy for X { fn on_response() {} }");
-        assert!(response.contains("export_response_policy !") && !response.contains("on_request"));
-        let full = expanded("impl sdk::Policy for X { fn on_request() {} fn on_response() {} }");
-        assert!(
-            full.contains("export_request_policy !") && full.contains("export_response_policy !")
-        );
+        let hooks = ["request", "response", "call"];
+        let functions = ["on_request", "on_response", "on_call_event"];
+        for chosen in 1..8_u8 {
+            let is_chosen = |place: usize| chosen & 1 << place != 0;
+            let written: String = (0..3)
+                .filter(|place| is_chosen(*place))
+                .map(|place| format!("fn {}() {{}} ", functions[place]))
+                .collect();
+            let policy = expanded(&format!("impl sdk::Policy for X {{ {written} }}"));
+            for place in 0..3 {
+                let export = format!("export_{}_policy !", hooks[place]);
+                assert_eq!(policy.contains(&export), is_chosen(place), "{written}");
+            }
+        }
     }
 
     #[test]

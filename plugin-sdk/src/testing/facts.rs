@@ -32,21 +32,20 @@ impl Arena {
     }
 
     pub(super) fn peer(&mut self, sender: &Sender) -> types::Peer {
-        let address = match sender.address.to_canonical() {
-            IpAddr::V4(address) => types::IpAddress::Ipv4(address.octets().into()),
-            IpAddr::V6(address) => types::IpAddress::Ipv6(address.segments().into()),
-        };
         types::Peer {
-            address,
+            address: crate::source::to_raw(sender.address),
             port: sender.port,
             transport: sender.transport,
             zone: sender.zone,
             name: sender.name.as_ref().map(|name| self.put(name.as_bytes())),
-            certificate: sender.certificate.as_ref().map(|names| types::Certificate {
-                names: self.put(names.as_bytes()),
-                fingerprint: self.put("00".repeat(32).as_bytes()),
-                issuer: self.put(b"CN=Test CA"),
-            }),
+            certificate: sender
+                .certificate
+                .as_ref()
+                .map(|certificate| types::Certificate {
+                    names: self.put(certificate.names.as_bytes()),
+                    fingerprint: self.put(certificate.fingerprint.as_bytes()),
+                    issuer: self.put(certificate.issuer.as_bytes()),
+                }),
         }
     }
 }
@@ -59,7 +58,25 @@ pub(super) struct Sender {
     pub(super) transport: Transport,
     pub(super) zone: Zone,
     pub(super) name: Option<String>,
-    pub(super) certificate: Option<String>,
+    pub(super) certificate: Option<Certificate>,
+}
+
+/// A verified client certificate.
+#[derive(Clone, Debug)]
+pub(super) struct Certificate {
+    pub(super) names: String,
+    pub(super) fingerprint: String,
+    pub(super) issuer: String,
+}
+
+impl Certificate {
+    pub(super) fn new(names: &str) -> Self {
+        Self {
+            names: names.to_owned(),
+            fingerprint: "00".repeat(32),
+            issuer: "CN=Test CA".to_owned(),
+        }
+    }
 }
 
 impl Default for Sender {

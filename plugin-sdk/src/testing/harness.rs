@@ -3,18 +3,38 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
-use crate::log::Level;
-use crate::testing::world::{self, World};
+use crate::testing::call::{CallHandle, CallStep, End, Event, OpenCall};
+use crate::testing::checks;
+use crate::testing::world::leases::Holder;
+use crate::testing::world::{self, RequestContext, World};
 use crate::testing::{Request, Response};
-use crate::{Outcome, Policy, SettingsError, glue};
+use crate::{Call, CallEvent, Outcome, Policy, SettingsError, Verdict, glue};
 
 /// A configured policy and its virtual host.
 ///
-/// Time stands still unless [`Harness::advance`] moves it. Counters, values and
-/// users belong to the harness: two harnesses never see each other's.
+/// Time stands still unless [`Harness::advance`] moves it. State, look-ups and calls
+/// belong to the harness: two harnesses never see each other's.
 pub struct Harness<P> {
     policy: P,
     world: RefCell<Option<World>>,
+    calls: RefCell<Calls>,
+}
+
+/// The calls of a harness.
+#[derive(Default)]
+struct Calls {
+    begun: u64,
+    open: Vec<OpenCall>,
+    steps: Vec<CallStep>,
+}
+
+impl Calls {
+    fn find(&mut self, number: u64) -> &mut OpenCall {
+        match self.open.iter_mut().find(|call| call.number == number) {
+            Some(call) => call,
+            None => panic!("call {number} is over"),
+        }
+    }
 }
 
 impl<P: Policy> Harness<P> {
@@ -41,10 +61,13 @@ impl<P: Policy> Harness<P> {
     pub fn try_new(settings: &serde_json::Value) -> Result<Self, SettingsError> {
         let mut world = Some(World::new(P::CAPABILITIES));
         let policy = world::enter(&mut world, || glue::configure::<P>(&settings.to_string()))?;
-        Ok(Self {
+        let harness = Self {
             policy,
             world: RefCell::new(world),
-        })
+            calls: RefCell::default(),
+        };
+        harness.change(|world| world.configuring = false);
+        Ok(harness)
     }
 
     /// The JSON Schema of the settings, as the manifest holds it.
@@ -53,76 +76,230 @@ impl<P: Policy> Harness<P> {
         schemars::schema_for!(P::Settings).to_value()
     }
 
-    /// Asks the policy about a request. A method that `METHODS` does not name is
-    /// let through without asking, as the host does.
+    /// Asks the policy about a request, and follows nothing that it may begin: what it
+    /// held is given back, as if a later plugin of the pipeline had refused. A method
+    /// that `METHODS` does not name is let through without asking, as the host does.
+    ///
+    /// # Panics
+    /// If the host would call the outcome a failure of the policy.
     pub fn call(&self, request: &Request) -> Outcome {
+        let outcome = self.judge(request);
+        self.change(|world| world.leases.release(Holder::Request));
+        outcome
+    }
+
+    /// Asks the policy about an INVITE outside a dialog and follows the call if it is
+    /// admitted: what the request held is kept, and the policy hears that it started.
+    ///
+    /// # Panics
+    /// If the request begins no call, or the host would call an outcome a failure of
+    /// the policy.
+    pub fn begin(&self, request: &Request) -> (Outcome, Option<CallHandle<'_, P>>) {
+        assert!(
+            request.begins_call(),
+            "only an INVITE outside a dialog begins a call"
+        );
+        let outcome = self.judge(request);
+        if !outcome.is_next() {
+            self.change(|world| world.leases.release(Holder::Request));
+            return (outcome, None);
+        }
+        let now_ms = self.change(|world| world.now_ms);
+        let number = {
+            let calls = &mut *self.calls.borrow_mut();
+            calls.begun += 1;
+            let call = request.open_call(calls.begun, &outcome, now_ms);
+            calls.open.push(call);
+            calls.begun
+        };
+        self.change(|world| world.leases.keep(number));
+        let _answer = self.tell(number, &Event::Started);
+        let handle = CallHandle {
+            harness: self,
+            number,
+        };
+        (outcome, Some(handle))
+    }
+
+    /// Asks the policy about a response.
+    ///
+    /// # Panics
+    /// If the host would call the outcome a failure of the policy.
+    pub fn answer(&self, response: &Response) -> Outcome {
+        let (facts, message) = response.build();
+        let ask = || {
+            self.policy
+                .on_response(&crate::Response::new(&facts, &message))
+        };
+        self.ask(Holder::Nobody, RequestContext::default(), ask)
+    }
+
+    /// Moves the clock forward. Calls get the ticks that the policy asked for, and end
+    /// when their time is up, each at its own moment; gives what happened, in order.
+    pub fn advance(&self, by: Duration) -> Vec<CallStep> {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let until = self.change(|world| world.now_ms).saturating_add(by);
+        let seen = self.calls.borrow().steps.len();
+        while let Some((at_ms, number, event)) = self.next_due(until) {
+            self.change(|world| world.now_ms = world.now_ms.max(at_ms));
+            let _answer = self.tell(number, &event);
+        }
+        self.change(|world| world.now_ms = until);
+        self.calls
+            .borrow()
+            .steps
+            .iter()
+            .skip(seen)
+            .cloned()
+            .collect()
+    }
+
+    /// The names and keys of which calls hold anything: empty when all is given back.
+    #[must_use]
+    pub fn leases(&self) -> Vec<(String, Vec<u8>)> {
+        self.change(|world| world.leases.names())
+    }
+
+    /// What all calls hold of a lease under a key.
+    #[must_use]
+    pub fn held(&self, lease: &str, key: impl AsRef<[u8]>) -> u64 {
+        self.change(|world| world.leases.held(lease, key.as_ref()))
+    }
+
+    /// Restarts the virtual host: volatile counters are forgotten, and calls are gone
+    /// with all that they held, without another event.
+    pub fn restart(&self) {
+        self.calls.borrow_mut().open.clear();
+        self.change(World::restart);
+    }
+
+    pub(super) fn answer_call(&self, number: u64, peer: Option<&str>) -> Outcome {
+        let now_ms = self.change(|world| world.now_ms);
+        {
+            let calls = &mut *self.calls.borrow_mut();
+            let call = calls.find(number);
+            assert!(
+                call.answered_ms.is_none(),
+                "call {number} was answered before"
+            );
+            call.answered_ms = Some(now_ms);
+            call.callee = peer.map(str::to_owned);
+        }
+        self.tell(number, &Event::Answered)
+    }
+
+    pub(super) fn follows(&self, number: u64) -> bool {
+        let calls = self.calls.borrow();
+        calls.open.iter().any(|call| call.number == number)
+    }
+
+    pub(super) fn steps_of(&self, number: u64) -> Vec<CallStep> {
+        let calls = self.calls.borrow();
+        let own = calls.steps.iter().filter(|step| step.call == number);
+        own.cloned().collect()
+    }
+
+    /// Tells the policy what happened to a call, and does what it says.
+    pub(super) fn tell(&self, number: u64, event: &Event) -> Outcome {
+        let now_ms = self.change(|world| world.now_ms);
+        if let Event::Tick(seconds) = event {
+            self.calls.borrow_mut().find(number).ticks.remove(seconds);
+        }
+        let (facts, raw) = self.calls.borrow_mut().find(number).build(event, now_ms);
+        let asked = P::METHODS.is_empty() || P::METHODS.contains(&"INVITE");
+        let outcome = match asked {
+            true => self.ask(Holder::Call(number), RequestContext::default(), || {
+                self.policy
+                    .on_call_event(&Call::new(&facts), &CallEvent::new(&raw, &facts))
+            }),
+            false => Outcome::next(),
+        };
+        checks::call_outcome(&outcome);
+        self.calls.borrow_mut().steps.push(CallStep {
+            call: number,
+            at_ms: now_ms,
+            event: event.happened(),
+            outcome: outcome.clone(),
+        });
+        if matches!(event, Event::Ended(_)) {
+            self.calls
+                .borrow_mut()
+                .open
+                .retain(|call| call.number != number);
+            self.change(|world| world.leases.release(Holder::Call(number)));
+        } else {
+            self.obey(number, &outcome, now_ms);
+        }
+        outcome
+    }
+
+    /// Does to a call what the policy said.
+    fn obey(&self, number: u64, outcome: &Outcome, now_ms: u64) {
+        {
+            let calls = &mut *self.calls.borrow_mut();
+            let call = calls.find(number);
+            for seconds in outcome.ticks() {
+                assert!(
+                    call.lasted_ms(now_ms) < u64::from(seconds) * 1000,
+                    "a tick after {seconds} seconds, which have passed already"
+                );
+                call.ticks.insert(seconds);
+            }
+            let limits = call.limit.into_iter().chain(outcome.duration_limit());
+            call.limit = limits.min();
+        }
+        if matches!(outcome.verdict(), Verdict::Reject(_)) {
+            let _answer = self.tell(number, &Event::Ended(End::new("policy")));
+        }
+    }
+
+    fn judge(&self, request: &Request) -> Outcome {
         if !P::METHODS.is_empty() && !P::METHODS.contains(&request.method_name()) {
             return Outcome::next();
         }
+        let holder = match request.begins_call() {
+            true => Holder::Request,
+            false => Holder::Nobody,
+        };
         let (facts, message) = request.build();
-        let mut world = self.world.borrow_mut();
-        world::enter(&mut world, || {
+        let context = request.context(self.change(|world| world.tls.clone()));
+        self.ask(holder, context, || {
             self.policy
                 .on_request(&crate::Request::new(&facts, &message))
         })
     }
 
-    /// Asks the policy about a response.
-    pub fn answer(&self, response: &Response) -> Outcome {
-        let (facts, message) = response.build();
-        let mut world = self.world.borrow_mut();
-        world::enter(&mut world, || {
-            self.policy
-                .on_response(&crate::Response::new(&facts, &message))
-        })
+    /// Calls a hook with the virtual host around it.
+    fn ask(
+        &self,
+        holder: Holder,
+        context: RequestContext,
+        hook: impl FnOnce() -> Outcome,
+    ) -> Outcome {
+        self.change(|world| {
+            world.leases.holder = holder;
+            world.request = context;
+        });
+        let outcome = world::enter(&mut self.world.borrow_mut(), hook);
+        self.change(|world| {
+            world.leases.holder = Holder::Nobody;
+            world.request = RequestContext::default();
+        });
+        checks::outcome(&outcome, P::CAPABILITIES);
+        outcome
     }
 
-    /// Moves the clock forward.
-    pub fn advance(&self, by: Duration) {
-        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
-        self.change(|world| world.now_ms = world.now_ms.saturating_add(by));
+    /// What time brings next, if it is not later than `until`.
+    fn next_due(&self, until: u64) -> Option<(u64, u64, Event)> {
+        let calls = self.calls.borrow();
+        let due = calls.open.iter().filter_map(|call| {
+            let (at_ms, event) = call.due()?;
+            (at_ms <= until).then_some((at_ms, call.number, event))
+        });
+        due.min_by_key(|(at_ms, number, _)| (*at_ms, *number))
     }
 
-    /// Sets the clock, in milliseconds since 1970.
-    pub fn set_now_ms(&self, now_ms: u64) {
-        self.change(|world| world.now_ms = now_ms);
-    }
-
-    /// Adds a user that [`crate::credentials::verify`] knows.
-    #[must_use]
-    pub fn with_user(self, user: &str, password: &str) -> Self {
-        self.change(|world| world.users.insert(user.to_owned(), password.to_owned()));
-        self
-    }
-
-    /// Restarts the virtual host: volatile counters are forgotten.
-    pub fn restart(&self) {
-        self.change(World::restart);
-    }
-
-    /// Makes the counter table full, or ends that.
-    pub fn set_counters_full(&self, full: bool) {
-        self.change(|world| world.counters_full = full);
-    }
-
-    /// Makes the key-value store fail, or ends that.
-    pub fn set_keyvalue_fails(&self, fails: bool) {
-        self.change(|world| world.keyvalue_fails = fails);
-    }
-
-    /// The lines logged so far, and forgets them.
-    #[must_use]
-    pub fn take_logs(&self) -> Vec<(Level, String)> {
-        self.change(|world| std::mem::take(&mut world.logs))
-    }
-
-    /// How often the policy called the host since this was last asked.
-    #[must_use]
-    pub fn take_host_calls(&self) -> usize {
-        self.change(|world| std::mem::take(&mut world.host_calls))
-    }
-
-    fn change<T>(&self, action: impl FnOnce(&mut World) -> T) -> T {
+    pub(super) fn change<T>(&self, action: impl FnOnce(&mut World) -> T) -> T {
         match self.world.borrow_mut().as_mut() {
             Some(world) => action(world),
             None => unreachable!("the world is lent during calls only"),

@@ -28,15 +28,19 @@
 
 #![expect(clippy::panic, reason = "a harness fails a test by panicking")]
 
+mod call;
+mod checks;
 mod facts;
 mod harness;
 mod message;
 mod request;
 mod response;
+mod surroundings;
 pub(crate) mod world;
 
-pub(crate) use world::{counters, credentials, keyvalue};
+pub(crate) use world::{counters, credentials, geo, identity, keyvalue, leases, lists, numbers};
 
+pub use call::{CallHandle, CallStep, End, Happened};
 pub use harness::Harness;
 pub use message::Message;
 pub use request::{Credentials, Nonce, Request};

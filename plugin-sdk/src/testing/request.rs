@@ -1,9 +1,14 @@
 //! Requests for tests.
 
+use std::collections::BTreeSet;
+
+use crate::bindings::identity::{DigestUser, TlsSession};
 use crate::bindings::types;
 use crate::testing::Message;
-use crate::testing::facts::{self, Arena, Sender};
-use crate::{AddressKind, Anomalies, Dialog, DigestAlgorithm, Transport, Zone};
+use crate::testing::call::OpenCall;
+use crate::testing::facts::{self, Arena, Certificate, Sender};
+use crate::testing::world::RequestContext;
+use crate::{AddressKind, Anomalies, Dialog, DigestAlgorithm, Effect, Outcome, Transport, Zone};
 
 /// Digest credentials that a request carries, for the virtual host to verify.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +100,8 @@ pub struct Request {
     score: i32,
     annotations: String,
     message: Message,
+    tls: Option<TlsSession>,
+    verified: Vec<DigestUser>,
 }
 
 impl Request {
@@ -119,6 +126,8 @@ impl Request {
                 start_line: format!("{method} {uri} SIP/2.0"),
                 ..Message::default()
             },
+            tls: None,
+            verified: Vec::new(),
         }
     }
 
@@ -225,7 +234,54 @@ impl Request {
     /// Gives the peer a verified certificate with these comma-separated names.
     #[must_use]
     pub fn certificate(mut self, names: &str) -> Self {
-        self.sender.certificate = Some(names.to_owned());
+        self.sender.certificate = Some(Certificate::new(names));
+        self
+    }
+
+    /// Sets the fingerprint of the certificate, 64 zeros otherwise.
+    ///
+    /// # Panics
+    /// If the peer has no certificate.
+    #[must_use]
+    pub fn certificate_fingerprint(mut self, fingerprint: &str) -> Self {
+        fingerprint.clone_into(&mut self.given_certificate().fingerprint);
+        self
+    }
+
+    /// Sets the issuer of the certificate, `CN=Test CA` otherwise.
+    ///
+    /// # Panics
+    /// If the peer has no certificate.
+    #[must_use]
+    pub fn certificate_issuer(mut self, issuer: &str) -> Self {
+        issuer.clone_into(&mut self.given_certificate().issuer);
+        self
+    }
+
+    fn given_certificate(&mut self) -> &mut Certificate {
+        match &mut self.sender.certificate {
+            Some(certificate) => certificate,
+            None => panic!("there is no certificate: call `certificate` first"),
+        }
+    }
+
+    /// Sends the request over TLS with this version and cipher suite.
+    #[must_use]
+    pub fn tls(mut self, version: &str, cipher: &str) -> Self {
+        self.tls = Some(TlsSession {
+            version: version.to_owned(),
+            cipher: cipher.to_owned(),
+        });
+        self.transport(Transport::Tls)
+    }
+
+    /// Adds a user whom an earlier plugin of the pipeline verified by digest.
+    #[must_use]
+    pub fn verified(mut self, user: &str, realm: &str) -> Self {
+        self.verified.push(DigestUser {
+            user: user.to_owned(),
+            realm: realm.to_owned(),
+        });
         self
     }
 
@@ -311,6 +367,48 @@ impl Request {
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.message.credentials = Some(credentials);
         self
+    }
+
+    /// Whether it is an INVITE outside a dialog.
+    pub(super) fn begins_call(&self) -> bool {
+        self.method == "INVITE" && self.dialog == Dialog::None
+    }
+
+    /// What the host knows about it beyond its facts; `tls` is what connections have
+    /// otherwise.
+    pub(super) fn context(&self, tls: TlsSession) -> RequestContext {
+        let encrypted = matches!(self.sender.transport, Transport::Tls | Transport::Wss);
+        RequestContext {
+            tls: encrypted.then(|| self.tls.clone().unwrap_or(tls)),
+            verified: self.verified.clone(),
+        }
+    }
+
+    /// The call that it begins, as the policy alone has admitted it.
+    pub(super) fn open_call(&self, number: u64, outcome: &Outcome, now_ms: u64) -> OpenCall {
+        let mut annotations = self.annotations.clone();
+        for effect in outcome.effects() {
+            if let Effect::Annotate(note) = effect {
+                annotations.push_str(&format!("{}={}\n", note.key, note.value));
+            }
+        }
+        let identity = outcome.identity().or(self.identity.as_deref());
+        OpenCall {
+            number,
+            call_id: self.call_id.clone(),
+            request_uri: self.uri.clone(),
+            from: self.from.0.clone(),
+            source: self.sender.address,
+            identity: identity.map(str::to_owned),
+            caller: self.sender.name.clone(),
+            callee: None,
+            annotations,
+            score: self.score.saturating_add(outcome.points()),
+            started_ms: now_ms,
+            answered_ms: None,
+            ticks: outcome.ticks().collect::<BTreeSet<_>>(),
+            limit: outcome.duration_limit(),
+        }
     }
 
     pub(super) fn build(&self) -> (types::RequestFacts, Message) {

@@ -16,6 +16,8 @@ pub struct Response {
     phrase: String,
     method: String,
     sender: Sender,
+    identity: Option<String>,
+    caller: Option<String>,
     message: Message,
 }
 
@@ -28,6 +30,8 @@ impl Response {
             phrase: phrase.to_owned(),
             method: "INVITE".to_owned(),
             sender: Sender::default(),
+            identity: None,
+            caller: None,
             message: Message {
                 start_line: format!("SIP/2.0 {status} {phrase}"),
                 ..Message::default()
@@ -39,6 +43,27 @@ impl Response {
     #[must_use]
     pub fn to_method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.method);
+        self
+    }
+
+    /// Sets the identity that the request's pipeline established.
+    #[must_use]
+    pub fn identity(mut self, identity: &str) -> Self {
+        self.identity = Some(identity.to_owned());
+        self
+    }
+
+    /// Sets the name of the `[[pbx]]` or `[[trunk]]` that the request came from.
+    #[must_use]
+    pub fn caller(mut self, name: &str) -> Self {
+        self.caller = Some(name.to_owned());
+        self
+    }
+
+    /// Sets the name of the `[[pbx]]` or `[[trunk]]` that answered.
+    #[must_use]
+    pub fn peer_name(mut self, name: &str) -> Self {
+        self.sender.name = Some(name.to_owned());
         self
     }
 
@@ -66,8 +91,11 @@ impl Response {
             method: facts::method(&self.method),
             call_id: arena.put(b"1@192.0.2.1"),
             peer: arena.peer(&self.sender),
-            identity: None,
-            caller: None,
+            identity: self
+                .identity
+                .as_ref()
+                .map(|text| arena.put(text.as_bytes())),
+            caller: self.caller.as_ref().map(|text| arena.put(text.as_bytes())),
             text: arena.0,
         };
         (facts, self.message.clone())

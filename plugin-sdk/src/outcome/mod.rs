@@ -1,5 +1,7 @@
 //! What a policy answers, as a builder over `outcomes.outcome`.
 
+mod reading;
+
 use crate::bindings::outcomes;
 use crate::{
     Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, MediaRequirement, Points,
@@ -29,6 +31,13 @@ impl Outcome {
 
     /// Bytes of an alert that the host accepts: a few sentences.
     pub const ALERT_BYTES: usize = 1024;
+
+    /// Bytes of an alert's key that the host accepts: a name and what it is about.
+    pub const ALERT_KEY_BYTES: usize = 128;
+
+    /// Bytes of a secret that the host accepts: not so few that logs become
+    /// unreadable, and enough for any code that is dialled.
+    pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
 
     const fn of(verdict: Verdict) -> Self {
         Self {
@@ -168,7 +177,7 @@ impl Outcome {
         self.effect(Effect::Identify(identity.into()))
     }
 
-    /// Ends the call after this many seconds.
+    /// Ends the call after this many seconds, counted from the answer.
     pub fn limit_duration(self, seconds: u32) -> Self {
         self.effect(Effect::LimitDuration(seconds))
     }
@@ -194,10 +203,33 @@ impl Outcome {
     }
 
     /// Tells the operator, whatever becomes of the request. Cut to
-    /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer.
+    /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer. Of
+    /// alerts with the same text the operator gets one within a time that the config
+    /// says; [`Outcome::alert_about`] is for texts that differ.
     pub fn alert(self, severity: Severity, text: impl Into<String>) -> Self {
+        self.alert_about(severity, "", text)
+    }
+
+    /// Tells the operator, and names what it is about, as `brute-force/alice`: of
+    /// alerts with the same key the operator gets one within a time that the config
+    /// says, with the number of those held back. The key is cut to
+    /// [`Outcome::ALERT_KEY_BYTES`] and made one line, the text as
+    /// [`Outcome::alert`] has it.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Severity};
+    /// let outcome = Outcome::reject(403)
+    ///     .alert_about(Severity::Warning, "guessing/alice", "the 7th wrong code");
+    /// assert_eq!(outcome.alerts().next().unwrap().key, "guessing/alice");
+    /// ```
+    pub fn alert_about(
+        self,
+        severity: Severity,
+        key: impl Into<String>,
+        text: impl Into<String>,
+    ) -> Self {
+        let key = one_line(key.into(), Self::ALERT_KEY_BYTES);
         let text = one_line(text.into(), Self::ALERT_BYTES);
-        let key = String::new();
         self.effect(Effect::Alert(Alert {
             severity,
             key,
@@ -205,85 +237,36 @@ impl Outcome {
         }))
     }
 
-    /// The verdict.
-    #[must_use]
-    pub const fn verdict(&self) -> &Verdict {
-        &self.raw.verdict
+    /// Asks for [`CallEvent::Tick`](crate::CallEvent::Tick) this many seconds after
+    /// the answer, 1 to 86,400. May stand several times. In a call event it counts
+    /// from the answer too, and a time that has passed already is refused.
+    pub fn tick_after(self, seconds: u32) -> Self {
+        self.effect(Effect::TickAfter(seconds))
     }
 
-    /// The effects, in order.
-    #[must_use]
-    pub fn effects(&self) -> &[Effect] {
-        &self.raw.effects
+    /// Forwards to this URI instead. Needs [`crate::Capability::EditHeaders`]. What
+    /// the config's routes choose is chosen by it.
+    pub fn set_request_uri(self, uri: impl Into<String>) -> Self {
+        self.effect(Effect::SetRequestUri(uri.into()))
     }
 
-    /// The reason for the operator.
-    #[must_use]
-    pub fn reason(&self) -> &str {
-        &self.raw.reason
+    /// Shows the callee this address in From, a name-addr without parameters as
+    /// `"Reception" <sip:+4930123@example.com>`; the caller goes on seeing its own.
+    /// Needs [`crate::Capability::EditHeaders`].
+    pub fn set_from(self, address: impl Into<String>) -> Self {
+        self.effect(Effect::SetFrom(address.into()))
     }
 
-    /// True if the policy has no objection.
-    #[must_use]
-    pub const fn is_next(&self) -> bool {
-        matches!(self.raw.verdict, Verdict::Next)
+    /// Shows the callee this address in To, as [`Outcome::set_from`] does in From.
+    pub fn set_to(self, address: impl Into<String>) -> Self {
+        self.effect(Effect::SetTo(address.into()))
     }
 
-    /// True if the peer shall hear nothing.
-    #[must_use]
-    pub const fn is_silence(&self) -> bool {
-        matches!(self.raw.verdict, Verdict::Drop)
-    }
-
-    /// The status of a rejection.
-    #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        match &self.raw.verdict {
-            Verdict::Reject(rejection) => Some(rejection.status),
-            _ => None,
-        }
-    }
-
-    /// The challenge, if the verdict is one.
-    #[must_use]
-    pub const fn challenged(&self) -> Option<&Challenge> {
-        match &self.raw.verdict {
-            Verdict::Challenge(challenge) => Some(challenge),
-            _ => None,
-        }
-    }
-
-    /// The identity that the effects establish; the last one counts.
-    #[must_use]
-    pub fn identity(&self) -> Option<&str> {
-        self.raw
-            .effects
-            .iter()
-            .rev()
-            .find_map(|effect| match effect {
-                Effect::Identify(identity) => Some(identity.as_str()),
-                _ => None,
-            })
-    }
-
-    /// What the effects demand of the media: the strictest of them, and
-    /// [`MediaRequirement::Any`] without one.
-    #[must_use]
-    pub fn media_requirement(&self) -> MediaRequirement {
-        let strictness = |requirement: &MediaRequirement| match requirement {
-            MediaRequirement::Any => 0,
-            MediaRequirement::Encrypted => 1,
-            MediaRequirement::EncryptedBoth => 2,
-        };
-        self.raw
-            .effects
-            .iter()
-            .filter_map(|effect| match effect {
-                Effect::RequireMedia(requirement) => Some(*requirement),
-                _ => None,
-            })
-            .max_by_key(strictness)
-            .unwrap_or(MediaRequirement::Any)
+    /// A secret in this request of [`Outcome::SECRET_BYTES`] bytes: wherever the host
+    /// writes about the request (log, record, alert) it stands as `*`, whatever
+    /// becomes of the request.
+    pub fn conceal(self, secret: impl Into<String>) -> Self {
+        self.effect(Effect::Conceal(secret.into()))
     }
 
     pub(crate) fn into_raw(self) -> outcomes::Outcome {

@@ -1,0 +1,37 @@
+//! Small values that outlive a call and a restart. Needs
+//! [`Capability::KeyValue`](crate::Capability::KeyValue).
+//!
+//! A value is durable when [`set`] returns. Keys are 1 to 512
+//! bytes, values up to 64 KiB, and belong to the plugin.
+
+pub use crate::bindings::keyvalue::KvError;
+
+#[cfg(target_arch = "wasm32")]
+use crate::bindings::keyvalue as host;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::keyvalue as host;
+
+/// Reads a value.
+///
+/// # Errors
+/// [`KvError::Invalid`]: the key is out of bounds. [`KvError::Failed`]: the
+/// store failed.
+pub fn get(key: &str) -> Result<Option<Vec<u8>>, KvError> {
+    host::get(key)
+}
+
+/// Writes a value; `ttl_ms` 0 keeps it for ever.
+///
+/// # Errors
+/// As [`get`], and [`KvError::Full`]: the plugin's share is used up.
+pub fn set(key: &str, value: &[u8], ttl_ms: u64) -> Result<(), KvError> {
+    host::set(key, value, ttl_ms)
+}
+
+/// Removes a value; true if there was one.
+///
+/// # Errors
+/// As [`get`].
+pub fn delete(key: &str) -> Result<bool, KvError> {
+    host::delete(key)
+}

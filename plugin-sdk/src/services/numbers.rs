@@ -1,0 +1,130 @@
+//! Telephone numbers (ITU-T E.164). Needs no grant.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+pub use crate::bindings::numbers::{Number, NumberClass, NumberError};
+
+#[cfg(target_arch = "wasm32")]
+use crate::bindings::numbers as host;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::testing::numbers as host;
+
+/// Understands what was dialled in `region` (ISO 3166-1 alpha-2): `+`, the region's
+/// international and national prefixes, separators of RFC 3966. Undo escapes before
+/// ([`decode_escapes`](crate::decode_escapes)). Other digits than ASCII's are no
+/// digits.
+///
+/// ```no_run
+/// use sipward_plugin_sdk::numbers::{self, NumberClass};
+/// let number = numbers::parse("0900 1234567", "DE")?;
+/// assert_eq!((number.e164.as_str(), number.class), ("+499001234567", NumberClass::Premium));
+/// # Ok::<(), numbers::NumberError>(())
+/// ```
+///
+/// # Errors
+/// [`NumberError`]: why it is no number. What was dialled reached no destination
+/// that anybody could judge, so treat it as one that is not allowed.
+pub fn parse(dialled: &str, region: &str) -> Result<Number, NumberError> {
+    host::parse(dialled, region)
+}
+
+/// Each class and its name in settings, which is that of `wit/policy.wit`.
+const NAMES: [(NumberClass, &str); 14] = [
+    (NumberClass::Fixed, "fixed"),
+    (NumberClass::Mobile, "mobile"),
+    (NumberClass::FixedOrMobile, "fixed-or-mobile"),
+    (NumberClass::TollFree, "toll-free"),
+    (NumberClass::Premium, "premium"),
+    (NumberClass::SharedCost, "shared-cost"),
+    (NumberClass::Voip, "voip"),
+    (NumberClass::Personal, "personal"),
+    (NumberClass::Pager, "pager"),
+    (NumberClass::Company, "company"),
+    (NumberClass::Voicemail, "voicemail"),
+    (NumberClass::Satellite, "satellite"),
+    (NumberClass::InternationalService, "international-service"),
+    (NumberClass::Unknown, "unknown"),
+];
+
+impl NumberClass {
+    /// Every class, in the order of `wit/policy.wit`.
+    pub fn all() -> impl Iterator<Item = Self> {
+        NAMES.into_iter().map(|(class, _)| class)
+    }
+
+    /// The name in settings and logs.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::numbers::NumberClass;
+    /// assert_eq!(NumberClass::FixedOrMobile.name(), "fixed-or-mobile");
+    /// ```
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let named = NAMES.iter().find(|(class, _)| *class == self);
+        named.map_or("unknown", |(_, name)| name)
+    }
+
+    /// The class of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let named = NAMES.iter().find(|(_, known)| *known == name);
+        named.map(|(class, _)| *class)
+    }
+}
+
+impl fmt::Display for NumberClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for NumberClass {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::from_name(&name).ok_or_else(|| {
+            let known: Vec<_> = NAMES.iter().map(|(_, name)| *name).collect();
+            let known = known.join(", ");
+            D::Error::custom(format!(
+                "`{name}` is no class of numbers; known are {known}"
+            ))
+        })
+    }
+}
+
+impl JsonSchema for NumberClass {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NumberClass".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "type": "string",
+            "description": "What a telephone number is for.",
+            "enum": NAMES.map(|(_, name)| name),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_class_has_its_name() {
+        for class in NumberClass::all() {
+            assert_eq!(NumberClass::from_name(class.name()), Some(class));
+            let read: NumberClass = serde_json::from_str(&format!("\"{class}\"")).unwrap();
+            assert_eq!(read, class);
+        }
+        assert_eq!(NumberClass::all().count(), 14);
+        let error = serde_json::from_str::<NumberClass>("\"Premium\"").unwrap_err();
+        assert!(
+            error.to_string().contains("premium, shared-cost"),
+            "{error}"
+        );
+    }
+}
