@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 11] = [
+const ROOMS: [(&str, &[&str]); 14] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -45,12 +45,25 @@ const ROOMS: [(&str, &[&str]); 11] = [
         "sip-proxy",
         &["policy", "media", "sip-transaction", "sip-message"],
     ),
+    // Rooms of their own: they look things up and know no SIP.
+    ("numbers", &[]),
+    ("geo", &[]),
+    ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
     ("transport", &["sip-transaction", "sip-message"]),
     // Host interfaces are served from the state room.
     (
         "policy-wasm",
-        &["state", "policy", "media", "sip-transaction", "sip-message"],
+        &[
+            "state",
+            "numbers",
+            "geo",
+            "lists",
+            "policy",
+            "media",
+            "sip-transaction",
+            "sip-message",
+        ],
     ),
     (
         "sipward",
@@ -59,6 +72,9 @@ const ROOMS: [(&str, &[&str]); 11] = [
             "policy-wasm",
             "relay",
             "state",
+            "numbers",
+            "geo",
+            "lists",
             "sip-proxy",
             "media",
             "policy",
