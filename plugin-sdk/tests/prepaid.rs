@@ -175,7 +175,7 @@ fn media_of_others_and_refusals_of_the_trunk_are_reported() {
         lost: 9,
         ..MediaFigures::default()
     };
-    handle.ended(End::new("bye").media(lost, MediaFigures::default()));
+    handle.ended(End::new("bye").caller_media(lost));
     let refused = Response::new(402, "Payment Required")
         .identity("alice")
         .caller("office");

@@ -19,7 +19,6 @@ use crate::{
 /// assert_eq!(outcome.status(), Some(403));
 /// assert_eq!(outcome.reason(), "destination +4990 is denied");
 /// ```
-#[must_use]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     raw: outcomes::Outcome,
@@ -50,12 +49,14 @@ impl Outcome {
     }
 
     /// No objection; the next plugin decides.
+    #[must_use]
     pub const fn next() -> Self {
         Self::of(Verdict::Next)
     }
 
     /// Refuses the request with a status of 400 to 699; the host takes any other
     /// for a failure of the policy.
+    #[must_use]
     pub const fn reject(status: u16) -> Self {
         Self::of(Verdict::Reject(Rejection {
             status,
@@ -66,6 +67,7 @@ impl Outcome {
 
     /// Asks for digest credentials with SHA-256, 407 Proxy Authentication
     /// Required (RFC 3261 section 22.3). The host makes the nonce.
+    #[must_use]
     pub fn challenge(realm: impl Into<String>) -> Self {
         Self::of(Verdict::Challenge(Challenge {
             realm: realm.into(),
@@ -76,23 +78,27 @@ impl Outcome {
     }
 
     /// Answers 302 with these Contact URIs.
+    #[must_use]
     pub fn redirect(contacts: impl IntoIterator<Item = String>) -> Self {
         Self::of(Verdict::Redirect(contacts.into_iter().collect()))
     }
 
     /// Says nothing at all to the peer.
+    #[must_use]
     pub const fn silence() -> Self {
         Self::of(Verdict::Drop)
     }
 
     /// The reason, for the operator's log; never sent to a peer. Cut to
     /// [`Outcome::REASON_BYTES`] and made one line, so that it may quote a peer.
+    #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.raw.reason = one_line(reason.into(), Self::REASON_BYTES);
         self
     }
 
     /// The reason phrase of a rejection; without effect on other verdicts.
+    #[must_use]
     pub fn phrase(mut self, phrase: impl Into<String>) -> Self {
         if let Verdict::Reject(rejection) = &mut self.raw.verdict {
             rejection.phrase = phrase.into();
@@ -101,6 +107,7 @@ impl Outcome {
     }
 
     /// Seconds for the Retry-After of a rejection; without effect on other verdicts.
+    #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         if let Verdict::Reject(rejection) = &mut self.raw.verdict {
             rejection.retry_after = seconds;
@@ -109,6 +116,7 @@ impl Outcome {
     }
 
     /// The algorithms of a challenge, best first; without effect on other verdicts.
+    #[must_use]
     pub fn algorithms(mut self, algorithms: &[DigestAlgorithm]) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
             challenge.algorithms = algorithms.to_vec();
@@ -118,6 +126,7 @@ impl Outcome {
 
     /// Makes a challenge a 401 with WWW-Authenticate, as registrars send it;
     /// without effect on other verdicts.
+    #[must_use]
     pub fn as_registrar(mut self, as_registrar: bool) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
             challenge.as_registrar = as_registrar;
@@ -127,6 +136,7 @@ impl Outcome {
 
     /// Says in a challenge that only the nonce was wrong; without effect on
     /// other verdicts.
+    #[must_use]
     pub fn stale(mut self, stale: bool) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
             challenge.stale = stale;
@@ -135,36 +145,42 @@ impl Outcome {
     }
 
     /// Adds any effect.
+    #[must_use]
     pub fn effect(mut self, effect: Effect) -> Self {
         self.raw.effects.push(effect);
         self
     }
 
     /// Replaces a header, or adds it. Needs [`crate::Capability::EditHeaders`].
+    #[must_use]
     pub fn set_header(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.effect(Effect::SetHeader(HeaderValue { name, value }))
     }
 
     /// Adds a header line. Needs [`crate::Capability::EditHeaders`].
+    #[must_use]
     pub fn add_header(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         let (name, value) = (name.into(), value.into());
         self.effect(Effect::AddHeader(HeaderValue { name, value }))
     }
 
     /// Removes every line of a header. Needs [`crate::Capability::EditHeaders`].
+    #[must_use]
     pub fn remove_header(self, name: impl Into<String>) -> Self {
         self.effect(Effect::RemoveHeader(name.into()))
     }
 
     /// Leaves a note for later plugins and the log. The key may hold letters,
     /// digits, `-`, `_` and `.`; the value is one line.
+    #[must_use]
     pub fn annotate(self, key: impl Into<String>, value: impl Into<String>) -> Self {
         let (key, value) = (key.into(), value.into());
         self.effect(Effect::Annotate(Annotation { key, value }))
     }
 
     /// Adds points to the score of the request; negative ones take away.
+    #[must_use]
     pub fn score(self, amount: i32, reason: impl Into<String>) -> Self {
         self.effect(Effect::Score(Points {
             amount,
@@ -173,16 +189,19 @@ impl Outcome {
     }
 
     /// Says who the caller is.
+    #[must_use]
     pub fn identify(self, identity: impl Into<String>) -> Self {
         self.effect(Effect::Identify(identity.into()))
     }
 
     /// Ends the call after this many seconds, counted from the answer.
+    #[must_use]
     pub fn limit_duration(self, seconds: u32) -> Self {
         self.effect(Effect::LimitDuration(seconds))
     }
 
     /// Routes to a `[[trunk]]` or `[[pbx]]`. Needs [`crate::Capability::Route`].
+    #[must_use]
     pub fn route(self, name: impl Into<String>) -> Self {
         self.effect(Effect::Route(name.into()))
     }
@@ -198,6 +217,7 @@ impl Outcome {
     ///     .require_media(MediaRequirement::Any);
     /// assert_eq!(outcome.media_requirement(), MediaRequirement::Encrypted);
     /// ```
+    #[must_use]
     pub fn require_media(self, requirement: MediaRequirement) -> Self {
         self.effect(Effect::RequireMedia(requirement))
     }
@@ -206,6 +226,7 @@ impl Outcome {
     /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer. Of
     /// alerts with the same text the operator gets one within a time that the config
     /// says; [`Outcome::alert_about`] is for texts that differ.
+    #[must_use]
     pub fn alert(self, severity: Severity, text: impl Into<String>) -> Self {
         self.alert_about(severity, "", text)
     }
@@ -222,6 +243,7 @@ impl Outcome {
     ///     .alert_about(Severity::Warning, "guessing/alice", "the 7th wrong code");
     /// assert_eq!(outcome.alerts().next().unwrap().key, "guessing/alice");
     /// ```
+    #[must_use]
     pub fn alert_about(
         self,
         severity: Severity,
@@ -240,12 +262,14 @@ impl Outcome {
     /// Asks for [`CallEvent::Tick`](crate::CallEvent::Tick) this many seconds after
     /// the answer, 1 to 86,400. May stand several times. In a call event it counts
     /// from the answer too, and a time that has passed already is refused.
+    #[must_use]
     pub fn tick_after(self, seconds: u32) -> Self {
         self.effect(Effect::TickAfter(seconds))
     }
 
     /// Forwards to this URI instead. Needs [`crate::Capability::EditHeaders`]. What
     /// the config's routes choose is chosen by it.
+    #[must_use]
     pub fn set_request_uri(self, uri: impl Into<String>) -> Self {
         self.effect(Effect::SetRequestUri(uri.into()))
     }
@@ -253,11 +277,13 @@ impl Outcome {
     /// Shows the callee this address in From, a name-addr without parameters as
     /// `"Reception" <sip:+4930123@example.com>`; the caller goes on seeing its own.
     /// Needs [`crate::Capability::EditHeaders`].
+    #[must_use]
     pub fn set_from(self, address: impl Into<String>) -> Self {
         self.effect(Effect::SetFrom(address.into()))
     }
 
     /// Shows the callee this address in To, as [`Outcome::set_from`] does in From.
+    #[must_use]
     pub fn set_to(self, address: impl Into<String>) -> Self {
         self.effect(Effect::SetTo(address.into()))
     }
@@ -265,6 +291,7 @@ impl Outcome {
     /// A secret in this request of [`Outcome::SECRET_BYTES`] bytes: wherever the host
     /// writes about the request (log, record, alert) it stands as `*`, whatever
     /// becomes of the request.
+    #[must_use]
     pub fn conceal(self, secret: impl Into<String>) -> Self {
         self.effect(Effect::Conceal(secret.into()))
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::bindings::types;
 use crate::testing::Harness;
 use crate::testing::facts::Arena;
-use crate::{MediaFigures, Outcome, Policy};
+use crate::{MediaFigures, Outcome, Policy, Verdict};
 
 /// An admitted call: made by [`Harness::begin`], moved on by its methods.
 ///
@@ -70,7 +70,7 @@ impl<P: Policy> CallHandle<'_, P> {
     }
 
     /// The call ends: `"bye"`, or an [`End`] with more to say. What it held is given
-    /// back after the policy has heard of it.
+    /// back before the policy hears of it, and nothing can be held any more.
     ///
     /// # Panics
     /// If the call is over.
@@ -150,12 +150,20 @@ impl End {
         }
     }
 
-    /// The same with what came from both parties.
+    /// The same with what came from the caller.
     #[must_use]
-    pub fn media(self, caller: MediaFigures, callee: MediaFigures) -> Self {
+    pub fn caller_media(self, figures: MediaFigures) -> Self {
         Self {
-            caller_media: Some(caller),
-            callee_media: Some(callee),
+            caller_media: Some(figures),
+            ..self
+        }
+    }
+
+    /// The same with what came from the callee.
+    #[must_use]
+    pub fn callee_media(self, figures: MediaFigures) -> Self {
+        Self {
+            callee_media: Some(figures),
             ..self
         }
     }
@@ -225,6 +233,28 @@ impl OpenCall {
             }
             (_, Some(limit)) => Some((at(limit), Event::Ended(End::new("duration-limit")))),
             (_, None) => None,
+        }
+    }
+
+    /// Takes what the policy said; gives the cause for which the call ends now.
+    ///
+    /// # Panics
+    /// If a tick is asked for at a time that has passed: the host would not give it.
+    pub(super) fn obey(&mut self, outcome: &Outcome, now_ms: u64) -> Option<&'static str> {
+        let passed = |seconds: u32| {
+            let is_past = self.lasted_ms(now_ms) >= u64::from(seconds) * 1000;
+            self.answered_ms.is_some() && is_past
+        };
+        if let Some(late) = outcome.ticks().find(|seconds| passed(*seconds)) {
+            panic!("a tick {late} seconds after the answer, which have passed already");
+        }
+        let limit = self.limit.into_iter().chain(outcome.duration_limit()).min();
+        let is_out_of_time = limit.is_some_and(passed);
+        self.limit = limit;
+        self.ticks.extend(outcome.ticks());
+        match outcome.verdict() {
+            Verdict::Reject(_) => Some("policy"),
+            _ => is_out_of_time.then_some("duration-limit"),
         }
     }
 

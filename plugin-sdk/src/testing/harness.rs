@@ -8,7 +8,7 @@ use crate::testing::checks;
 use crate::testing::world::leases::Holder;
 use crate::testing::world::{self, RequestContext, World};
 use crate::testing::{Request, Response};
-use crate::{Call, CallEvent, Outcome, Policy, SettingsError, Verdict, glue};
+use crate::{Call, CallEvent, Outcome, Policy, SettingsError, glue};
 
 /// A configured policy and its virtual host.
 ///
@@ -34,6 +34,10 @@ impl Calls {
             Some(call) => call,
             None => panic!("call {number} is over"),
         }
+    }
+
+    fn forget(&mut self, number: u64) {
+        self.open.retain(|call| call.number != number);
     }
 }
 
@@ -206,9 +210,17 @@ impl<P: Policy> Harness<P> {
             self.calls.borrow_mut().find(number).ticks.remove(seconds);
         }
         let (facts, raw) = self.calls.borrow_mut().find(number).build(event, now_ms);
+        let is_over = matches!(event, Event::Ended(_));
+        let holder = match is_over {
+            true => Holder::Nobody,
+            false => Holder::Call(number),
+        };
+        if is_over {
+            self.change(|world| world.leases.release(Holder::Call(number)));
+        }
         let asked = P::METHODS.is_empty() || P::METHODS.contains(&"INVITE");
         let outcome = match asked {
-            true => self.ask(Holder::Call(number), RequestContext::default(), || {
+            true => self.ask(holder, RequestContext::default(), || {
                 self.policy
                     .on_call_event(&Call::new(&facts), &CallEvent::new(&raw, &facts))
             }),
@@ -221,35 +233,18 @@ impl<P: Policy> Harness<P> {
             event: event.happened(),
             outcome: outcome.clone(),
         });
-        if matches!(event, Event::Ended(_)) {
-            self.calls
-                .borrow_mut()
-                .open
-                .retain(|call| call.number != number);
-            self.change(|world| world.leases.release(Holder::Call(number)));
-        } else {
-            self.obey(number, &outcome, now_ms);
+        match is_over {
+            true => self.calls.borrow_mut().forget(number),
+            false => self.obey(number, &outcome, now_ms),
         }
         outcome
     }
 
     /// Does to a call what the policy said.
     fn obey(&self, number: u64, outcome: &Outcome, now_ms: u64) {
-        {
-            let calls = &mut *self.calls.borrow_mut();
-            let call = calls.find(number);
-            for seconds in outcome.ticks() {
-                assert!(
-                    call.lasted_ms(now_ms) < u64::from(seconds) * 1000,
-                    "a tick after {seconds} seconds, which have passed already"
-                );
-                call.ticks.insert(seconds);
-            }
-            let limits = call.limit.into_iter().chain(outcome.duration_limit());
-            call.limit = limits.min();
-        }
-        if matches!(outcome.verdict(), Verdict::Reject(_)) {
-            let _answer = self.tell(number, &Event::Ended(End::new("policy")));
+        let end = self.calls.borrow_mut().find(number).obey(outcome, now_ms);
+        if let Some(cause) = end {
+            let _answer = self.tell(number, &Event::Ended(End::new(cause)));
         }
     }
 

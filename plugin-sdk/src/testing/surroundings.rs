@@ -102,10 +102,14 @@ impl<P: Policy> Harness<P> {
         self
     }
 
-    /// Replaces a list, as its file changes.
+    /// Replaces a list, as its file changes. Of equal keys the last one counts.
+    ///
+    /// # Panics
+    /// If a key is empty: no line of a file makes one.
     pub fn set_list<'e>(&self, name: &str, entries: impl IntoIterator<Item = (&'e str, &'e str)>) {
         let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
         let entries: BTreeMap<_, _> = entries.into_iter().map(owned).collect();
+        assert!(!entries.contains_key(""), "a key of {name} is empty");
         self.change(|world| world.lists.insert(name.to_owned(), entries));
     }
 

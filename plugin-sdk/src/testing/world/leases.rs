@@ -6,6 +6,9 @@ use super::{World, with};
 use crate::Capability;
 use crate::bindings::leases::{Holding, LeaseError};
 
+/// Different keys that one call may hold, as in the host.
+const KEYS_PER_CALL: usize = 64;
+
 /// Who holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Holder {
@@ -35,6 +38,14 @@ impl Leases {
                 .values()
                 .fold(0, |total, held| total.saturating_add(*held))
         })
+    }
+
+    /// Whether the holder may hold this key besides what it holds.
+    fn has_room(&self, name: &str, key: &[u8]) -> bool {
+        let own = |holders: &HashMap<Holder, u64>| holders.contains_key(&self.holder);
+        let known = self.held.get(&(name.to_owned(), key.to_owned()));
+        known.is_some_and(own)
+            || self.held.values().filter(|holders| own(holders)).count() < KEYS_PER_CALL
     }
 
     /// The names and keys of which anything is held.
@@ -82,14 +93,14 @@ fn check(world: &World, name: &str, key: &[u8]) -> Result<(), LeaseError> {
 pub(crate) fn hold(name: &str, key: &[u8], amount: u64, limit: u64) -> Result<Holding, LeaseError> {
     with(|world| {
         check(world, name, key)?;
-        if amount == 0 {
-            return Err(LeaseError::Invalid);
-        }
         let leases = &mut world.leases;
         if leases.holder == Holder::Nobody {
             return Err(LeaseError::NoCall);
         }
-        if leases.full {
+        if amount == 0 {
+            return Err(LeaseError::Invalid);
+        }
+        if leases.full || !leases.has_room(name, key) {
             return Err(LeaseError::Full);
         }
         let before = leases.held(name, key);
