@@ -187,7 +187,6 @@ pub struct CallEnd<'a> {
     pub callee_media: Option<MediaFigures>,
 }
 
-#[expect(clippy::derivable_impls, reason = "the struct is generated")]
 impl Default for MediaFigures {
     /// No packet came.
     fn default() -> Self {
