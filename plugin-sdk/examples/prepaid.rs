@@ -28,7 +28,7 @@ const CODE_DIGITS: usize = 4;
 /// What the operator writes.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
+pub struct Settings {
     /// Country that users are at home in, as `DE`.
     region: String,
     /// Cents that a user may spend within 30 days.
@@ -40,7 +40,7 @@ pub(crate) struct Settings {
 }
 
 /// The configured policy.
-pub(crate) struct Prepaid(Settings);
+pub struct Prepaid(Settings);
 
 #[policy]
 impl Policy for Prepaid {

@@ -10,6 +10,17 @@ use crate::{Annotations, Uri};
 /// A call that the whole pipeline admitted.
 ///
 /// What the accessors return is free: it has crossed into the guest already.
+///
+/// ```
+/// use sipward_plugin_sdk::{Call, clock};
+/// /// Seconds that the caller heard the tone; 0 after the answer.
+/// fn ringing(call: &Call<'_>) -> u64 {
+///     match call.answered_ms() {
+///         None => clock::now_ms().saturating_sub(call.started_ms()) / 1000,
+///         Some(_) => 0,
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
     facts: &'a CallFacts,
@@ -171,6 +182,14 @@ impl<'a> CallEvent<'a> {
 }
 
 /// How a call ended.
+///
+/// ```
+/// use sipward_plugin_sdk::CallEnd;
+/// /// Answered and gone within six seconds: as a machine calls.
+/// fn is_short(end: &CallEnd<'_>) -> bool {
+///     (1..6_000).contains(&end.lasted_ms)
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CallEnd<'a> {
     /// `bye`, `cancelled`, `refused`, `timed-out`, `caller-gone`, `duration-limit`,

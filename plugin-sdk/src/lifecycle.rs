@@ -63,6 +63,25 @@ pub trait Policy: Sized + 'static {
     /// the policy. A failure is reported and the call goes on.
     ///
     /// Called only if [`Policy::METHODS`] is empty or names INVITE.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::prelude::*;
+    /// # struct OneHour;
+    /// # #[policy]
+    /// # impl Policy for OneHour {
+    /// #     type Settings = ();
+    /// #     fn configure(_: ()) -> Result<Self, SettingsError> { Ok(Self) }
+    /// fn on_call_event(&self, call: &Call<'_>, event: &CallEvent<'_>) -> Outcome {
+    ///     match event {
+    ///         CallEvent::Started => Outcome::next().tick_after(3600),
+    ///         CallEvent::Tick(_) => Outcome::reject(480)
+    ///             .because(format!("{:?} talks for an hour", call.identity())),
+    ///         _ => Outcome::next(),
+    ///     }
+    /// }
+    /// # }
+    /// # fn main() {}
+    /// ```
     fn on_call_event(&self, call: &Call<'_>, event: &CallEvent<'_>) -> Outcome {
         let _ = (call, event);
         Outcome::next()

@@ -1,7 +1,7 @@
 //! What the built components import and export: exactly what was written.
 //!
-//! Builds the shipped plugins and the hostile ones as users do, and looks at the
-//! bytes through wit-component.
+//! Builds the shipped plugins, the SDK's example and the hostile ones as users do, and
+//! looks at the bytes through wit-component.
 
 #![expect(
     clippy::unwrap_used,
@@ -41,7 +41,8 @@ fn built() -> PathBuf {
             "-p",
             "rate-limit",
         ])
-        .args(["-p", "hostile-plugins", "--lib", "--examples"])
+        .args(["-p", "hostile-plugins", "-p", "sipward-plugin-sdk"])
+        .args(["--lib", "--examples"])
         .status()
         .unwrap();
     assert!(status.success(), "rustup target add wasm32-unknown-unknown");
@@ -86,6 +87,13 @@ fn components_import_what_they_use_and_export_what_they_have() {
     let built = built();
     let request = ["lifecycle", "request-policy"].as_slice();
     let both = ["lifecycle", "request-policy", "response-policy"].as_slice();
+    let all = [
+        "lifecycle",
+        "request-policy",
+        "response-policy",
+        "call-policy",
+    ]
+    .as_slice();
     let types = ["types", "messages", "outcomes", "log"];
     for (name, extra, exports) in [
         ("ip_acl", [].as_slice(), request),
@@ -97,6 +105,19 @@ fn components_import_what_they_use_and_export_what_they_have() {
         ("destination_limits", &[], request),
         ("rate_limit", &["counters"], request),
         ("hostile_plugins", &["clock"], both),
+        (
+            "examples/prepaid",
+            &[
+                "counters",
+                "credentials",
+                "geo",
+                "identity",
+                "leases",
+                "lists",
+                "numbers",
+            ],
+            all,
+        ),
         (
             "examples/foreign_import",
             &["evil:network/dial@1.0.0"],

@@ -1,7 +1,6 @@
 //! Whole calls in the harness, with the policy of `examples/prepaid.rs`.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
+#[expect(unreachable_pub, reason = "as an example it is a library of its own")]
 #[path = "../examples/prepaid.rs"]
 mod prepaid;
 

@@ -194,18 +194,22 @@ mod tests {
 
     #[test]
     fn the_world_follows_the_hooks() {
-        let hooks = ["request", "response", "call"];
-        let functions = ["on_request", "on_response", "on_call_event"];
+        let hooks = [
+            ("on_request", "export_request_policy !"),
+            ("on_response", "export_response_policy !"),
+            ("on_call_event", "export_call_policy !"),
+        ];
         for chosen in 1..8_u8 {
             let is_chosen = |place: usize| chosen & 1 << place != 0;
-            let written: String = (0..3)
-                .filter(|place| is_chosen(*place))
-                .map(|place| format!("fn {}() {{}} ", functions[place]))
+            let written: String = hooks
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| is_chosen(*place))
+                .map(|(_, (function, _))| format!("fn {function}() {{}} "))
                 .collect();
             let policy = expanded(&format!("impl sdk::Policy for X {{ {written} }}"));
-            for place in 0..3 {
-                let export = format!("export_{}_policy !", hooks[place]);
-                assert_eq!(policy.contains(&export), is_chosen(place), "{written}");
+            for (place, (_, export)) in hooks.iter().enumerate() {
+                assert_eq!(policy.contains(export), is_chosen(place), "{written}");
             }
         }
     }

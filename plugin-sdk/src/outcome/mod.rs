@@ -262,6 +262,12 @@ impl Outcome {
     /// Asks for [`CallEvent::Tick`](crate::CallEvent::Tick) this many seconds after
     /// the answer, 1 to 86,400. May stand several times. In a call event it counts
     /// from the answer too, and a time that has passed already is refused.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().tick_after(60).tick_after(600);
+    /// assert_eq!(outcome.ticks().collect::<Vec<_>>(), [60, 600]);
+    /// ```
     #[must_use]
     pub fn tick_after(self, seconds: u32) -> Self {
         self.effect(Effect::TickAfter(seconds))
@@ -277,6 +283,12 @@ impl Outcome {
     /// Shows the callee this address in From, a name-addr without parameters as
     /// `"Reception" <sip:+4930123@example.com>`; the caller goes on seeing its own.
     /// Needs [`crate::Capability::EditHeaders`].
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().set_from("<sip:+4930123@example.com>");
+    /// assert_eq!(outcome.shown_from(), Some("<sip:+4930123@example.com>"));
+    /// ```
     #[must_use]
     pub fn set_from(self, address: impl Into<String>) -> Self {
         self.effect(Effect::SetFrom(address.into()))
@@ -290,7 +302,13 @@ impl Outcome {
 
     /// A secret in this request of [`Outcome::SECRET_BYTES`] bytes: wherever the host
     /// writes about the request (log, record, alert) it stands as `*`, whatever
-    /// becomes of the request.
+    /// becomes of the request. The host refuses an outcome with a longer or shorter one.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::reject(403).conceal("7391").because("wrong code 7391");
+    /// assert_eq!(outcome.secrets().collect::<Vec<_>>(), ["7391"]);
+    /// ```
     #[must_use]
     pub fn conceal(self, secret: impl Into<String>) -> Self {
         self.effect(Effect::Conceal(secret.into()))

@@ -138,6 +138,15 @@ impl Outcome {
 
     /// The lines of a header that the effects write into the request, by its name
     /// without regard to case: none if they do not touch it or remove it.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next()
+    ///     .remove_header("P-Asserted-Identity")
+    ///     .add_header("P-Asserted-Identity", "<sip:alice@example.com>");
+    /// assert_eq!(outcome.header("p-asserted-identity"), [b"<sip:alice@example.com>"]);
+    /// assert!(outcome.replaces_header("p-asserted-identity"));
+    /// ```
     #[must_use]
     pub fn header(&self, name: &str) -> Vec<&[u8]> {
         let mut lines = Vec::new();

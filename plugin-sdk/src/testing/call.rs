@@ -14,6 +14,37 @@ use crate::{MediaFigures, Outcome, Policy, Verdict};
 /// A policy that answers an event with a rejection ends the call: the event
 /// [`Happened::Ended`] with the cause `policy` follows at once, as in the host. A call
 /// that is over takes no further events.
+///
+/// ```
+/// # use sipward_plugin_sdk::prelude::*;
+/// # struct OneMinute;
+/// # #[policy]
+/// # impl Policy for OneMinute {
+/// #     type Settings = ();
+/// #     fn configure(_: ()) -> Result<Self, SettingsError> { Ok(Self) }
+/// #     fn on_call_event(&self, _: &Call<'_>, event: &CallEvent<'_>) -> Outcome {
+/// #         match event {
+/// #             CallEvent::Started => Outcome::next().tick_after(60),
+/// #             CallEvent::Tick(_) => Outcome::reject(480).because("one minute"),
+/// #             _ => Outcome::next(),
+/// #         }
+/// #     }
+/// # }
+/// # fn main() {
+/// use std::time::Duration;
+/// use sipward_plugin_sdk::testing::{Harness, Request, json};
+///
+/// let harness = Harness::<OneMinute>::new(json!(null));
+/// let (outcome, call) = harness.begin(&Request::invite("sip:bob@example.com"));
+/// assert!(outcome.is_next());
+/// let call = call.unwrap();
+/// call.answered_by("carrier");
+/// assert!(call.advance(Duration::from_secs(59)).is_empty());
+/// let heard = call.advance(Duration::from_secs(1));
+/// assert_eq!(heard[0].reason(), "one minute");
+/// assert!(call.is_over());
+/// # }
+/// ```
 pub struct CallHandle<'h, P> {
     pub(super) harness: &'h Harness<P>,
     pub(super) number: u64,

@@ -57,3 +57,26 @@ pub(super) fn call_outcome(outcome: &Outcome) {
         assert!(means_something, "{effect:?} means nothing for a call event");
     }
 }
+
+/// Only some verdicts and effects mean anything for a response.
+///
+/// # Panics
+/// If the host would call the outcome a failure of the policy.
+pub(super) fn response_outcome(outcome: &Outcome, status: u16) {
+    match outcome.verdict() {
+        Verdict::Next => {}
+        Verdict::Reject(_) if status >= 300 => {}
+        Verdict::Reject(_) => panic!("only a final response of 300 to 699 can be replaced"),
+        verdict => panic!("{verdict:?} means nothing for a response"),
+    }
+    for effect in outcome.effects() {
+        let means_something = matches!(
+            effect,
+            Effect::SetHeader(_)
+                | Effect::AddHeader(_)
+                | Effect::RemoveHeader(_)
+                | Effect::Alert(_)
+        );
+        assert!(means_something, "{effect:?} means nothing for a response");
+    }
+}

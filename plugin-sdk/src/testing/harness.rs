@@ -1,6 +1,7 @@
 //! A policy with a host around it.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::testing::call::{CallHandle, CallStep, End, Event, OpenCall};
@@ -15,7 +16,8 @@ use crate::{Call, CallEvent, Outcome, Policy, SettingsError, glue};
 /// Time stands still unless [`Harness::advance`] moves it. State, look-ups and calls
 /// belong to the harness: two harnesses never see each other's.
 pub struct Harness<P> {
-    policy: P,
+    /// None before it is configured.
+    policy: RefCell<Option<Rc<P>>>,
     world: RefCell<Option<World>>,
     calls: RefCell<Calls>,
 }
@@ -63,15 +65,57 @@ impl<P: Policy> Harness<P> {
     /// # Errors
     /// What the operator would be told about the settings.
     pub fn try_new(settings: &serde_json::Value) -> Result<Self, SettingsError> {
-        let mut world = Some(World::new(P::CAPABILITIES));
-        let policy = world::enter(&mut world, || glue::configure::<P>(&settings.to_string()))?;
-        let harness = Self {
-            policy,
-            world: RefCell::new(world),
+        Self::unconfigured().try_configured(settings)
+    }
+
+    /// A host without the policy, for policies that look around in `configure`: give
+    /// it lists, places and groups, then [`Harness::configured`].
+    #[must_use]
+    pub fn unconfigured() -> Self {
+        Self {
+            policy: RefCell::new(None),
+            world: RefCell::new(Some(World::new(P::CAPABILITIES))),
             calls: RefCell::default(),
-        };
-        harness.change(|world| world.configuring = false);
-        Ok(harness)
+        }
+    }
+
+    /// Configures the policy in the host that was prepared.
+    ///
+    /// # Panics
+    /// If the settings are refused.
+    #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "`configured(json!(..))` reads better"
+    )]
+    pub fn configured(self, settings: serde_json::Value) -> Self {
+        match self.try_configured(&settings) {
+            Ok(harness) => harness,
+            Err(error) => panic!("settings refused: {error}"),
+        }
+    }
+
+    /// Configures the policy in the host that was prepared.
+    ///
+    /// # Errors
+    /// What the operator would be told about the settings.
+    pub fn try_configured(self, settings: &serde_json::Value) -> Result<Self, SettingsError> {
+        self.reload(settings)?;
+        Ok(self)
+    }
+
+    /// Configures the policy anew, as a reload does: state, users and calls stay.
+    ///
+    /// # Errors
+    /// What the operator would be told about the settings; the old ones stay in force.
+    pub fn reload(&self, settings: &serde_json::Value) -> Result<(), SettingsError> {
+        self.change(|world| world.configuring = true);
+        let configured = world::enter(&mut self.world.borrow_mut(), || {
+            glue::configure::<P>(&settings.to_string())
+        });
+        self.change(|world| world.configuring = false);
+        *self.policy.borrow_mut() = Some(Rc::new(configured?));
+        Ok(())
     }
 
     /// The JSON Schema of the settings, as the manifest holds it.
@@ -131,11 +175,11 @@ impl<P: Policy> Harness<P> {
     /// If the host would call the outcome a failure of the policy.
     pub fn answer(&self, response: &Response) -> Outcome {
         let (facts, message) = response.build();
-        let ask = || {
-            self.policy
-                .on_response(&crate::Response::new(&facts, &message))
-        };
-        self.ask(Holder::Nobody, RequestContext::default(), ask)
+        let outcome = self.ask(Holder::Nobody, RequestContext::default(), |policy| {
+            policy.on_response(&crate::Response::new(&facts, &message))
+        });
+        checks::response_outcome(&outcome, facts.status);
+        outcome
     }
 
     /// Moves the clock forward. Calls get the ticks that the policy asked for, and end
@@ -220,9 +264,8 @@ impl<P: Policy> Harness<P> {
         }
         let asked = P::METHODS.is_empty() || P::METHODS.contains(&"INVITE");
         let outcome = match asked {
-            true => self.ask(holder, RequestContext::default(), || {
-                self.policy
-                    .on_call_event(&Call::new(&facts), &CallEvent::new(&raw, &facts))
+            true => self.ask(holder, RequestContext::default(), |policy| {
+                policy.on_call_event(&Call::new(&facts), &CallEvent::new(&raw, &facts))
             }),
             false => Outcome::next(),
         };
@@ -258,9 +301,8 @@ impl<P: Policy> Harness<P> {
         };
         let (facts, message) = request.build();
         let context = request.context(self.change(|world| world.tls.clone()));
-        self.ask(holder, context, || {
-            self.policy
-                .on_request(&crate::Request::new(&facts, &message))
+        self.ask(holder, context, |policy| {
+            policy.on_request(&crate::Request::new(&facts, &message))
         })
     }
 
@@ -269,13 +311,16 @@ impl<P: Policy> Harness<P> {
         &self,
         holder: Holder,
         context: RequestContext,
-        hook: impl FnOnce() -> Outcome,
+        hook: impl FnOnce(&P) -> Outcome,
     ) -> Outcome {
         self.change(|world| {
             world.leases.holder = holder;
             world.request = context;
         });
-        let outcome = world::enter(&mut self.world.borrow_mut(), hook);
+        let Some(policy) = self.policy.borrow().clone() else {
+            panic!("the policy has no settings: call `configured`");
+        };
+        let outcome = world::enter(&mut self.world.borrow_mut(), || hook(&policy));
         self.change(|world| {
             world.leases.holder = Holder::Nobody;
             world.request = RequestContext::default();

@@ -37,7 +37,7 @@ pub(super) struct Bucket {
 }
 
 fn check(world: &World, name: &str, key: &[u8]) -> Result<(), CounterError> {
-    world.demand(Capability::Counters);
+    world.demand_state(Capability::Counters);
     if !(1..=64).contains(&name.len()) || key.len() > 256 {
         return Err(CounterError::Invalid);
     }
@@ -91,7 +91,7 @@ pub(crate) fn add(
 
 pub(crate) fn reset(name: &str, key: &[u8]) -> Result<(), CounterError> {
     with(|world| {
-        world.demand(Capability::Counters);
+        world.demand_state(Capability::Counters);
         world.windows.remove(&(name.to_owned(), key.to_owned()));
         Ok(())
     })

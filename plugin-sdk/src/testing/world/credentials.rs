@@ -12,7 +12,7 @@ pub(crate) fn verify(
     algorithms: &[DigestAlgorithm],
 ) -> Verification {
     with(|world| {
-        world.demand(Capability::Credentials);
+        world.demand_state(Capability::Credentials);
         let Some(given) = message
             .credentials
             .as_ref()
@@ -50,7 +50,7 @@ pub(crate) struct Code {
 
 pub(crate) fn check_code(account: &str, code: &str) -> CodeVerification {
     with(|world| {
-        world.demand(Capability::Credentials);
+        world.demand_state(Capability::Credentials);
         let known = world.codes.get_mut(account).into_iter().flatten();
         match known.into_iter().find(|known| known.code == code) {
             None => CodeVerification::Wrong,

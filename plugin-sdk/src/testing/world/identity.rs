@@ -4,22 +4,15 @@ use super::with;
 use crate::bindings::identity::{DigestUser, TlsSession};
 
 pub(crate) fn tls() -> Option<TlsSession> {
-    with(|world| {
-        world.demand_hook("identity");
-        world.request.tls.clone()
-    })
+    with(|world| world.request.tls.clone())
 }
 
 pub(crate) fn verified() -> Vec<DigestUser> {
-    with(|world| {
-        world.demand_hook("identity");
-        world.request.verified.clone()
-    })
+    with(|world| world.request.verified.clone())
 }
 
 pub(crate) fn groups(identity: &str) -> Vec<String> {
     with(|world| {
-        world.demand_hook("identity");
         let named = world
             .groups
             .iter()

@@ -5,7 +5,7 @@ use crate::Capability;
 use crate::bindings::keyvalue::KvError;
 
 fn check(world: &World, key: &str) -> Result<(), KvError> {
-    world.demand(Capability::KeyValue);
+    world.demand_state(Capability::KeyValue);
     match (world.keyvalue_fails, (1..=512).contains(&key.len())) {
         (true, _) => Err(KvError::Failed),
         (false, false) => Err(KvError::Invalid),

@@ -83,7 +83,7 @@ impl Leases {
 }
 
 fn check(world: &World, name: &str, key: &[u8]) -> Result<(), LeaseError> {
-    world.demand(Capability::Leases);
+    world.demand_state(Capability::Leases);
     match (1..=64).contains(&name.len()) && key.len() <= 256 {
         true => Ok(()),
         false => Err(LeaseError::Invalid),

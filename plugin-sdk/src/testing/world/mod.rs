@@ -24,7 +24,7 @@ use leases::Leases;
 /// State that a harness keeps between calls.
 pub(crate) struct World {
     pub(crate) capabilities: &'static [Capability],
-    /// While `configure` runs, state and look-ups are out of reach.
+    /// While `configure` runs, state is out of reach.
     pub(crate) configuring: bool,
     pub(crate) now_ms: u64,
     pub(crate) random: u64,
@@ -88,7 +88,7 @@ impl World {
     pub(crate) fn new(capabilities: &'static [Capability]) -> Self {
         Self {
             capabilities,
-            configuring: true,
+            configuring: false,
             now_ms: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             logs: Vec::new(),
@@ -132,21 +132,25 @@ impl World {
     /// An interface that needs a grant.
     ///
     /// # Panics
-    /// If the host would not lend it.
+    /// If the policy does not name it: the host would not lend it.
     fn demand(&self, capability: Capability) {
-        let name = capability.name();
         assert!(
             self.capabilities.contains(&capability),
-            "the policy calls `{name}` without naming it in CAPABILITIES"
+            "the policy calls `{0}` without naming it in CAPABILITIES",
+            capability.name()
         );
-        self.demand_hook(name);
     }
 
-    /// An interface that works in hooks only.
+    /// An interface that needs a grant and has state.
     ///
     /// # Panics
-    /// In `configure`: instances are made at any time.
-    fn demand_hook(&self, interface: &str) {
-        assert!(!self.configuring, "{interface} cannot be used in configure");
+    /// As [`World::demand`], and in `configure`: instances are made at any time.
+    fn demand_state(&self, capability: Capability) {
+        self.demand(capability);
+        assert!(
+            !self.configuring,
+            "{} cannot be used in configure",
+            capability.name()
+        );
     }
 }
