@@ -16,6 +16,21 @@ pub enum CounterError {
     Invalid,
 }
 
+/// Why nothing can be held: `lease-error` of the policy interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum LeaseError {
+    /// The table, this scope's share of it or the call's is full. To be treated as
+    /// the limit reached.
+    #[error("the lease table is full")]
+    Full,
+    /// Scope, name or key outside its bounds, or an amount of 0.
+    #[error("a lease's name, key or amount is outside its bounds")]
+    Invalid,
+    /// The call is over.
+    #[error("the call is over")]
+    NoCall,
+}
+
 /// Why a value cannot be read or written: `kv-error` of the policy interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KvError {

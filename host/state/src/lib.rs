@@ -12,6 +12,7 @@
 //! - `table`, `quota`, `key`: sharded storage, ceilings and composite keys;
 //! - `journal`, `record`, `snapshot`, `durable`: what is on disk;
 //! - `tables`, `inner`, `store`: [`State`], which puts them together;
+//! - [`Leases`]: what calls hold, in memory only;
 //! - [`digest`]: RFC 7616 and RFC 8760 verification.
 
 mod bucket;
@@ -21,6 +22,7 @@ mod error;
 mod inner;
 mod journal;
 mod key;
+mod leases;
 mod limits;
 mod quota;
 mod record;
@@ -31,6 +33,7 @@ mod tables;
 mod window;
 
 pub use bucket::Grant;
-pub use error::{CounterError, KvError, StateError};
+pub use error::{CounterError, KvError, LeaseError, StateError};
+pub use leases::{Holding, LeaseFigures, Leases, Lessee};
 pub use limits::{COUNTER_KEY_BYTES, Durability, Limits, NAME_BYTES, SCOPE_BYTES, VALUE_KEY_BYTES};
 pub use store::{Figures, State};

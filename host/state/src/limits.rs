@@ -51,6 +51,11 @@ pub struct Limits {
     pub values_total_bytes: usize,
     /// Bytes of the keys and values of one scope. Default 16 MiB.
     pub values_per_scope_bytes: usize,
+    /// Keys of which calls hold something, over all scopes. Default 262,144: four for
+    /// each of the most calls.
+    pub leases: usize,
+    /// Such keys of one scope. Default 131,072, as for windows.
+    pub leases_per_scope: usize,
     /// Different scopes. Default 1,024: plugins in pipelines, from the config.
     pub scopes: usize,
     /// Longest sliding window in milliseconds. Default 400 days: a year's
@@ -81,6 +86,8 @@ impl Default for Limits {
             value_bytes: 65_536,
             values_total_bytes: 64 << 20,
             values_per_scope_bytes: 16 << 20,
+            leases: 262_144,
+            leases_per_scope: 131_072,
             scopes: 1_024,
             window_ms: 400 * 24 * 3_600_000,
             bucket_idle_ms: 31 * 24 * 3_600_000,
