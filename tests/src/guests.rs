@@ -12,7 +12,7 @@ use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageR
 use policy_wasm::{
     Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, HostServices, LoadError,
     LogLevel, LogSink, PipelineSpec, Plugin, PluginSource, Selection, StateCounters, StateKeyvalue,
-    SystemRandomness,
+    StateLeases, SystemRandomness,
 };
 use serde_json::Value;
 use sip_message::{Limits, Message};
@@ -132,6 +132,7 @@ impl Host {
             engine: Engine::new(config).expect("an engine"),
             services: HostServices {
                 clock: Arc::clone(&clock) as Arc<dyn Clock>,
+                leases: Arc::new(StateLeases(state.leases().clone())),
                 counters: Arc::new(StateCounters(state.clone())),
                 keyvalue: Arc::new(StateKeyvalue(state)),
                 credentials: Arc::new(credentials),

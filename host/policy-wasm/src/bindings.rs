@@ -13,7 +13,9 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use exports::sipward::policy::{lifecycle, request_policy, response_policy};
+pub(crate) use exports::sipward::policy::{
+    call_policy, lifecycle, request_policy, response_policy,
+};
 pub(crate) use sipward::policy::{
-    clock, counters, credentials, keyvalue, log, messages, outcomes, random, types,
+    clock, counters, credentials, keyvalue, leases, log, messages, outcomes, random, types,
 };

@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 use policy::{
-    CallPass, Conclusion, ConsultId, PolicyFailure, RequestFacts, ResponseConclusion, ResponseFacts,
+    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, ConsultId, DialogState,
+    PolicyFailure, RequestFacts, ResponseConclusion, ResponseFacts,
 };
+use sip_message::Method;
 
 use crate::facts::FactsText;
 use crate::generation::Generation;
-use crate::host::Verified;
+use crate::host::Consultation;
 use crate::instance::{Answer, Instance};
 use crate::limits::Isolation;
 use crate::plugin::Plugin;
@@ -25,7 +27,7 @@ const SWEEP_CALLS: u32 = 4096;
 pub struct Executor {
     slots: HashMap<usize, Slot>,
     facts: FactsText,
-    verified: Verified,
+    consultation: Consultation,
     generation: Option<u64>,
     calls_until_sweep: u32,
     figures: ExecutorFigures,
@@ -106,8 +108,18 @@ impl Executor {
         let entry = generation.entry(&facts);
         let mut run = entry.requests.begin(consult, facts);
         let mut first = true;
-        let mut verified = std::mem::take(&mut self.verified);
-        verified.clear();
+        let mut consultation = std::mem::take(&mut self.consultation);
+        let begins_call = run.facts().message.method() == Method::Invite
+            && run.facts().dialog == DialogState::None;
+        // Those that are not admitted drop it, and with it what they held.
+        let plugins = entry.request_plugins.first();
+        let holdings = plugins
+            .filter(|_| begins_call && entry.leases)
+            .map(|plugin| plugin.blueprint.services.leases.open());
+        if let Some(holdings) = &holdings {
+            run.hold(Arc::clone(holdings));
+        }
+        consultation.begin(holdings, run.facts().peer.tls);
         let mut mark = Instant::now();
         while run.next_stage().is_some() {
             if std::mem::take(&mut first) {
@@ -119,7 +131,7 @@ impl Executor {
                 Some(plugin) => self.ask(plugin, |instance, text| match text.request() {
                     Some(facts) => {
                         let RequestFacts { message, peer, .. } = run.facts();
-                        instance.on_request(facts, message, peer.address, &mut verified)
+                        instance.on_request(facts, message, peer.address, &mut consultation)
                     }
                     None => Err(PolicyFailure::Missing("facts".to_owned())),
                 }),
@@ -133,7 +145,8 @@ impl Executor {
             });
             run.apply(answer, lap(&mut mark));
         }
-        self.verified = verified;
+        consultation.begin(None, None);
+        self.consultation = consultation;
         run.conclude()
     }
 
@@ -160,6 +173,36 @@ impl Executor {
             };
             run.apply(answer.map(|answer| answer.outcome), lap(&mut mark));
         }
+        Some(run.conclude())
+    }
+
+    /// Shows the plugins of the call's pipeline what happened to it; only the named one,
+    /// if it is for one. None if there is no such plugin.
+    pub fn follow(
+        &mut self,
+        generation: &Arc<Generation>,
+        facts: &CallFacts,
+        happening: &CallHappening,
+        only: Option<&Arc<str>>,
+    ) -> Option<CallConclusion> {
+        let entry = generation.call_entry(&facts.pass)?;
+        self.observe(generation);
+        let mut run = entry.calls.begin_call(only.cloned());
+        let mut consultation = std::mem::take(&mut self.consultation);
+        consultation.begin(facts.pass.holdings().cloned(), None);
+        let mut mark = Instant::now();
+        while let Some(place) = run.next_stage() {
+            let answer = match entry.call_plugins.get(place) {
+                Some(plugin) => self.ask(plugin, |instance, text| {
+                    let (facts, event) = text.call(facts, happening);
+                    instance.on_call_event(facts, event, &mut consultation)
+                }),
+                None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
+            };
+            run.apply(answer.map(|answer| answer.outcome), lap(&mut mark));
+        }
+        consultation.begin(None, None);
+        self.consultation = consultation;
         Some(run.conclude())
     }
 

@@ -5,7 +5,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy::{AddressKind, DialogState, Peer, RequestFacts, ResponseFacts, Zone};
+use policy::{
+    AddressKind, CallFacts, CallHappening, DialogState, PartyMedia, Peer, RequestFacts,
+    ResponseFacts, Zone,
+};
 use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
 use sip_transaction::Transport;
 
@@ -91,12 +94,18 @@ impl FactsText {
             .map(|identity| self.put(identity.as_bytes()));
         self.score = facts.score;
         self.annotations = self.text.len();
-        for (key, value) in &facts.annotations {
+        self.annotate(&facts.annotations);
+    }
+
+    fn annotate(&mut self, annotations: &[(String, String)]) -> wit::Span {
+        let start = self.text.len();
+        for (key, value) in annotations {
             self.text.extend_from_slice(key.as_bytes());
             self.text.push(b'=');
             self.text.extend_from_slice(value.as_bytes());
             self.text.push(b'\n');
         }
+        span(start, self.text.len() - start)
     }
 
     /// The facts as the guest gets them; none before [`FactsText::fill`].
@@ -141,6 +150,72 @@ impl FactsText {
             peer,
             identity,
             caller,
+        }
+    }
+
+    /// The facts of a call and what happened to it; overwrites what was there.
+    pub(crate) fn call(
+        &mut self,
+        facts: &CallFacts,
+        happening: &CallHappening,
+    ) -> (wit::CallFacts<'_>, wit::CallEvent) {
+        self.text.clear();
+        self.fixed = None;
+        let account = facts.pass.account();
+        let event = self.call_event(happening);
+        let call_id = self.put(&facts.call_id);
+        let request_uri = self.put(&facts.request_uri);
+        let from = self.put(&facts.from);
+        let identity = self.name(account.identity.as_ref());
+        let caller = self.name(facts.caller.as_ref());
+        let callee = self.name(facts.callee.as_ref());
+        let annotations = self.annotate(&account.annotations);
+        let facts = wit::CallFacts {
+            text: &self.text,
+            number: facts.number,
+            call_id,
+            request_uri,
+            from,
+            source: ip_address(facts.source),
+            identity,
+            caller,
+            callee,
+            annotations,
+            score: account.score,
+            started_ms: facts.started_ms,
+            answered_ms: facts.answered_ms,
+        };
+        (facts, event)
+    }
+
+    fn call_event(&mut self, happening: &CallHappening) -> wit::CallEvent {
+        match *happening {
+            CallHappening::Started => wit::CallEvent::Started,
+            CallHappening::Answered => wit::CallEvent::Answered,
+            CallHappening::Tick(seconds) => wit::CallEvent::Tick(seconds),
+            CallHappening::ForeignMedia {
+                source,
+                stream,
+                cause,
+            } => wit::CallEvent::ForeignMedia(wit::ForeignMedia {
+                source: ip_address(source.ip().to_canonical()),
+                port: source.port(),
+                stream,
+                cause: self.put(cause.as_bytes()),
+            }),
+            CallHappening::Ended {
+                cause,
+                status,
+                lasted_ms,
+                caller_media,
+                callee_media,
+            } => wit::CallEvent::Ended(wit::CallEnd {
+                cause: self.put(cause.as_bytes()),
+                status,
+                lasted_ms,
+                caller_media: caller_media.map(media_figures),
+                callee_media: callee_media.map(media_figures),
+            }),
         }
     }
 
@@ -257,6 +332,17 @@ impl FactsText {
             };
         }
         span((whole >> 32) as usize + offset, part.len())
+    }
+}
+
+const fn media_figures(media: PartyMedia) -> wit::MediaFigures {
+    wit::MediaFigures {
+        packets: media.packets,
+        octets: media.octets,
+        lost: media.lost,
+        rejected: media.rejected,
+        jitter_us: media.jitter_us,
+        mos_hundredths: media.mos_hundredths,
     }
 }
 

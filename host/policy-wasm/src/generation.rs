@@ -5,7 +5,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use policy::{CallPass, MethodSet, Pipeline, RequestFacts, Zone};
+use policy::{CallPass, Capability, MethodSet, Pipeline, RequestFacts, Zone};
 
 use crate::plugin::Plugin;
 
@@ -69,6 +69,10 @@ pub(crate) struct Entry {
     pub(crate) request_plugins: Vec<Arc<Plugin>>,
     pub(crate) responses: Pipeline,
     pub(crate) response_plugins: Vec<Arc<Plugin>>,
+    pub(crate) calls: Pipeline,
+    pub(crate) call_plugins: Vec<Arc<Plugin>>,
+    /// Whether any of the plugins may hold leases.
+    pub(crate) leases: bool,
 }
 
 impl Generation {
@@ -85,6 +89,9 @@ impl Generation {
             request_plugins: Vec::new(),
             responses: Pipeline::reject_all(id),
             response_plugins: Vec::new(),
+            calls: Pipeline::reject_all(id),
+            call_plugins: Vec::new(),
+            leases: false,
         };
         Self {
             id,
@@ -109,11 +116,19 @@ impl Generation {
         self.response_entry(pass).is_some()
     }
 
+    /// Whether any plugin of the call's pipeline wants to follow it.
+    pub fn follows_calls(&self, pass: &CallPass) -> bool {
+        self.call_entry(pass).is_some()
+    }
+
     /// Every plugin, those of several pipelines as often as they are used.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.entries
-            .iter()
-            .flat_map(|entry| entry.request_plugins.iter().chain(&entry.response_plugins))
+        self.entries.iter().flat_map(|entry| {
+            let requests = entry.request_plugins.iter();
+            requests
+                .chain(&entry.response_plugins)
+                .chain(&entry.call_plugins)
+        })
     }
 
     pub(crate) fn entry(&self, facts: &RequestFacts) -> &Entry {
@@ -128,6 +143,13 @@ impl Generation {
             .iter()
             .find(|entry| entry.responses.name == *pass.pipeline())
             .filter(|entry| !entry.response_plugins.is_empty())
+    }
+
+    pub(crate) fn call_entry(&self, pass: &CallPass) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .find(|entry| entry.calls.name == *pass.pipeline())
+            .filter(|entry| !entry.call_plugins.is_empty())
     }
 }
 
@@ -144,12 +166,17 @@ impl Entry {
         };
         let request_plugins = with(Plugin::judges_requests);
         let response_plugins = with(Plugin::judges_responses);
+        let call_plugins = with(Plugin::follows_calls);
+        let may_hold = |plugin: &Arc<Plugin>| plugin.grants().contains(Capability::Leases);
         Self {
             requests: pipeline(&request_plugins),
             responses: pipeline(&response_plugins),
+            calls: pipeline(&call_plugins),
+            leases: spec.plugins.iter().any(may_hold),
             select: spec.select,
             request_plugins,
             response_plugins,
+            call_plugins,
         }
     }
 }

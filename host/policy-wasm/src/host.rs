@@ -14,15 +14,18 @@ use crate::services::HostServices;
 
 mod ceiling;
 mod clock;
+mod consultation;
 mod counters;
 mod credentials;
 mod keyvalue;
+mod leases;
 mod log;
 mod messages;
 mod random;
 
 use ceiling::Ceiling;
-pub(crate) use credentials::{Verified, algorithm};
+pub(crate) use consultation::Consultation;
+pub(crate) use credentials::algorithm;
 #[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
 pub use messages::LentMessage;
 
@@ -42,9 +45,22 @@ pub(crate) struct HostState {
     host_bytes: usize,
     log_lines: u32,
     verified_realm: Option<String>,
-    /// What earlier plugins of this consult had verified.
-    verified: Verified,
+    /// What the plugins that are asked share.
+    consultation: Consultation,
     ceiling: Ceiling,
+}
+
+/// Why an instance is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Occasion<'a> {
+    /// `describe` or `configure`.
+    Start,
+    /// A request from this address.
+    Request(&'a Arc<Message>, IpAddr),
+    /// A response.
+    Response(&'a Arc<Message>),
+    /// Something happened to a call.
+    CallEvent,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,24 +85,22 @@ impl HostState {
             host_bytes: 0,
             log_lines: 0,
             verified_realm: None,
-            verified: Verified::default(),
+            consultation: Consultation::default(),
             ceiling: Ceiling::new(&limits),
             limits,
         }
     }
 
-    /// Fills the budget and lends the message, with the source of a request.
-    pub(crate) fn begin_call(
-        &mut self,
-        message: Option<Arc<Message>>,
-        source: Option<IpAddr>,
-    ) -> u32 {
-        self.phase = match message {
-            Some(_) => Phase::Deciding,
-            None => Phase::Starting,
+    /// Fills the budget and lends the message, if the call is about one.
+    pub(crate) fn begin_call(&mut self, occasion: Occasion<'_>) -> u32 {
+        (self.phase, self.message, self.source) = match occasion {
+            Occasion::Start => (Phase::Starting, None, None),
+            Occasion::Request(message, source) => {
+                (Phase::Deciding, Some(Arc::clone(message)), Some(source))
+            }
+            Occasion::Response(message) => (Phase::Deciding, Some(Arc::clone(message)), None),
+            Occasion::CallEvent => (Phase::Deciding, None, None),
         };
-        self.message = message;
-        self.source = source;
         self.ticket = self.ticket.wrapping_add(1);
         self.host_calls = 0;
         self.host_bytes = 0;
@@ -101,9 +115,9 @@ impl HostState {
         self.verified_realm.take()
     }
 
-    /// Lends or takes back the verifications of the consult.
-    pub(crate) fn swap_verified(&mut self, verified: &mut Verified) {
-        std::mem::swap(&mut self.verified, verified);
+    /// Lends or takes back what the plugins share.
+    pub(crate) fn swap(&mut self, consultation: &mut Consultation) {
+        std::mem::swap(&mut self.consultation, consultation);
     }
 
     pub(crate) fn ceiling(&mut self) -> &mut dyn wasmtime::ResourceLimiter {
@@ -162,6 +176,9 @@ pub(crate) fn linker(
     }
     if grants.contains(Capability::Keyvalue) {
         bindings::keyvalue::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
+    if grants.contains(Capability::Leases) {
+        bindings::leases::add_to_linker::<_, Data>(&mut linker, host)?;
     }
     if grants.contains(Capability::Credentials) {
         bindings::credentials::add_to_linker::<_, Data>(&mut linker, host)?;

@@ -46,6 +46,7 @@ fn check_name(import: &str, grants: Grants) -> Result<(), LoadError> {
         "types" | "messages" | "outcomes" | "clock" | "log" | "random" => return Ok(()),
         "counters" => Capability::Counters,
         "keyvalue" => Capability::Keyvalue,
+        "leases" => Capability::Leases,
         "credentials" => Capability::Credentials,
         _ => return Err(forbidden()),
     };

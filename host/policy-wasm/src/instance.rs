@@ -8,8 +8,8 @@ use sip_message::Message;
 use wasmtime::component::Resource;
 use wasmtime::{Store, Trap};
 
-use crate::bindings::{lifecycle, request_policy, response_policy, types};
-use crate::host::{HostState, Verified};
+use crate::bindings::{call_policy, lifecycle, request_policy, response_policy, types};
+use crate::host::{Consultation, HostState, Occasion};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
 use crate::outcome::outcome;
 use crate::plugin::Blueprint;
@@ -20,6 +20,7 @@ pub(crate) struct Instance {
     lifecycle: lifecycle::Guest,
     request: Option<request_policy::Guest>,
     response: Option<response_policy::Guest>,
+    call: Option<call_policy::Guest>,
     limits: PluginLimits,
 }
 
@@ -70,11 +71,16 @@ impl Instance {
             Some(indices) => Some(indices.load(&mut store, &instance)?),
             None => None,
         };
+        let call = match &blueprint.call {
+            Some(indices) => Some(indices.load(&mut store, &instance)?),
+            None => None,
+        };
         Ok(Self {
             store,
             lifecycle,
             request,
             response,
+            call,
             limits: blueprint.limits,
         })
     }
@@ -92,14 +98,14 @@ impl Instance {
     }
 
     pub(crate) fn describe(&mut self) -> Result<lifecycle::Manifest, PolicyFailure> {
-        self.begin(None, None, self.limits.configure_deadline_ms);
+        self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         self.lifecycle
             .call_describe(&mut self.store)
             .map_err(|error| self.starting_failure(&error))
     }
 
     pub(crate) fn configure(&mut self, settings: &str) -> Result<(), ConfigureError> {
-        self.begin(None, None, self.limits.configure_deadline_ms);
+        self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         match self.lifecycle.call_configure(&mut self.store, settings) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(ConfigureError::Settings {
@@ -116,15 +122,16 @@ impl Instance {
         facts: types::RequestFacts<'_>,
         message: &Arc<Message>,
         source: IpAddr,
-        verified: &mut Verified,
+        consultation: &mut Consultation,
     ) -> Result<Answer, PolicyFailure> {
-        let ticket = self.begin(Some(message), Some(source), self.limits.deadline_ms);
+        let occasion = Occasion::Request(message, source);
+        let ticket = self.begin(occasion, self.limits.deadline_ms);
         let Some(hook) = &self.request else {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
-        self.store.data_mut().swap_verified(verified);
+        self.store.data_mut().swap(consultation);
         let answer = hook.call_on_request(&mut self.store, facts, Resource::new_borrow(ticket));
-        self.store.data_mut().swap_verified(verified);
+        self.store.data_mut().swap(consultation);
         self.finish(answer.map(outcome))
     }
 
@@ -134,7 +141,7 @@ impl Instance {
         facts: types::ResponseFacts<'_>,
         message: &Arc<Message>,
     ) -> Result<Answer, PolicyFailure> {
-        let ticket = self.begin(Some(message), None, self.limits.deadline_ms);
+        let ticket = self.begin(Occasion::Response(message), self.limits.deadline_ms);
         let Some(hook) = &self.response else {
             return Err(PolicyFailure::Missing("response hook".to_owned()));
         };
@@ -142,14 +149,26 @@ impl Instance {
         self.finish(answer.map(outcome))
     }
 
-    fn begin(
+    /// Calls the call hook.
+    pub(crate) fn on_call_event(
         &mut self,
-        message: Option<&Arc<Message>>,
-        source: Option<IpAddr>,
-        deadline_ms: u32,
-    ) -> u32 {
+        facts: types::CallFacts<'_>,
+        event: types::CallEvent,
+        consultation: &mut Consultation,
+    ) -> Result<Answer, PolicyFailure> {
+        self.begin(Occasion::CallEvent, self.limits.deadline_ms);
+        let Some(hook) = &self.call else {
+            return Err(PolicyFailure::Missing("call hook".to_owned()));
+        };
+        self.store.data_mut().swap(consultation);
+        let answer = hook.call_on_call_event(&mut self.store, facts, event);
+        self.store.data_mut().swap(consultation);
+        self.finish(answer.map(outcome))
+    }
+
+    fn begin(&mut self, occasion: Occasion<'_>, deadline_ms: u32) -> u32 {
         self.store.set_epoch_deadline(ticks(deadline_ms));
-        self.store.data_mut().begin_call(message.cloned(), source)
+        self.store.data_mut().begin_call(occasion)
     }
 
     fn finish(&mut self, answer: wasmtime::Result<Outcome>) -> Result<Answer, PolicyFailure> {

@@ -39,7 +39,7 @@ pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{
     Addition, Clock, CodeVerification, CounterError, Counters, Credentials, DigestCredentials,
-    HostServices, Keyvalue, KeyvalueError, LogLevel, LogSink, Randomness, StateCounters,
-    StateKeyvalue, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
-    Verification,
+    HostServices, Keyvalue, KeyvalueError, Leases, LogLevel, LogSink, Randomness, StateCounters,
+    StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant, TokenRequest,
+    TracingLog, Verification,
 };

@@ -11,7 +11,7 @@ use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
 use crate::aot;
-use crate::bindings::{lifecycle, request_policy, response_policy};
+use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host;
@@ -145,7 +145,11 @@ impl Engine {
             true => Some(response_policy::GuestIndices::new(&pre).map_err(link)?),
             false => None,
         };
-        if request.is_none() && response.is_none() {
+        let call = match exports(CALL_POLICY) {
+            true => Some(call_policy::GuestIndices::new(&pre).map_err(link)?),
+            false => None,
+        };
+        if request.is_none() && response.is_none() && call.is_none() {
             return Err(LoadError::NoHook { missing: "no hook" });
         }
         let mut limits = source.limits;
@@ -157,6 +161,7 @@ impl Engine {
             pre,
             request,
             response,
+            call,
             services: Arc::new(services),
             limits,
             settings: source.settings.to_string(),
@@ -168,6 +173,7 @@ impl Engine {
 const LIFECYCLE: &str = "sipward:policy/lifecycle@0.1.0";
 const REQUEST_POLICY: &str = "sipward:policy/request-policy@0.1.0";
 const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";
+const CALL_POLICY: &str = "sipward:policy/call-policy@0.1.0";
 
 fn describe(blueprint: &Blueprint) -> Result<Manifest, LoadError> {
     let failed = |failure| LoadError::Failed {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy::{Grants, MethodSet, OnFailure, Stage};
 use wasmtime::component::InstancePre;
 
-use crate::bindings::{lifecycle, request_policy, response_policy};
+use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
 use crate::engine::Ticker;
 use crate::host::HostState;
 use crate::limits::{Isolation, PluginLimits};
@@ -64,6 +64,11 @@ impl Plugin {
         self.blueprint.response.is_some()
     }
 
+    /// Whether it exports the call hook.
+    pub fn follows_calls(&self) -> bool {
+        self.blueprint.call.is_some()
+    }
+
     /// Its stage in a pipeline.
     pub fn stage(&self) -> Stage {
         Stage {
@@ -93,6 +98,7 @@ pub(crate) struct Blueprint {
     pub(crate) lifecycle: lifecycle::GuestIndices,
     pub(crate) request: Option<request_policy::GuestIndices>,
     pub(crate) response: Option<response_policy::GuestIndices>,
+    pub(crate) call: Option<call_policy::GuestIndices>,
     pub(crate) services: Arc<HostServices>,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: String,

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use policy::DigestAlgorithm;
+use policy::{DigestAlgorithm, Holdings, LeaseError};
 
 mod embedded;
 
-pub use embedded::{DigestCredentials, StateCounters, StateKeyvalue};
+pub use embedded::{DigestCredentials, StateCounters, StateKeyvalue, StateLeases};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -131,6 +131,17 @@ pub trait Keyvalue: Send + Sync {
     fn delete(&self, scope: &str, key: &str, now_ms: u64) -> Result<bool, KeyvalueError>;
 }
 
+/// What calls hold.
+pub trait Leases: Send + Sync {
+    /// Whoever holds leases for a new call.
+    fn open(&self) -> Arc<dyn Holdings>;
+    /// What all calls hold of a key.
+    ///
+    /// # Errors
+    /// See [`LeaseError`].
+    fn held(&self, scope: &str, name: &str, key: &[u8]) -> Result<u64, LeaseError>;
+}
+
 /// How digest verification went: RFC 7616 and RFC 8760.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verification {
@@ -213,6 +224,8 @@ pub struct HostServices {
     pub counters: Arc<dyn Counters>,
     /// Values.
     pub keyvalue: Arc<dyn Keyvalue>,
+    /// Leases.
+    pub leases: Arc<dyn Leases>,
     /// Digest verification.
     pub credentials: Arc<dyn Credentials>,
     /// Randomness.

@@ -38,6 +38,7 @@ mod check;
 mod decision;
 mod facts;
 mod failure;
+mod holdings;
 mod limits;
 mod methods;
 mod outcome;
@@ -58,13 +59,14 @@ pub use facts::{
     ResponseFacts, TlsSession, Zone,
 };
 pub use failure::PolicyFailure;
+pub use holdings::{Holding, Holdings, LeaseError, LeaseWish};
 pub use limits::OutcomeLimits;
 pub use methods::MethodSet;
 pub use outcome::{
     Alert, Challenge, DigestAlgorithm, Effect, HeaderEdit, MediaRequirement, Outcome, Rejection,
     Severity, Verdict,
 };
-pub use permit::{CallAccount, CallPass, Holdings, Permit, Rewrites, TickWish};
+pub use permit::{CallAccount, CallPass, Permit, Rewrites, TickWish};
 pub use pipeline::{OnFailure, Pipeline, Stage};
 pub use response::{ResponseConclusion, ResponseRun};
 pub use run::Run;

@@ -1,12 +1,12 @@
 //! The Permit: proof that a pipeline admitted a request. It is made in this file
 //! and nowhere else, at the end of [`Run::conclude`].
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::decision::{ChallengeSpec, Conclusion, Decision, Redirection, Refusal, Silence};
 use crate::facts::ConsultId;
 use crate::failure::PolicyFailure;
+use crate::holdings::Holdings;
 use crate::outcome::{HeaderEdit, MediaRequirement, Verdict};
 use crate::run::{End, Run, one_line};
 
@@ -27,13 +27,6 @@ pub struct Permit {
     strip_credentials_realm: Option<String>,
     rewrites: Option<Box<Rewrites>>,
     holdings: Option<Arc<dyn Holdings>>,
-}
-
-/// What a call holds of what calls share, kept by whoever lent it. Dropping the last
-/// reference gives it back at the latest.
-pub trait Holdings: fmt::Debug + Send + Sync {
-    /// Gives everything back. The second time, nothing happens.
-    fn release(&self);
 }
 
 /// Addresses that the callee shall see instead of those that the caller wrote.

@@ -14,12 +14,13 @@ use crate::check::check_outcome;
 use crate::decision::{RaisedAlert, ScoredPoints, StageReport};
 use crate::facts::{ConsultId, RequestFacts};
 use crate::failure::PolicyFailure;
+use crate::holdings::Holdings;
 use crate::limits::{
     PIPELINE_ALERTS, PIPELINE_ANNOTATION_BYTES, PIPELINE_ANNOTATIONS, PIPELINE_HEADER_BYTES,
     PIPELINE_HEADER_EDITS, PIPELINE_POINTS, PIPELINE_SECRETS, PIPELINE_TICKS,
 };
 use crate::outcome::{Effect, HeaderEdit, MediaRequirement, Outcome, Verdict};
-use crate::permit::{Holdings, Rewrites, TickWish};
+use crate::permit::{Rewrites, TickWish};
 use crate::pipeline::{OnFailure, Pipeline, Stage};
 
 /// A request on its way through a pipeline.

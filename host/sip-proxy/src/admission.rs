@@ -24,6 +24,7 @@ use crate::record_route;
 use crate::response_context::{Purpose, ResponseContext};
 use crate::routing::{Approach, records_route, target_set, within_call};
 use crate::targets::TargetSet;
+use crate::ticks::Ticks;
 use crate::validation::Validated;
 
 impl ProxyCore {
@@ -116,8 +117,9 @@ impl ProxyCore {
             .limit_duration()
             .map(|seconds| Duration::from_secs(seconds.into()));
         let call_id: Arc<[u8]> = request.call_id().into();
+        let pass = permit.call_pass();
         let call = self.calls.insert(Call {
-            pass: permit.call_pass(),
+            pass: pass.clone(),
             call_id: Arc::clone(&call_id),
             caller_tag: request.from_tag().unwrap_or_default().into(),
             caller: Leg::caller(request, pending.flow.reply(), limits.routes_per_leg)
@@ -130,6 +132,7 @@ impl ProxyCore {
                 _ => (limits.call_age, EndReason::AgeLimit),
             },
             limit_timer: None,
+            ticks: Ticks::of(&pass.account().ticks),
             answered: None,
             ending: None,
             media: self.caller_media(pending, permit),
@@ -142,6 +145,8 @@ impl ProxyCore {
             zone: pending.peer.zone,
             source: pending.flow.peer,
             limit,
+            pass,
+            request: Arc::clone(request),
         }));
         call
     }

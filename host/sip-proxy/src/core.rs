@@ -116,6 +116,7 @@ impl ProxyCore {
                 Timer::C(client) => self.timer_c_fired(now, client),
                 Timer::CancelWait(client) => self.cancel_wait_over(now, client),
                 Timer::CallLimit(call) => self.call_limit_reached(now, call),
+                Timer::CallTick(call) => self.call_ticks(now, call),
                 Timer::Silence => self.forget_silenced(now),
             }
             self.settle_events(now, None);

@@ -16,6 +16,7 @@ use crate::config::Routing;
 use crate::entropy::Entropy;
 use crate::output::EndReason;
 use crate::record_route;
+use crate::ticks::Ticks;
 use crate::timers::TimerKey;
 
 /// Which end of a call a message comes from.
@@ -166,6 +167,7 @@ pub(crate) struct Call {
     /// The longest that it may last after its answer, and why.
     pub(crate) limit: (Duration, EndReason),
     pub(crate) limit_timer: Option<TimerKey>,
+    pub(crate) ticks: Ticks,
     pub(crate) answered: Option<Moment>,
     /// The host wants it to end, but its INVITE is not settled yet.
     pub(crate) ending: Option<EndReason>,

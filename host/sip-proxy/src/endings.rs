@@ -67,6 +67,7 @@ impl ProxyCore {
         call.answered = Some(now);
         call.limit_timer = Some(self.timers.set(now + call.limit.0, Timer::CallLimit(id)));
         let ending = call.ending;
+        self.await_tick(id);
         self.outputs
             .push_back(Output::Call(CallEvent::Answered { call: id, callee }));
         if let Some(reason) = ending {
@@ -101,6 +102,8 @@ impl ProxyCore {
             return;
         };
         self.timers.stop(call.limit_timer);
+        self.timers.stop(call.ticks.timer());
+        call.pass.release();
         self.media_closed(id, &call.call_id);
         let lasted = call.answered.map(|answered| now - answered);
         self.outputs.push_back(Output::Call(CallEvent::Ended {

@@ -65,6 +65,7 @@ mod responses;
 mod routing;
 mod silence;
 mod targets;
+mod ticks;
 mod timers;
 mod validation;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{Rejection, RelayCommand, SessionFigures, Side as MediaSide};
-use policy::{ConsultId, RequestFacts, Zone};
-use sip_message::Method;
+use policy::{CallPass, ConsultId, RequestFacts, Zone};
+use sip_message::{Message, Method};
 use sip_transaction::Transmit;
 
 /// One thing for the driver to do.
@@ -67,7 +67,7 @@ impl CallId {
 
 /// The life of an admitted call. `Started` comes first, `Ended` last, each
 /// exactly once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum CallEvent {
     /// The INVITE was admitted.
     Started {
@@ -85,6 +85,11 @@ pub enum CallEvent {
         source: SocketAddr,
         /// The longest that a policy lets it last after the answer.
         limit: Option<Duration>,
+        /// What the pipeline found out about it, and what it holds. The call gives
+        /// back what it holds when it ends, whoever keeps this.
+        pass: CallPass,
+        /// The INVITE as it was judged.
+        request: Arc<Message>,
     },
     /// A 2xx has been forwarded.
     Answered {
@@ -92,6 +97,15 @@ pub enum CallEvent {
         call: CallId,
         /// Peer that answered, if it is a configured one.
         callee: Option<Arc<str>>,
+    },
+    /// So many seconds have passed since the answer, as a plugin asked.
+    Tick {
+        /// The call.
+        call: CallId,
+        /// The plugin.
+        plugin: Arc<str>,
+        /// Seconds after the answer.
+        seconds: u32,
     },
     /// It is over.
     Ended {
@@ -126,6 +140,8 @@ pub enum EndReason {
     AgeLimit,
     /// The operator or the driver ended it.
     Operator,
+    /// A policy that follows it ended it.
+    Policy,
     /// A session description could not be let through, and without it there is no call.
     MediaRefused,
     /// No media came from either side for too long.
@@ -150,6 +166,7 @@ impl EndReason {
             Self::DurationLimit => "duration-limit",
             Self::AgeLimit => "age-limit",
             Self::Operator => "operator",
+            Self::Policy => "policy",
             Self::MediaRefused => "media-refused",
             Self::MediaTimeout => "media-timeout",
             Self::OneWayMedia => "one-way-media",

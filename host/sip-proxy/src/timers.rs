@@ -19,6 +19,8 @@ pub(crate) enum Timer {
     CancelWait(TransactionId),
     /// A call's time is up.
     CallLimit(CallId),
+    /// A policy wants to hear of a call.
+    CallTick(CallId),
     /// The oldest silenced request may be forgotten.
     Silence,
 }

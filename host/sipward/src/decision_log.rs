@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use media::Rejection;
-use policy::{Conclusion, Decision, Peer, RequestFacts, Severity};
+use policy::{
+    CallConclusion, CallFacts, CallHappening, Conclusion, Decision, Peer, RaisedAlert,
+    RequestFacts, Severity,
+};
 use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};
 use tracing::{debug, error, info, warn};
@@ -91,14 +94,46 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
             ),
         }
     }
-    for raised in &conclusion.alerts {
-        let (plugin, text) = (&raised.plugin, &raised.alert.text);
-        match raised.alert.severity {
-            Severity::Info => info!(call = %subject.call_id(), %plugin, %text, "alert"),
-            Severity::Warning => warn!(call = %subject.call_id(), %plugin, %text, "alert"),
-            Severity::Critical => error!(call = %subject.call_id(), %plugin, %text, "alert"),
+    alerts(&conclusion.alerts, subject.message.call_id());
+}
+
+/// Write one line for each alert about a call.
+fn alerts(raised: &[RaisedAlert], call_id: &[u8]) {
+    let call = Text(call_id);
+    for RaisedAlert { plugin, alert } in raised {
+        let text = &alert.text;
+        match alert.severity {
+            Severity::Info => info!(%call, %plugin, %text, "alert"),
+            Severity::Warning => warn!(%call, %plugin, %text, "alert"),
+            Severity::Critical => error!(%call, %plugin, %text, "alert"),
         }
     }
+}
+
+/// Write what policies that follow a call said about what happened to it.
+pub(crate) fn followed(facts: &CallFacts, event: &CallHappening, conclusion: &CallConclusion) {
+    let call = Text(&facts.call_id);
+    for stage in &conclusion.trace {
+        let (plugin, micros) = (&stage.plugin, stage.micros);
+        match &stage.failure {
+            Some(reason) => {
+                warn!(%call, %plugin, event = event.name(), reason, micros, "plugin failed");
+            }
+            None => debug!(
+                %call, %plugin, event = event.name(), verdict = stage.verdict,
+                reason = %stage.reason, micros,
+                "followed"
+            ),
+        }
+    }
+    if let Some(veto) = &conclusion.end {
+        info!(
+            %call, number = facts.number, plugin = %veto.plugin, reason = %veto.reason,
+            event = event.name(),
+            "call ended by policy"
+        );
+    }
+    alerts(&conclusion.alerts, &facts.call_id);
 }
 
 /// Write what became of a call.
@@ -128,6 +163,11 @@ pub(crate) fn call(event: &CallEvent) {
                 "call answered"
             );
         }
+        CallEvent::Tick {
+            call,
+            plugin,
+            seconds,
+        } => debug!(number = call.as_u64(), %plugin, seconds, "tick"),
         CallEvent::Ended {
             call,
             reason,
@@ -185,7 +225,7 @@ pub(crate) fn noticed(event: &LogEvent) {
 }
 
 /// As in `sipward status`.
-const fn rejection_name(rejection: Rejection) -> &'static str {
+pub(crate) const fn rejection_name(rejection: Rejection) -> &'static str {
     match rejection {
         Rejection::Source => "source",
         Rejection::Ssrc => "ssrc",

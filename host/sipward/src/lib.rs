@@ -16,6 +16,7 @@ pub mod config;
 mod control;
 mod credentials;
 mod decision_log;
+mod followed;
 mod media_figures;
 mod offers;
 mod records;

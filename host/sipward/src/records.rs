@@ -24,6 +24,14 @@ pub(crate) struct Records {
     ended: MediaCounts,
 }
 
+/// All that is known of a call that is over.
+pub(crate) struct Finished {
+    pub(crate) call: CallId,
+    pub(crate) reason: EndReason,
+    pub(crate) lasted: Option<Duration>,
+    pub(crate) figures: Option<Box<SessionFigures>>,
+}
+
 /// What is known of one call.
 #[derive(Clone, Default)]
 pub(crate) struct Record {
@@ -49,8 +57,9 @@ impl Records {
             .has_media = true;
     }
 
-    /// Something happened to a call.
-    pub(crate) fn note(&mut self, event: &CallEvent) {
+    /// Something happened to a call. Returns what is known of it once it is over and its
+    /// media session is closed.
+    pub(crate) fn note(&mut self, event: &CallEvent) -> Option<Finished> {
         match event {
             CallEvent::Started {
                 call,
@@ -74,41 +83,48 @@ impl Records {
             } => {
                 if let Some(record) = self.calls.get_mut(call) {
                     record.end = Some((*reason, *lasted));
-                    self.settle(*call);
+                    return self.settle(*call);
                 }
             }
+            CallEvent::Tick { .. } => {}
         }
+        None
     }
 
-    /// A media session is closed.
-    pub(crate) fn close(&mut self, closed: MediaRecord) {
+    /// A media session is closed. Returns what [`Records::note`] does.
+    pub(crate) fn close(&mut self, closed: MediaRecord) -> Option<Finished> {
         self.ended.add(&closed.figures);
         match self.calls.get_mut(&closed.call) {
             Some(record) if record.call_id.is_some() => {
                 record.figures = Some(closed.figures);
-                self.settle(closed.call);
+                self.settle(closed.call)
             }
             // Of a call that never began nothing more will be heard.
             _ => {
                 let mut record = self.calls.remove(&closed.call).unwrap_or_default();
                 record.call_id = Some(closed.call_id);
                 record.write(closed.call, &closed.figures);
+                None
             }
         }
     }
 
     /// Write the line of a call of which all is known, and forget it.
-    fn settle(&mut self, call: CallId) {
-        let ended = |record: &&Record| record.end.is_some();
-        let Some(record) = self.calls.get(&call).filter(ended) else {
-            return;
-        };
+    fn settle(&mut self, call: CallId) -> Option<Finished> {
+        let record = self.calls.get(&call)?;
+        let (reason, lasted) = record.end?;
         match &record.figures {
             Some(figures) => record.write(call, figures),
-            None if record.has_media => return,
+            None if record.has_media => return None,
             None => {}
         }
-        self.calls.remove(&call);
+        let record = self.calls.remove(&call)?;
+        Some(Finished {
+            call,
+            reason,
+            lasted,
+            figures: record.figures,
+        })
     }
 
     /// The proxy stops while the session is open.
@@ -167,7 +183,11 @@ mod tests {
     use std::sync::Mutex;
 
     use media::{Rejected, Side, StreamFigures};
-    use policy::{ConsultId, Zone};
+    use policy::{
+        CallPass, ConsultId, Decision, Outcome, Peer, Pipeline, RequestFacts, Stage, Zone,
+    };
+    use sip_message::{Limits, Message};
+    use sip_transaction::Transport;
 
     use super::*;
 
@@ -211,6 +231,42 @@ mod tests {
             zone: Zone::Inside,
             source: ([192, 0, 2, 1], 5060).into(),
             limit: None,
+            pass: admitted(&invite()),
+            request: invite(),
+        }
+    }
+
+    fn invite() -> Arc<Message> {
+        let text = "INVITE sip:b@example.org SIP/2.0\r\n\
+            Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+            From: <sip:a@example.org>;tag=1\r\nTo: <sip:b@example.org>\r\nCall-ID: a@b\r\n\
+            CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n";
+        Arc::new(Message::parse_datagram(text.into(), &Limits::default()).unwrap())
+    }
+
+    /// A pass: only a pipeline that admits gives one.
+    fn admitted(invite: &Arc<Message>) -> CallPass {
+        let peer = Peer {
+            address: [192, 0, 2, 1].into(),
+            port: 5060,
+            transport: Transport::Udp,
+            zone: Zone::Inside,
+            name: None,
+            certificate: None,
+            tls: None,
+        };
+        let pipeline = Pipeline {
+            name: "p".into(),
+            stages: vec![Stage::new("allow")],
+            generation: 1,
+        };
+        let facts = RequestFacts::new(Arc::clone(invite), peer);
+        let mut run = pipeline.begin(ConsultId::new(1), facts);
+        assert!(run.next_stage().is_some());
+        run.apply(Ok(Outcome::next("")), 0);
+        match run.conclude().decision {
+            Decision::Admit(permit) => permit.call_pass(),
+            other => panic!("{other:?}"),
         }
     }
 
@@ -287,15 +343,18 @@ mod tests {
         let early = logged(|| {
             records.note(&started(call));
             records.opened(SessionId::new(3, 5));
-            records.close(closed(call));
+            assert!(records.close(closed(call)).is_none(), "the call goes on");
         });
         assert!(early.is_empty(), "{early:?}");
         let lines = logged(|| {
-            records.note(&CallEvent::Ended {
+            let finished = records.note(&CallEvent::Ended {
                 call,
                 reason: EndReason::Bye,
                 lasted: Some(Duration::from_secs(3)),
             });
+            let finished = finished.unwrap();
+            assert_eq!((finished.call, finished.reason), (call, EndReason::Bye));
+            assert_eq!(finished.figures, Some(closed(call).figures));
         });
         let line = &lines[0];
         assert_eq!(
@@ -303,7 +362,7 @@ mod tests {
             (&"bye".into(), &50.into())
         );
         assert!(records.calls.is_empty());
-        let unknown = logged(|| records.close(closed(CallId::from_u64(8))));
+        let unknown = logged(|| assert!(records.close(closed(CallId::from_u64(8))).is_none()));
         assert_eq!(unknown[0]["reason"], "-");
         assert!(records.calls.is_empty());
     }

@@ -5,27 +5,30 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::{AnchorConfig, RelayCommand, RelayEvent, SessionFigures, SessionId};
-use policy::{Certificate, Conclusion, Decision};
-use policy_wasm::Executor;
+use policy::{CallConclusion, CallHappening, Certificate, Conclusion, Decision};
+use policy_wasm::{Clock, Executor};
 use relay::RelayHandle;
-use sip_proxy::{CallEvent, Output, ProxyCore};
+use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
 use transport::{Inbound, PeerCertificate, Received, Sender};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
+use crate::followed::Followed;
 use crate::media_figures::ShardMedia;
 use crate::offers::OfferReader;
-use crate::records::{Record, Records};
+use crate::records::{Finished, Record, Records};
 use crate::shards::Work;
 use crate::snapshot::Snapshot;
 use crate::status::{DecisionCounts, ShardFigures};
 
 /// The calls of one shard and all that they need.
 pub(crate) struct Shard {
+    index: usize,
+    clock: Arc<dyn Clock>,
     core: ProxyCore,
     executor: Executor,
     snapshot: Arc<Snapshot>,
@@ -35,6 +38,7 @@ pub(crate) struct Shard {
     offers: OfferReader,
     relay: Option<RelayHandle>,
     records: Records,
+    followed: Followed,
     last_certificate: Option<(Arc<PeerCertificate>, Arc<Certificate>)>,
     decisions: DecisionCounts,
     invalid: u64,
@@ -44,6 +48,8 @@ pub(crate) struct Shard {
 
 /// What a shard is made of.
 pub(crate) struct ShardParts {
+    pub(crate) index: usize,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) core: ProxyCore,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) sender: Sender,
@@ -55,6 +61,8 @@ pub(crate) struct ShardParts {
 impl Shard {
     pub(crate) fn new(parts: ShardParts) -> Self {
         let mut shard = Self {
+            index: parts.index,
+            clock: parts.clock,
             core: parts.core,
             executor: Executor::new(),
             snapshot: parts.snapshot,
@@ -64,6 +72,7 @@ impl Shard {
             offers: parts.offers,
             relay: parts.relay,
             records: Records::default(),
+            followed: Followed::default(),
             last_certificate: None,
             decisions: DecisionCounts::default(),
             invalid: 0,
@@ -236,21 +245,128 @@ impl Shard {
                     let headers = self.challenge(&conclusion, source);
                     self.core.handle_conclusion(now, conclusion, headers);
                 }
-                Output::Call(event) => {
-                    match event {
-                        CallEvent::Answered { .. } => self.answered += 1,
-                        CallEvent::Ended { .. } => self.ended += 1,
-                        CallEvent::Started { .. } => {}
-                    }
-                    if self.relay.is_some() {
-                        self.records.note(&event);
-                    }
-                    decision_log::call(&event);
+                Output::Call(event) => self.call_event(now, &event),
+                Output::Log(event) => {
+                    decision_log::noticed(&event);
+                    self.foreign_media(now, &event);
                 }
-                Output::Log(event) => decision_log::noticed(&event),
                 Output::Media(command) => self.order(command),
-                Output::MediaClosed(record) => self.records.close(record),
+                Output::MediaClosed(record) => {
+                    let finished = self.records.close(record);
+                    self.finish(finished);
+                }
             }
+        }
+    }
+
+    fn call_event(&mut self, now: Moment, event: &CallEvent) {
+        decision_log::call(event);
+        let finished = self.records.note(event);
+        match event {
+            CallEvent::Started { call, .. } => {
+                let policy = &self.snapshot.policy;
+                let now_ms = self.clock.now_ms();
+                if self.followed.begin(event, policy, self.index, now_ms) {
+                    self.tell(now, *call, &CallHappening::Started, None);
+                }
+            }
+            CallEvent::Answered { call, callee } => {
+                self.answered += 1;
+                let now_ms = self.clock.now_ms();
+                if self.followed.answer(*call, callee.as_ref(), now_ms) {
+                    self.tell(now, *call, &CallHappening::Answered, None);
+                }
+            }
+            CallEvent::Tick {
+                call,
+                plugin,
+                seconds,
+            } => self.tell(now, *call, &CallHappening::Tick(*seconds), Some(plugin)),
+            CallEvent::Ended { .. } => self.ended += 1,
+        }
+        self.finish(finished);
+    }
+
+    fn foreign_media(&mut self, now: Moment, event: &LogEvent) {
+        let LogEvent::ForeignMedia {
+            call,
+            stream,
+            source,
+            rejection,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let happening = CallHappening::ForeignMedia {
+            source: *source,
+            stream: *stream,
+            cause: decision_log::rejection_name(*rejection),
+        };
+        self.tell(now, *call, &happening, None);
+    }
+
+    /// Tell the policies that follow a call what happened to it, and do what they want.
+    fn tell(
+        &mut self,
+        now: Moment,
+        call: CallId,
+        happening: &CallHappening,
+        only: Option<&Arc<str>>,
+    ) {
+        let Some(facts) = self.followed.facts(call) else {
+            return;
+        };
+        let policy = &self.snapshot.policy;
+        let Some(conclusion) = self.executor.follow(policy, facts, happening, only) else {
+            return;
+        };
+        decision_log::followed(facts, happening, &conclusion);
+        self.heed(now, call, conclusion);
+    }
+
+    fn heed(&mut self, now: Moment, call: CallId, conclusion: CallConclusion) {
+        for wish in conclusion.ticks {
+            self.core.tick_after(now, call, wish.plugin, wish.seconds);
+        }
+        if let Some(seconds) = conclusion.limit_duration {
+            let limit = Duration::from_secs(seconds.into());
+            self.core.limit_call(now, call, limit);
+        }
+        if conclusion.end.is_some() {
+            self.core.end_call(now, call, EndReason::Policy);
+        }
+    }
+
+    /// A call is over and all is known of it. What policies want now comes too late, but
+    /// their alerts do not.
+    fn finish(&mut self, finished: Option<Finished>) {
+        let finished = finished.and_then(|finished| self.followed.finish(&finished));
+        let Some((facts, ended)) = finished else {
+            return;
+        };
+        let policy = &self.snapshot.policy;
+        if let Some(conclusion) = self.executor.follow(policy, &facts, &ended, None) {
+            decision_log::followed(&facts, &ended, &conclusion);
+        }
+    }
+
+    /// The proxy stops: policies hear of the end of every call that they follow.
+    pub(crate) fn stop(&mut self) {
+        for call in self.followed.calls() {
+            let answered = self
+                .followed
+                .facts(call)
+                .and_then(|facts| facts.answered_ms);
+            let lasted = answered.map(|answered| {
+                Duration::from_millis(self.clock.now_ms().saturating_sub(answered))
+            });
+            self.finish(Some(Finished {
+                call,
+                reason: EndReason::Operator,
+                lasted,
+                figures: None,
+            }));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     error::{CounterError, KvError, StateError},
     inner::{Inner, Journalled, SetError},
     key::Key,
+    leases::Leases,
     limits::Limits,
     quota::Full,
     record::Record,
@@ -33,6 +34,7 @@ pub struct State(Arc<Handle>);
 struct Handle {
     inner: Arc<Inner>,
     thread: Option<JoinHandle<()>>,
+    leases: Leases,
 }
 
 /// What the tables hold and how the disk is doing, for metrics.
@@ -73,6 +75,7 @@ impl State {
                 "the limits are lower than what the state directory holds; entries were left out",
             );
         }
+        let leases = Leases::new(&limits);
         let inner = Arc::new(Inner {
             limits,
             tables,
@@ -92,7 +95,17 @@ impl State {
                 action: "start the checkpoint thread",
                 detail: error.to_string(),
             })?;
-        Ok(Self(Arc::new(Handle { inner, thread })))
+        Ok(Self(Arc::new(Handle {
+            inner,
+            thread,
+            leases,
+        })))
+    }
+
+    /// What calls hold. In memory only: a restart ends every call.
+    #[must_use]
+    pub fn leases(&self) -> &Leases {
+        &self.0.leases
     }
 
     /// Adds to a sliding window of `window_ms` and returns the estimated count

@@ -83,6 +83,7 @@ impl Watch {
                 self.live.insert(call.as_u64());
             }
             CallEvent::Answered { .. } => self.answered += 1,
+            CallEvent::Tick { .. } => {}
             CallEvent::Ended { call, .. } => {
                 self.ended += 1;
                 self.live.remove(&call.as_u64());

@@ -47,7 +47,7 @@ impl Host for HostState {
         let Some(source) = self.source else {
             return Ok(Verification::Missing);
         };
-        let verification = match self.verified.find(&realm, &allowed) {
+        let verification = match self.consultation.verified.find(&realm, &allowed) {
             Some(known) => known.clone(),
             None => self
                 .services
@@ -57,8 +57,11 @@ impl Host for HostState {
         if matches!(verification, services::Verification::Ok(_)) {
             self.verified_realm = Some(realm.clone());
         }
-        if self.verified.find(&realm, &allowed).is_none() {
-            self.verified.0.push((realm, allowed, verification.clone()));
+        if self.consultation.verified.find(&realm, &allowed).is_none() {
+            self.consultation
+                .verified
+                .0
+                .push((realm, allowed, verification.clone()));
         }
         Ok(match verification {
             services::Verification::Missing => Verification::Missing,
@@ -108,6 +111,7 @@ mod tests {
     use state::digest::{Accounts, Nonces, challenge_value};
 
     use super::*;
+    use crate::host::{Consultation, Occasion};
     use crate::limits::PluginLimits;
     use crate::services::{Clock as _, HostServices, SystemClock};
 
@@ -147,7 +151,10 @@ mod tests {
         message: &Arc<Message>,
         source: Option<IpAddr>,
     ) -> Verification {
-        let ticket = host.begin_call(Some(Arc::clone(message)), source);
+        let ticket = host.begin_call(match source {
+            Some(source) => Occasion::Request(message, source),
+            None => Occasion::Response(message),
+        });
         let lent = Resource::new_borrow(ticket);
         let algorithms = vec![outcomes::DigestAlgorithm::Sha256];
         let verification = Host::verify(host, lent, "r".to_owned(), algorithms).unwrap();
@@ -165,7 +172,7 @@ mod tests {
             matches!(elsewhere, Verification::Malformed),
             "{elsewhere:?}"
         );
-        host.swap_verified(&mut Verified::default());
+        host.swap(&mut Consultation::default());
         let home = verify(&mut host, &message, Some(at(HOME)));
         assert!(
             matches!(&home, Verification::Wrong(user) if user == "alice"),
@@ -180,6 +187,6 @@ mod tests {
         let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
         let response = verify(&mut host, &message, None);
         assert!(matches!(response, Verification::Missing), "{response:?}");
-        assert!(host.verified.0.is_empty());
+        assert!(host.consultation.verified.0.is_empty());
     }
 }

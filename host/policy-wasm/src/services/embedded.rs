@@ -5,14 +5,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use policy::DigestAlgorithm;
+use policy::{DigestAlgorithm, Holding, Holdings, LeaseError, LeaseWish};
 use sip_message::{HeaderKind, Message};
 use state::State;
 use state::digest::{Accounts, Algorithm, Nonces};
 
 use crate::services::{
     Addition, CodeVerification, CounterError, Counters, Credentials, HostServices, Keyvalue,
-    KeyvalueError, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
+    KeyvalueError, Leases, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
     Verification,
 };
 
@@ -27,6 +27,7 @@ impl HostServices {
     pub fn embedded(state: State, accounts: Arc<ArcSwap<Accounts>>, nonces: Arc<Nonces>) -> Self {
         Self {
             clock: Arc::new(SystemClock),
+            leases: Arc::new(StateLeases(state.leases().clone())),
             counters: Arc::new(StateCounters(state.clone())),
             keyvalue: Arc::new(StateKeyvalue(state)),
             credentials: Arc::new(DigestCredentials { accounts, nonces }),
@@ -130,6 +131,55 @@ fn keyvalue_error(error: state::KvError) -> KeyvalueError {
         state::KvError::Full => KeyvalueError::Full,
         state::KvError::Invalid => KeyvalueError::Invalid,
         state::KvError::Failed => KeyvalueError::Failed,
+    }
+}
+
+/// Leases in memory.
+#[derive(Clone)]
+pub struct StateLeases(pub state::Leases);
+
+impl Leases for StateLeases {
+    fn open(&self) -> Arc<dyn Holdings> {
+        Arc::new(CallHoldings(self.0.lessee()))
+    }
+
+    fn held(&self, scope: &str, name: &str, key: &[u8]) -> Result<u64, LeaseError> {
+        self.0.held(scope, name, key).map_err(lease_error)
+    }
+}
+
+/// What one call holds.
+#[derive(Debug)]
+struct CallHoldings(state::Lessee);
+
+impl Holdings for CallHoldings {
+    fn hold(&self, wish: LeaseWish<'_>) -> Result<Holding, LeaseError> {
+        let LeaseWish {
+            scope,
+            name,
+            key,
+            amount,
+            limit,
+        } = wish;
+        let holding = self.0.hold(scope, name, key, amount, limit);
+        holding
+            .map(|holding| Holding {
+                granted: holding.granted,
+                held: holding.held,
+            })
+            .map_err(lease_error)
+    }
+
+    fn release(&self) {
+        self.0.release();
+    }
+}
+
+fn lease_error(error: state::LeaseError) -> LeaseError {
+    match error {
+        state::LeaseError::Full => LeaseError::Full,
+        state::LeaseError::Invalid => LeaseError::Invalid,
+        state::LeaseError::NoCall => LeaseError::NoCall,
     }
 }
 

@@ -12,8 +12,8 @@ use policy::{Conclusion, ConsultId, DigestAlgorithm, Peer, RequestFacts, Zone};
 use policy_wasm::{
     Addition, Clock, CodeVerification, CounterError, Counters, Credentials, Engine, EngineConfig,
     Executor, Generation, HostServices, Keyvalue, KeyvalueError, LoadError, LogLevel, LogSink,
-    PipelineSpec, Plugin, PluginSource, Randomness, Selection, TokenGrant, TokenRequest,
-    Verification,
+    PipelineSpec, Plugin, PluginSource, Randomness, Selection, StateLeases, TokenGrant,
+    TokenRequest, Verification,
 };
 use sip_message::{Limits, Message};
 use sip_transaction::Transport;
@@ -81,7 +81,8 @@ impl Guest {
         self.place(&bytes)
     }
 
-    /// Puts an outcome into the image: its address. An effect is five words.
+    /// Puts an outcome into the image: its address. An effect is six words; only an
+    /// alert needs the last.
     pub(crate) fn outcome(
         &mut self,
         verdict: &[u32; 6],
@@ -89,7 +90,10 @@ impl Guest {
         reason: &str,
     ) -> u32 {
         let [reason, reason_len] = self.text(reason);
-        let list = self.words(&effects.concat());
+        let six = effects
+            .iter()
+            .map(|[a, b, c, d, e]| [*a, *b, *c, *d, *e, 0]);
+        let list = self.words(&six.collect::<Vec<_>>().concat());
         let mut words = verdict.to_vec();
         words.extend([list, effects.len() as u32, reason, reason_len]);
         self.words(&words)
@@ -304,6 +308,7 @@ pub(crate) fn services() -> HostServices {
         clock: Arc::new(Still),
         counters: Arc::new(Still),
         keyvalue: Arc::new(Still),
+        leases: Arc::new(StateLeases(state::Leases::new(&state::Limits::default()))),
         credentials: Arc::new(Still),
         random: Arc::new(Counting(AtomicU64::new(0))),
         log: Arc::new(Still),

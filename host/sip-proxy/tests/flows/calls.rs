@@ -112,6 +112,54 @@ fn a_later_decision_may_shorten_a_call_but_not_lengthen_it() {
 }
 
 #[test]
+fn ticks_come_after_the_answer_and_once_each() {
+    let mut net = Net::new(routing());
+    net.policy(|_| {
+        let outcome = Outcome::next("").with(Effect::TickAfter(30));
+        outcome.with(Effect::TickAfter(10))
+    });
+    net.call();
+    let ticks = |net: &Net| -> Vec<u32> {
+        let events = net.events.iter();
+        let seconds = events.filter_map(|event| match event {
+            CallEvent::Tick {
+                plugin, seconds, ..
+            } => {
+                assert_eq!(&**plugin, "test");
+                Some(*seconds)
+            }
+            _ => None,
+        });
+        seconds.collect()
+    };
+    net.wait(Duration::from_millis(9_999));
+    assert!(ticks(&net).is_empty());
+    net.wait(Duration::from_millis(1));
+    assert_eq!(ticks(&net), [10]);
+    let id = call_id(&net);
+    let plugin = || "test".into();
+    assert!(net.proxy.tick_after(net.now, id, plugin(), 20));
+    assert!(
+        !net.proxy.tick_after(net.now, id, plugin(), 10),
+        "it has passed"
+    );
+    net.wait(Duration::from_secs(30));
+    assert_eq!(ticks(&net), [10, 20, 30]);
+    net.proxy.limit_call(net.now, id, Duration::from_secs(50));
+    net.proxy.limit_call(net.now, id, Duration::from_secs(70));
+    net.wait(Duration::from_millis(9_999));
+    assert!(net.ended().is_none());
+    net.wait(Duration::from_millis(1));
+    both_sides_get_a_bye(&mut net, 2);
+    assert_eq!(net.ended(), Some(EndReason::DurationLimit));
+    assert!(
+        !net.proxy.tick_after(net.now, id, plugin(), 99),
+        "it is over"
+    );
+    assert!(net.rest().at_rest(), "{:?}", net.proxy.figures());
+}
+
+#[test]
 fn a_call_that_rings_is_cancelled() {
     let mut net = Net::new(routing());
     let invite = net.invite();

@@ -220,6 +220,7 @@ fn check(routing: Routing, steps: &[Step]) {
             CallEvent::Answered { call, .. } => {
                 assert!(started.contains(call) && !ended.contains(call));
             }
+            CallEvent::Tick { call, .. } => assert!(!ended.contains(call)),
             CallEvent::Ended { call, .. } => assert!(ended.insert(*call)),
         }
     }

@@ -243,6 +243,7 @@ impl Control {
             }
         }
         self.stop_media();
+        self.shards.each(crate::shard::Shard::stop);
         if let Err(error) = self.state.checkpoint() {
             tracing::error!(%error, "the last checkpoint failed; the journal has everything");
         }

@@ -108,11 +108,18 @@ impl Control {
             &config,
             listeners.book.outbound_tls(),
         ));
-        let challenger = Challenger::new(nonces, clock);
+        let challenger = Challenger::new(nonces, Arc::clone(&clock));
         let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
-        let shards = shards(&config, &snapshot, &waiting, &challenger, media.as_ref())?;
+        let shards = shards(
+            &config,
+            &snapshot,
+            &waiting,
+            &challenger,
+            &clock,
+            media.as_ref(),
+        )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
         let workers = waiting
@@ -147,6 +154,7 @@ fn shards(
     snapshot: &Arc<Snapshot>,
     workers: &[worker::Waiting],
     challenger: &Challenger,
+    clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
 ) -> anyhow::Result<Vec<Shard>> {
     let offers = match media {
@@ -162,6 +170,8 @@ fn shards(
             });
         }
         Ok(Shard::new(ShardParts {
+            index,
+            clock: Arc::clone(clock),
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),

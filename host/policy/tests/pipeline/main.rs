@@ -5,6 +5,8 @@
     reason = "a test ends where it fails"
 )]
 
+mod calls;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 

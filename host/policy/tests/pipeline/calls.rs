@@ -1,0 +1,151 @@
+//! What becomes of an admitted call: events, leases, secrets and rewritten addresses.
+
+use super::*;
+
+#[test]
+fn a_plugin_that_follows_calls_ends_them_and_later_ones_hear_it_too() {
+    let pipeline = pipeline(3);
+    let mut run = pipeline.begin_call(None);
+    assert_eq!(run.next_stage(), Some(0));
+    run.apply(Ok(Outcome::reject(403, "too dear")), 5);
+    assert_eq!(run.next_stage(), Some(1));
+    let outcome = Outcome::next("")
+        .with(Effect::TickAfter(60))
+        .with(Effect::LimitDuration(90));
+    run.apply(Ok(outcome.with(Effect::LimitDuration(120))), 5);
+    assert_eq!(run.next_stage(), Some(2));
+    run.apply(Ok(Outcome::reject(486, "me too")), 5);
+    assert_eq!(run.next_stage(), None);
+    let conclusion = run.conclude();
+    let veto = conclusion.end.unwrap();
+    assert_eq!((&*veto.plugin, &*veto.reason), ("p0", "too dear"));
+    assert_eq!(conclusion.limit_duration, Some(90));
+    assert_eq!(conclusion.ticks.len(), 1);
+    assert_eq!(&*conclusion.ticks[0].plugin, "p1");
+    assert_eq!(conclusion.trace.len(), 3);
+}
+
+#[test]
+fn a_tick_is_for_one_plugin() {
+    let pipeline = pipeline(3);
+    let mut run = pipeline.begin_call(Some("p1".into()));
+    assert_eq!(run.next_stage(), Some(1));
+    run.apply(Ok(Outcome::next("")), 0);
+    assert_eq!(run.next_stage(), None);
+}
+
+#[test]
+fn what_means_nothing_for_a_call_is_a_failure_that_ends_nothing() {
+    let pipeline = pipeline(1);
+    let judge = |outcome: Outcome| {
+        let mut run = pipeline.begin_call(None);
+        assert_eq!(run.next_stage(), Some(0));
+        run.apply(Ok(outcome), 0);
+        run.conclude()
+    };
+    for outcome in [
+        Outcome::of(Verdict::Drop, ""),
+        Outcome::next("").with(Effect::Identify("a".into())),
+        Outcome::next("").with(Effect::TickAfter(0)),
+        Outcome::next("").with(Effect::TickAfter(86_401)),
+        Outcome::reject(399, ""),
+    ] {
+        let conclusion = judge(outcome.clone());
+        assert!(
+            conclusion.end.is_none() && conclusion.ticks.is_empty(),
+            "{outcome:?}"
+        );
+        assert!(conclusion.trace[0].failure.is_some(), "{outcome:?}");
+    }
+}
+
+/// Counts what it is asked to give back.
+#[derive(Debug, Default)]
+struct Lent(std::sync::atomic::AtomicUsize);
+
+impl policy::Holdings for Lent {
+    fn hold(&self, _: policy::LeaseWish<'_>) -> Result<policy::Holding, policy::LeaseError> {
+        Err(policy::LeaseError::NoCall)
+    }
+
+    fn release(&self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn what_a_call_holds_goes_with_its_pass_and_not_with_a_refusal() {
+    let pipeline = pipeline(1);
+    let judge = |outcome: Outcome| {
+        let lent = Arc::new(Lent::default());
+        let mut run = pipeline.begin(ConsultId::new(1), facts());
+        run.hold(lent.clone());
+        assert!(run.next_stage().is_some());
+        run.apply(Ok(outcome), 0);
+        (lent, run.conclude().decision)
+    };
+    let (lent, refused) = judge(Outcome::reject(403, ""));
+    assert_eq!(Arc::strong_count(&lent), 1, "{refused:?} keeps nothing");
+    let (lent, decision) = judge(Outcome::next("").with(Effect::Identify("alice".into())));
+    let Decision::Admit(permit) = decision else {
+        panic!("{decision:?}")
+    };
+    let pass = permit.call_pass();
+    drop(permit);
+    assert_eq!(Arc::strong_count(&lent), 2);
+    assert_eq!(pass.account().identity.as_deref(), Some("alice"));
+    pass.release();
+    assert_eq!(lent.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+}
+
+#[test]
+fn points_and_secrets_are_told_whatever_the_decision() {
+    let mut run = pipeline(2);
+    run.stages.truncate(1);
+    let mut run = run.begin(ConsultId::new(1), facts());
+    assert!(run.next_stage().is_some());
+    let outcome = Outcome::reject(403, "no").with(Effect::Conceal("1234".into()));
+    let score = Effect::Score {
+        amount: 7,
+        reason: "at night\nand far".into(),
+    };
+    run.apply(Ok(outcome.with(score)), 0);
+    let conclusion = run.conclude();
+    assert_eq!(conclusion.secrets, ["1234"]);
+    assert_eq!(conclusion.points[0].amount, 7);
+    assert_eq!(conclusion.points[0].reason, "at night and far");
+}
+
+#[test]
+fn addresses_are_rewritten_with_the_grant_and_only_to_addresses() {
+    let pipeline = pipeline(1);
+    let judge = |effect: Effect| {
+        let mut run = pipeline.begin(ConsultId::new(1), facts());
+        assert!(run.next_stage().is_some());
+        run.apply(Ok(Outcome::next("").with(effect)), 0);
+        run.conclude().decision
+    };
+    let admitted = judge(Effect::SetFrom("\"Desk\" <sip:100@example.org>".into()));
+    let Decision::Admit(permit) = admitted else {
+        panic!("{admitted:?}")
+    };
+    let from = permit
+        .rewrites()
+        .and_then(|rewrites| rewrites.from.as_deref());
+    assert_eq!(from, Some("\"Desk\" <sip:100@example.org>"));
+    for effect in [
+        Effect::SetFrom("<sip:a@b>;tag=1".into()),
+        Effect::SetFrom("sip:a@b".into()),
+        Effect::SetTo("<sip:a@b>\r\nVia: x".into()),
+        Effect::SetRequestUri("sip:a@b>".into()),
+        Effect::SetRequestUri("sip:a@b?Replaces=x".into()),
+        Effect::SetRequestUri("not a uri".into()),
+        Effect::Conceal("123".into()),
+    ] {
+        let decision = judge(effect.clone());
+        assert!(
+            matches!(decision, Decision::Refuse(_)),
+            "{effect:?}: {decision:?}"
+        );
+    }
+}
