@@ -226,6 +226,26 @@ fn start_with(backend: BackendChoice, client: DtlsClient) -> (Relay, Receiver<Re
     (relay, events)
 }
 
+/// Opens a session with two parties who have agreed on RTP in the clear.
+pub(crate) fn open_plain(handle: &RelayHandle, session: SessionId) -> (Party, Party) {
+    let timeouts = MediaTimeouts::default();
+    handle.command(RelayCommand::Open { session, timeouts });
+    agree_plain(handle, session)
+}
+
+/// Agrees on RTP in the clear with two parties in a session.
+pub(crate) fn agree_plain(handle: &RelayHandle, session: SessionId) -> (Party, Party) {
+    let (caller, callee) = (Party::new(), Party::new());
+    let ends = [&caller, &callee].map(|party| party.plan(Protection::Plain));
+    handle.command(RelayCommand::Stream {
+        session,
+        stream: 0,
+        generation: 1,
+        ends: Box::new(ends),
+    });
+    (caller, callee)
+}
+
 impl Call {
     /// A call of which nothing is agreed yet.
     pub(crate) fn new(backend: BackendChoice) -> Self {
