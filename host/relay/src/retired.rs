@@ -59,11 +59,14 @@ impl Retired {
                 self.send.put(send.clone(), keys.send);
                 self.receive.put(receive.clone(), keys.receive);
             }
-            // What of a handshake is not over by now, its party has to begin again.
-            (Shield::Dtls(flows), Protection::Dtls { .. })
-                if flows.iter().flatten().all(Flow::has_keys) =>
-            {
-                self.flows.put(protection.clone(), flows);
+            (Shield::Dtls(mut flows), Protection::Dtls { .. }) => {
+                // A handshake that is not over by now has to begin again.
+                for flow in flows.iter_mut() {
+                    flow.take_if(|flow| !flow.has_keys());
+                }
+                if flows.iter().any(Option::is_some) {
+                    self.flows.put(protection.clone(), flows);
+                }
             }
             _ => {}
         }

@@ -2,4 +2,5 @@
 
 mod bleed;
 mod direct;
+mod first;
 mod through;
