@@ -147,12 +147,26 @@ impl Shield {
 
     /// Reads what [`Shield::open`] will need.
     pub(crate) fn warm_receiving(&self, component: Component) {
-        black_box(self.keys(component).map(|keys| keys.receive.key().usage()));
+        black_box(self.keys(component).map(|keys| {
+            let key = keys.receive.key();
+            (
+                keys.receive.rollover_counter(0),
+                key.usage(),
+                key.rtp_overhead(),
+            )
+        }));
     }
 
     /// Reads what [`Shield::close`] will need.
     pub(crate) fn warm_sending(&self, component: Component) {
-        black_box(self.keys(component).map(|keys| keys.send.key().usage()));
+        black_box(self.keys(component).map(|keys| {
+            let key = keys.send.key();
+            (
+                keys.send.rollover_counter(0),
+                key.usage(),
+                key.rtp_overhead(),
+            )
+        }));
     }
 
     /// Whether packets prove by themselves who sent them.

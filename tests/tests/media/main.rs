@@ -3,4 +3,5 @@
 mod bleed;
 mod direct;
 mod first;
+mod offers;
 mod through;

@@ -202,11 +202,8 @@ pub(crate) struct Call {
 
 pub(crate) fn interface() -> Interface {
     Interface {
-        bind4: Some([127, 0, 0, 1].into()),
         bind6: Some(std::net::Ipv6Addr::LOCALHOST),
-        advertised4: None,
-        advertised6: None,
-        ports: 11_000..=32_000,
+        ..Interface::at([127, 0, 0, 1].into(), 11_000..=32_000)
     }
 }
 
