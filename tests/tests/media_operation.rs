@@ -1,110 +1,26 @@
 //! What an operator sees of media and does with it: status, records, ports that run
 //! out, times, reload, drain, and a policy's demand for encryption.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use sipward_tests::stage::media::Leg;
-use sipward_tests::stage::media::agent::{Agent, Answers, Phase};
-use sipward_tests::stage::media::talk::Talker;
-use sipward_tests::stage::{NUMBER, PBX, Proxy, Stage, TRUNK, plugin_folder};
+use sipward_tests::stage::media::agent::Phase;
+use sipward_tests::stage::media::scene::Scene;
+use sipward_tests::stage::{PBX, Proxy, Stage, plugin_folder};
 
-/// How long something that takes moments may take on a slow machine.
+/// How long a call may take to fall silent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A key of a caller, as `a=crypto` has it.
 const CRYPTO: &str = "a=crypto:1 AES_CM_128_HMAC_SHA1_80 \
     inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n";
 
-/// A PBX and a trunk with one stream each, and Sipward between them.
-struct Scene<'s> {
-    stage: &'s Stage,
-    caller: Agent,
-    callee: Agent,
-    voices: [Talker; 2],
-}
-
-impl<'s> Scene<'s> {
-    fn new(stage: &'s Stage) -> Self {
-        Self::with(stage, "RTP/AVP", "")
-    }
-
-    fn with(stage: &'s Stage, profile: &str, lines: &str) -> Self {
-        let voices = [Talker::new(PBX, 0x1111), Talker::new(TRUNK, 0x2222)];
-        let mut callee = Agent::new(TRUNK, stage.trunk);
-        callee.answers = Answers::AtOnce(voices[1].description(1, profile, lines));
-        Self {
-            stage,
-            caller: Agent::new(PBX, 0),
-            callee,
-            voices,
-        }
-    }
-
-    /// Begin a call; its Call-ID.
-    fn begin(&mut self, profile: &str, lines: &str) -> String {
-        let offer = self.voices[0].description(1, profile, lines);
-        let proxy = SocketAddr::from((PBX, self.stage.inside));
-        self.caller.invite(proxy, NUMBER, &offer)
-    }
-
-    /// Begin a call and wait for what becomes of it: the status of the answer.
-    fn call(&mut self) -> (String, u16) {
-        self.call_with("RTP/AVP", "")
-    }
-
-    fn call_with(&mut self, profile: &str, lines: &str) -> (String, u16) {
-        let id = self.begin(profile, lines);
-        self.until("an answer", |scene| scene.caller.calls()[&id].status != 0);
-        let status = self.caller.calls()[&id].status;
-        (id, status)
-    }
-
-    #[track_caller]
-    fn until(&mut self, what: &str, wanted: impl Fn(&Self) -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !wanted(self) {
-            assert!(Instant::now() < deadline, "never happened: {what}");
-            self.caller.poll();
-            self.callee.poll();
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Where each party sends its media, as the other's SDP told it.
-    fn places(&self, id: &str) -> [SocketAddr; 2] {
-        [&self.caller, &self.callee].map(|agent| {
-            let description = agent.calls()[id].description.clone().expect("SDP");
-            let field = |prefix: &str, place: usize| {
-                let line = description.lines().find(|line| line.starts_with(prefix));
-                let field = line.expect(prefix).split(' ').nth(place).expect(prefix);
-                field.to_owned()
-            };
-            let (address, port) = (field("c=", 2), field("m=audio", 1));
-            format!("{address}:{port}").parse().expect("an address")
-        })
-    }
-
-    /// Both talk for a while; packets of each that the other heard.
-    fn talk(&mut self, id: &str, packets: usize) -> [usize; 2] {
-        let places = self.places(id);
-        for _ in 0..packets {
-            for (voice, place) in self.voices.iter_mut().zip(places) {
-                let packet = voice.packet();
-                voice.rtp.send_to(&packet, place).expect("a packet leaves");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        std::thread::sleep(Duration::from_millis(100));
-        [1, 0].map(|party: usize| self.voices[party].heard().len())
-    }
-
-    fn hang_up(&mut self, id: &str) {
-        self.caller.hang_up(id);
-        self.until("the other end hears of it", |scene| {
-            scene.callee.calls()[id].phase == Phase::Ended
-        });
-    }
+/// A stage on which both legs are in the clear.
+fn plain() -> Stage {
+    let stage = Stage::new();
+    let _first_port = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
+    stage
 }
 
 /// Lines of the log with this message.
@@ -125,12 +41,10 @@ fn edit(stage: &Stage, from: &str, to: &str) {
 
 #[test]
 fn a_call_is_seen_while_it_lasts_and_recorded_when_it_is_over() {
-    let stage = Stage::new();
-    let _first_port = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
+    let stage = plain();
     let proxy = Proxy::start(&stage);
     let mut scene = Scene::new(&stage);
-    let (id, status) = scene.call();
-    assert_eq!(status, 200);
+    let id = scene.answered();
     let [heard, replied] = scene.talk(&id, 50);
     assert_eq!((heard, replied), (50, 50));
     let stranger = UdpSocket::bind("127.0.0.77:0").expect("a port");
@@ -201,10 +115,8 @@ fn ports_that_run_out_refuse_calls_until_some_are_back() {
     );
     let proxy = Proxy::start(&stage);
     let mut scene = Scene::new(&stage);
-    let (one, status) = scene.call();
-    assert_eq!(status, 200);
-    let (_two, status) = scene.call();
-    assert_eq!(status, 200);
+    let one = scene.answered();
+    let _two = scene.answered();
     assert_eq!(proxy.status()["media"]["ports_free"], 0);
     for _ in 0..3 {
         assert_eq!(scene.call().1, 503);
@@ -221,8 +133,7 @@ fn ports_that_run_out_refuse_calls_until_some_are_back() {
 
 #[test]
 fn a_call_that_falls_silent_is_ended_both_ways() {
-    let stage = Stage::new();
-    let _first_port = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
+    let stage = plain();
     edit(
         &stage,
         "[[media.interface]]",
@@ -247,10 +158,7 @@ fn a_call_that_falls_silent_is_ended_both_ways() {
     while scene.caller.calls()[&one_way].phase != Phase::Ended {
         assert!(began.elapsed() < PATIENCE, "it goes on");
         let packet = scene.voices[0].packet();
-        scene.voices[0]
-            .rtp
-            .send_to(&packet, place)
-            .expect("a packet leaves");
+        scene.voices[0].say(&packet, place);
         let later = Instant::now() + Duration::from_millis(20);
         scene.until("time passes", |_| Instant::now() > later);
     }
@@ -271,8 +179,7 @@ fn a_reload_says_what_of_media_waits_for_a_restart() {
     let first = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
     let proxy = Proxy::start(&stage);
     let mut scene = Scene::new(&stage);
-    let (running, status) = scene.call();
-    assert_eq!(status, 200);
+    let running = scene.answered();
     let good = std::fs::read_to_string(stage.config()).expect("the configuration");
 
     edit(
@@ -313,20 +220,17 @@ fn a_reload_says_what_of_media_waits_for_a_restart() {
         .collect();
     stage.write(&without);
     proxy.reload().expect("no relay is good");
-    let (direct, status) = scene.call();
-    assert_eq!(status, 200);
+    let direct = scene.answered();
     assert_eq!(scene.places(&direct)[1].ip(), PBX);
     assert_eq!(scene.talk(&running, 20), [20, 20]);
 }
 
 #[test]
 fn a_drain_waits_for_calls_and_their_records() {
-    let stage = Stage::new();
-    let _first_port = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
+    let stage = plain();
     let proxy = Proxy::start(&stage);
     let mut scene = Scene::new(&stage);
-    let (id, status) = scene.call();
-    assert_eq!(status, 200);
+    let id = scene.answered();
     assert!(proxy.ask("drain").status.success());
     assert_eq!(scene.call().1, 503);
     assert_eq!(scene.talk(&id, 20), [20, 20], "what runs goes on");
@@ -340,8 +244,7 @@ fn a_drain_waits_for_calls_and_their_records() {
 
 #[test]
 fn a_stop_writes_the_records_of_what_was_left() {
-    let stage = Stage::new();
-    let _first_port = stage.configure_media(Leg::Plain, Leg::Plain, &[]);
+    let stage = plain();
     let proxy = Proxy::start(&stage);
     let mut scene = Scene::new(&stage);
     let (id, _) = scene.call();

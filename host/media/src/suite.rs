@@ -150,9 +150,9 @@ impl fmt::Debug for Mki {
     }
 }
 
-/// One direction's master key and salt. Equal material means the same SRTP
-/// context: the relay keeps rollover counter and replay window across plans that
-/// name it again.
+/// One direction's master key and salt. The same key means the same SRTP context: the
+/// relay keeps rollover counter and replay window across plans that name it again, also
+/// when others came between.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyMaterial {
     /// The suite that the key is for.
@@ -177,6 +177,13 @@ impl KeyMaterial {
             mki: None,
             lifetime: None,
         })
+    }
+
+    /// Whether it is the same key and salt for the same suite, whatever the packets
+    /// that carry it are marked with and however many there may be.
+    #[must_use]
+    pub fn is_same_key(&self, other: &Self) -> bool {
+        self.suite == other.suite && *self.key_salt == *other.key_salt
     }
 
     /// The master key.

@@ -28,6 +28,10 @@ pub(crate) struct Outgoing {
     pub(crate) length: usize,
 }
 
+/// Packets that are looked up together: 32, so that as many waits for memory run side by
+/// side as a processor can have under way, and their lines stay in its first cache.
+pub(crate) const TOGETHER: usize = 32;
+
 /// How long a turn may wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wait {
@@ -50,7 +54,8 @@ pub(crate) trait Backend: std::fmt::Debug {
     fn remove(&mut self, socket: Key, engine: &mut Engine);
 
     /// Waits, then gives every packet that is there to the engine and sends what it
-    /// hands back. Returns how many packets came.
+    /// hands back. Returns how many packets came. Calls [`Engine::handle_orders`] when
+    /// it wakes, and whenever it has received before it hands in.
     fn turn(&mut self, engine: &mut Engine, wait: Wait) -> io::Result<usize>;
 
     /// For the log.

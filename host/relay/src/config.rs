@@ -18,16 +18,25 @@ pub enum BackendChoice {
     Epoll,
 }
 
-/// How the relay begins a DTLS handshake in which it is the client. As the server it
-/// follows the party.
+/// How the relay begins a DTLS handshake in which it is the client. When the party does
+/// not answer, it tries the other way. As the server it follows the party.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DtlsClient {
-    /// DTLS 1.2, with parties whose certificates are ECDSA or RSA: all that exist.
+    /// DTLS 1.2, with parties whose certificates are ECDSA or RSA: nearly all there are.
     #[default]
     Widest,
-    /// DTLS 1.3 and 1.2, with parties whose certificates are ECDSA. For tests, and for
-    /// parties that would be servers and refuse 1.2.
+    /// DTLS 1.3 and 1.2, with parties whose certificates are ECDSA. Many a party with
+    /// an RSA certificate gives the call up before 1.2 is tried.
     Newest,
+}
+
+impl DtlsClient {
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Widest => Self::Newest,
+            Self::Newest => Self::Widest,
+        }
+    }
 }
 
 /// Ceilings of the relay. Each is for one worker unless it says otherwise.

@@ -7,7 +7,13 @@
 //! |---|---|---|
 //! | passive | offers 1.3 in its ClientHello | dimpl ([`newest`]) |
 //! | passive | does not | OpenSSL ([`widest`]) |
-//! | active | answers with what it likes | OpenSSL: every party understands 1.2 |
+//! | active | to begin with | OpenSSL: nearly every party understands 1.2 |
+//! | active | does not answer, or with an alert | dimpl, which offers 1.3 and 1.2 |
+//!
+//! So what neither has is DTLS 1.3 with a party whose certificate is RSA. No hello of
+//! ours can offer everything at once, and many a party gives a call up for a hello that
+//! it cannot answer. So the active role begins with what most of them understand.
+//! An alert in the clear may be anyone's: it only shortens the wait for an answer.
 //!
 //! A handshake proves only that the party holds the key of a certificate; whose
 //! certificate that is, the fingerprints of the signalling say (RFC 8122), and keys are
@@ -44,6 +50,13 @@ const RETRANSMIT_FIRST: Duration = Duration::from_millis(400);
 
 /// Machines that one handshake may use up: 8, as in the module's last paragraph.
 const ATTEMPTS: u32 = 8;
+
+/// How long an active machine may hear no answer before one of the other kind begins:
+/// 3 s, three times sent and lost.
+const UNANSWERED: Duration = Duration::from_secs(3);
+
+/// The same after an alert: 1 s, in which who did not write it has answered again.
+const ALERTED: Duration = Duration::from_secs(1);
 
 /// The longest datagram sent: 1,150 bytes, which passes every tunnel.
 const DATAGRAM_BYTES: usize = 1_150;
@@ -97,19 +110,10 @@ impl Identity {
         }
     }
 
-    /// The machine that speaks first.
-    fn client(&self, now: Instant) -> Option<Box<dyn Machine>> {
-        match self.client {
-            DtlsClient::Widest => self.widest(true, now),
-            DtlsClient::Newest => Some(self.newest(true, now)),
-        }
-    }
-
-    /// The machine that answers a client; `None` as long as there is no ClientHello.
-    fn server(&self, datagram: &[u8], now: Instant) -> Option<Box<dyn Machine>> {
-        match datagram::client_hello(datagram)? {
-            Hello::Newest => Some(self.newest(false, now)),
-            Hello::Older => self.widest(false, now),
+    fn machine(&self, kind: DtlsClient, active: bool, now: Instant) -> Option<Box<dyn Machine>> {
+        match kind {
+            DtlsClient::Widest => self.widest(active, now),
+            DtlsClient::Newest => Some(self.newest(active, now)),
         }
     }
 }
@@ -130,6 +134,10 @@ pub(crate) enum Progress {
 pub(crate) struct Handshake {
     /// None before the first flight, or when all attempts are used up.
     machine: Option<Box<dyn Machine>>,
+    /// Of which kind it is, or the next one for a party that may speak 1.3.
+    kind: DtlsClient,
+    /// When the active machine is given up, unless the party has answered it.
+    doubt: Option<Instant>,
     identity: Arc<Identity>,
     active: bool,
     fingerprints: Vec<Fingerprint>,
@@ -161,6 +169,12 @@ impl Handshake {
     ) -> Self {
         Handshake {
             machine: None,
+            kind: if active {
+                identity.client
+            } else {
+                DtlsClient::Newest
+            },
+            doubt: None,
             identity: Arc::clone(identity),
             active,
             fingerprints,
@@ -176,10 +190,9 @@ impl Handshake {
         if self.established {
             return None;
         }
-        let due = match &self.machine {
-            Some(machine) => machine.due(),
-            None => self.begin,
-        };
+        let machine = self.machine.as_ref().and_then(|machine| machine.due());
+        let due = [machine, self.begin, self.doubt];
+        let due = due.into_iter().flatten().min();
         Some(due.map_or(self.deadline, |due| due.min(self.deadline)))
     }
 
@@ -190,11 +203,26 @@ impl Handshake {
         datagram: &[u8],
         transmit: &mut dyn FnMut(&[u8]),
     ) -> Progress {
-        if datagram::is_clear_alert(datagram) || !datagram::is_sound(datagram) {
+        if datagram::is_clear_alert(datagram) {
+            self.doubt = self.doubt.map(|doubt| doubt.min(now + ALERTED));
             return Progress::Waiting;
         }
-        if self.machine.is_none() && !self.active && self.attempts < ATTEMPTS {
-            self.machine = self.identity.server(datagram, now);
+        if !datagram::is_sound(datagram) {
+            return Progress::Waiting;
+        }
+        if datagram::answers_hello(datagram) {
+            self.doubt = None;
+        }
+        if self.machine.is_none()
+            && !self.active
+            && self.attempts < ATTEMPTS
+            && let Some(hello) = datagram::client_hello(datagram)
+        {
+            self.kind = match hello {
+                Hello::Newest => self.kind,
+                Hello::Older => DtlsClient::Widest,
+            };
+            self.machine = self.identity.machine(self.kind, false, now);
             self.attempts += u32::from(self.machine.is_some());
         }
         self.step(now, transmit, |machine, party| {
@@ -214,10 +242,17 @@ impl Handshake {
         if now >= self.deadline {
             return Progress::Failed("no DTLS handshake within its time".to_owned());
         }
+        if self.doubt.take_if(|doubt| now >= *doubt).is_some() && self.attempts < ATTEMPTS {
+            tracing::debug!(kind = ?self.kind, "no answer to our DTLS, so the other kind begins");
+            self.kind = self.kind.other();
+            self.machine = None;
+            self.begin = Some(now);
+        }
         if self.machine.is_none() && self.begin.is_some_and(|begin| now >= begin) {
             self.begin = None;
+            self.doubt = Some(now + UNANSWERED);
             self.attempts += 1;
-            self.machine = self.identity.client(now);
+            self.machine = self.identity.machine(self.kind, true, now);
         }
         let due = self.machine.as_ref().and_then(|machine| machine.due());
         if due.is_some_and(|due| now >= due) {
@@ -256,6 +291,12 @@ impl Handshake {
     fn restart(&mut self, now: Instant, error: &str) {
         tracing::debug!(error, attempts = self.attempts, "DTLS handshake broken off");
         self.machine = None;
+        self.doubt = None;
+        // One that speaks 1.3 and has an RSA certificate may get on with 1.2. But what
+        // broke OpenSSL's machine, as the client, was hardly the version.
+        if !self.active || self.kind == DtlsClient::Newest {
+            self.kind = self.kind.other();
+        }
         if self.active && self.attempts < ATTEMPTS {
             self.begin = Some(now + RETRANSMIT_FIRST);
         }

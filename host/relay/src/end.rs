@@ -1,5 +1,6 @@
 //! One party's end of a stream: what may come in from it, and how it is sent to.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -9,6 +10,7 @@ use media::gate::{
 use media::{EndPlan, Protection, Rejection, StreamKind};
 
 use crate::backend::{Outgoing, RECEIVE_BYTES};
+use crate::retired::Retired;
 use crate::shield::{FlowStart, Shield, rejection};
 use crate::slots::Key;
 use crate::tally::Tally;
@@ -90,6 +92,7 @@ pub(crate) struct End {
     pub(crate) heard: Option<Instant>,
     latch: Option<SourceLatch>,
     bounds: ByComponent<Bounds>,
+    retired: Retired,
 }
 
 impl End {
@@ -111,6 +114,7 @@ impl End {
                 rtp: bounds,
                 rtcp: bounds,
             },
+            retired: Retired::default(),
         }
     }
 
@@ -128,21 +132,26 @@ impl End {
         for bounds in [&mut self.bounds.rtp, &mut self.bounds.rtcp] {
             bounds.update(plan.packets_per_second, plan.packet_bytes);
         }
-        let shield = std::mem::take(&mut self.shield);
-        self.shield = shield
-            .renewed(&self.plan.protection, &plan.protection, start)
-            .unwrap_or_else(|error| {
-                // The room that made the plan checks lengths, so this is ours.
-                tracing::error!(%error, "a key of the plan makes no SRTP context");
-                Shield::Closed
-            });
+        self.follow(&plan.protection, start);
         self.plan = plan;
     }
 
     /// Nothing passes any more.
     pub(crate) fn shut(&mut self) {
-        self.shield = Shield::Closed;
-        self.plan.protection = Protection::Closed;
+        let shield = std::mem::take(&mut self.shield);
+        let before = std::mem::replace(&mut self.plan.protection, Protection::Closed);
+        self.retired.retire(shield, &before);
+    }
+
+    fn follow(&mut self, protection: &Protection, start: &FlowStart<'_>) {
+        let shield = std::mem::take(&mut self.shield);
+        self.shield = shield
+            .renewed(&self.plan.protection, protection, &mut self.retired, start)
+            .unwrap_or_else(|error| {
+                // The room that made the plan checks lengths, so this is ours.
+                tracing::error!(%error, "a key of the plan makes no SRTP context");
+                Shield::Closed
+            });
     }
 
     /// Whether the party is known and media with it may flow.
@@ -279,6 +288,30 @@ impl End {
             Admission::Probation => Err(Dropped::Probation),
             Admission::Rejected(rejection) => Err(rejection.into()),
         }
+    }
+
+    /// Reads what [`End::admit`] will need.
+    pub(crate) fn warm_receiving(&self) {
+        black_box(
+            self.latch
+                .as_ref()
+                .and_then(|it| it.latched(Component::Rtp)),
+        );
+        black_box((self.plan.packet_bytes, self.plan.payload_types));
+        black_box((self.bounds.rtp, self.heard));
+        self.tally.warm();
+        black_box(std::mem::discriminant(&self.shield));
+    }
+
+    /// Reads what [`End::emit`] will need.
+    pub(crate) fn warm_sending(&self) {
+        black_box(
+            self.latch
+                .as_ref()
+                .and_then(|it| it.latched(Component::Rtp)),
+        );
+        black_box((self.plan.receives, self.sockets.rtp));
+        black_box(std::mem::discriminant(&self.shield));
     }
 
     /// Protects a packet for the party and says where it goes.

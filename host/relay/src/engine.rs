@@ -4,7 +4,9 @@
 //! datagrams in and sends what comes out.
 
 mod handshakes;
+mod warm;
 
+use std::collections::VecDeque;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,7 @@ use crate::config::RelayLimits;
 use crate::directory::Order;
 use crate::dtls::Identity;
 use crate::end::Arrival;
+use crate::mailbox::Mailbox;
 use crate::relay::Events;
 use crate::session::Session;
 use crate::shield::FlowStart;
@@ -68,6 +71,10 @@ pub(crate) struct Engine {
     handshakes: usize,
     totals: Totals,
     board: Arc<TotalsBoard>,
+    mailbox: Arc<Mailbox<Order>>,
+    /// Orders taken from the mailbox; empty between turns.
+    orders: VecDeque<Order>,
+    stopped: bool,
 }
 
 impl std::fmt::Debug for Engine {
@@ -85,6 +92,7 @@ impl Engine {
         identity: Arc<Identity>,
         events: Events,
         board: Arc<TotalsBoard>,
+        mailbox: Arc<Mailbox<Order>>,
     ) -> Self {
         let now = Instant::now();
         Engine {
@@ -100,6 +108,9 @@ impl Engine {
             handshakes: 0,
             totals: Totals::default(),
             board,
+            mailbox,
+            orders: VecDeque::new(),
+            stopped: false,
         }
     }
 
@@ -196,7 +207,27 @@ impl Engine {
         }
     }
 
-    pub(crate) fn handle_order(&mut self, order: Order, backend: &mut dyn Backend) {
+    /// Does what the mailbox asks for. A backend calls it between receiving packets and
+    /// handing them in: an order is in the mailbox before the SDP leaves that it is for,
+    /// so whoever has read that SDP finds his stream as it says.
+    pub(crate) fn handle_orders(&mut self, backend: &mut dyn Backend) {
+        if !self.mailbox.is_filled() {
+            return;
+        }
+        let mut orders = std::mem::take(&mut self.orders);
+        self.mailbox.drain_into(&mut orders);
+        for order in orders.drain(..) {
+            self.handle_order(order, backend);
+        }
+        self.orders = orders;
+    }
+
+    /// Whether [`Order::Stop`] has come.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    fn handle_order(&mut self, order: Order, backend: &mut dyn Backend) {
         match order {
             Order::Open {
                 session,
@@ -228,7 +259,7 @@ impl Engine {
                 }
             }
             Order::Close { session } => self.close(session, backend),
-            Order::Stop => {}
+            Order::Stop => self.stopped = true,
         }
     }
 

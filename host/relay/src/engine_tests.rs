@@ -92,18 +92,22 @@ struct Bench {
     caller: (UdpSocket, SocketAddr),
     callee: UdpSocket,
     receive: ReceiveContext,
-    // Holds the descriptor that the backend watches.
-    _mailbox: Mailbox<()>,
 }
 
 impl Bench {
     /// `None` where the kernel has no such backend.
     fn new(choice: BackendChoice) -> Option<Self> {
-        let mailbox = Mailbox::<()>::new(1).unwrap();
+        let mailbox = Arc::new(Mailbox::new(1).unwrap());
         let mut backend = backend::make(choice, mailbox.bell()).ok()?;
         let identity = Arc::new(Identity::generate(crate::DtlsClient::default()).unwrap());
         let events: Events = Arc::new(|event| panic!("{event:?}"));
-        let mut engine = Engine::new(RelayLimits::default(), identity, events, Arc::default());
+        let mut engine = Engine::new(
+            RelayLimits::default(),
+            identity,
+            events,
+            Arc::default(),
+            mailbox,
+        );
         let suite = Suite::AeadAes128Gcm;
         let (send, receive) = (key(suite), key(suite));
         let (caller, callee) = (
@@ -132,7 +136,6 @@ impl Bench {
             caller: (caller.party, caller.ours),
             callee: callee.party,
             receive: ReceiveContext::new(&key(suite), ContextLimits::default()).unwrap(),
-            _mailbox: mailbox,
         })
     }
 

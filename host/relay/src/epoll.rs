@@ -19,7 +19,7 @@ use nix::sys::epoll::{
 use nix::sys::eventfd::EventFd;
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 
-use crate::backend::{BUFFER_BYTES, Backend, Outgoing, RECEIVE_BYTES, Wait};
+use crate::backend::{BUFFER_BYTES, Backend, Outgoing, RECEIVE_BYTES, TOGETHER, Wait};
 use crate::engine::Engine;
 use crate::slots::Key;
 
@@ -93,6 +93,7 @@ impl Epoll {
             // Nothing there, or an ICMP error of something sent earlier.
             Err(_) => return 0,
         };
+        engine.handle_orders(self);
         let mut outgoing: ArrayVec<(usize, Outgoing), BATCH> = ArrayVec::new();
         for (index, ((source, length), buffer)) in
             arrivals.iter().zip(&mut self.buffers).enumerate()
@@ -233,8 +234,13 @@ impl Backend for Epoll {
             Err(error) => return Err(error.into()),
         };
         engine.refresh_clock();
+        engine.handle_orders(self);
         let mut packets = 0;
         for index in 0..count {
+            if index % TOGETHER == 0 {
+                let events = self.events.iter().take(count).skip(index);
+                engine.warm(events.map(|event| Key::from_bits(event.data())));
+            }
             let Some(event) = self.events.get(index) else {
                 break;
             };

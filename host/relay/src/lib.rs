@@ -28,6 +28,7 @@ mod engine;
 mod epoll;
 mod mailbox;
 mod relay;
+mod retired;
 mod ring;
 mod session;
 mod shield;

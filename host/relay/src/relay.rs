@@ -93,6 +93,7 @@ impl Relay {
                 Arc::clone(&identity),
                 Arc::clone(&events),
                 Arc::clone(&totals),
+                Arc::clone(&mailbox),
             );
             parts.push((engine, Arc::clone(&mailbox)));
             desks.push(Desk {
@@ -126,7 +127,7 @@ impl Relay {
                     };
                     tracing::debug!(worker, backend = backend.name(), "media worker runs");
                     drop(ready.send(Ok(())));
-                    worker::run(engine, backend, &mailbox, gather);
+                    worker::run(engine, backend, gather);
                 })
                 .map_err(|source| RelayError::Thread { worker, source })?;
             relay.workers.push(thread);

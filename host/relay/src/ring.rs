@@ -20,9 +20,11 @@
     reason = "requests to io_uring carry addresses, and no crate checks what they point to"
 )]
 
+mod completion;
+
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -32,7 +34,9 @@ use io_uring::types::{BufRingEntry, CancelBuilder, Fd, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
 use socket2::SockAddr;
 
+pub(crate) use self::completion::{Completion, Datagram};
 use crate::backend::{BUFFER_BYTES, RECEIVE_BYTES};
+use crate::socket::{NAME, kernel_address};
 
 /// Buffers for received packets: 1,024, 2 MiB for each worker. When all are in use,
 /// packets wait in their sockets.
@@ -51,9 +55,6 @@ const GROUP: u16 = 0;
 /// Bytes before the address in a received buffer: `struct io_uring_recvmsg_out`.
 const HEAD: usize = 16;
 
-/// Room for the address: `struct sockaddr_in6`.
-const NAME: usize = 28;
-
 /// Where a packet begins in its buffer.
 const PAYLOAD: usize = HEAD + NAME;
 
@@ -71,26 +72,6 @@ const CANCEL: u64 = 4;
 /// A buffer that is neither the kernel's nor on its way.
 #[derive(Debug)]
 pub(crate) struct Lease(u16);
-
-/// What has ended or come.
-#[derive(Debug)]
-pub(crate) enum Completion {
-    /// A datagram, of this length in the buffer. `source` is missing when the kernel
-    /// named none of a known family.
-    Datagram {
-        token: u64,
-        source: Option<SocketAddr>,
-        lease: Lease,
-        length: usize,
-    },
-    /// A packet left, or did not.
-    Sent { ok: bool },
-    /// A socket no longer receives: `error` is the kernel's number, 0 for none. Follows
-    /// the last datagram.
-    Ended { token: u64, error: i32 },
-    /// The watched descriptor is readable; without `more` it is watched no longer.
-    Bell { more: bool },
-}
 
 /// Memory of the buffers and of the ring that provides them.
 struct Memory {
@@ -186,6 +167,8 @@ pub(crate) struct Ring {
     outstanding: usize,
     /// Of those, packets.
     sending: usize,
+    /// Completions that are there, as of the last [`Ring::wait`], and not yet read.
+    readable: usize,
     /// A completion that is due after the one before it.
     next: Option<Completion>,
     can_gather: bool,
@@ -240,6 +223,7 @@ impl Ring {
             header,
             outstanding: 0,
             sending: 0,
+            readable: 0,
             next: None,
             can_gather,
         })
@@ -348,9 +332,28 @@ impl Ring {
         at_most: Option<Duration>,
     ) -> io::Result<()> {
         self.memory.publish();
-        if self.next.is_some() || !self.uring.completion().is_empty() {
-            return self.uring.submit().map(drop);
+        let waited = if self.next.is_some() || !self.uring.completion().is_empty() {
+            self.uring.submit()
+        } else {
+            self.submit_and_wait(gather, enough, at_most)
+        };
+        self.readable = self.uring.completion().len();
+        match waited {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // The time is over, a signal came, or completions must be read first.
+                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
         }
+    }
+
+    fn submit_and_wait(
+        &self,
+        gather: Duration,
+        enough: usize,
+        at_most: Option<Duration>,
+    ) -> io::Result<usize> {
         // Packets complete while they are submitted, so they would end the wait.
         let want = self.sending + if gather.is_zero() { 1 } else { enough };
         let timeout = at_most.map(|longest| Timespec::from(longest.max(gather)));
@@ -361,22 +364,18 @@ impl Ring {
         if let Some(timeout) = &timeout {
             arguments = arguments.timespec(timeout);
         }
-        match self.uring.submitter().submit_with_args(want, &arguments) {
-            Err(error) => match error.raw_os_error() {
-                // The time is over, a signal came, or completions must be read first.
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
-                _ => Err(error),
-            },
-            Ok(_) => Ok(()),
-        }
+        self.uring.submitter().submit_with_args(want, &arguments)
     }
 
-    /// What has ended, in the order in which it did.
+    /// What had ended when [`Ring::wait`] returned, in the order in which it did. What
+    /// ends later, as while requests are submitted, is left to the next wait: what the
+    /// caller did between the two comes before it.
     pub(crate) fn completion(&mut self) -> Option<Completion> {
         if let Some(next) = self.next.take() {
             return Some(next);
         }
         loop {
+            self.readable = self.readable.checked_sub(1)?;
             let entry = self.uring.completion().next()?;
             let token = entry.user_data() & ((1 << KIND_SHIFT) - 1);
             let more = cqueue::more(entry.flags());
@@ -428,12 +427,12 @@ impl Ring {
         let name: [u8; NAME] =
             unsafe { self.memory.buffer(number).add(HEAD).cast().read_unaligned() };
         self.next = ended;
-        Some(Completion::Datagram {
+        Some(Completion::Datagram(Datagram {
             token,
-            source: socket_address(&name),
+            source: kernel_address(&name),
             lease,
             length: length.min(RECEIVE_BYTES),
-        })
+        }))
     }
 
     /// Ends every request and waits for that; whether all ended.
@@ -444,6 +443,7 @@ impl Ring {
         let submitter = self.uring.submitter();
         let _cancelled = submitter.register_sync_cancel(Some(timeout), CancelBuilder::any().all());
         for _ in 0..16 {
+            self.readable = self.uring.completion().len();
             while self.completion().is_some() {}
             if self.outstanding == 0 {
                 return true;
@@ -472,25 +472,6 @@ impl Drop for Ring {
             // SAFETY: no request is left, and the kernel has let go of the ring.
             unsafe { self.memory.free() };
         }
-    }
-}
-
-/// A `struct sockaddr_in` or `struct sockaddr_in6` as the kernel wrote it.
-fn socket_address(name: &[u8; NAME]) -> Option<SocketAddr> {
-    let [f0, f1, p0, p1, rest @ ..] = *name;
-    let port = u16::from_be_bytes([p0, p1]);
-    match i32::from(u16::from_ne_bytes([f0, f1])) {
-        libc::AF_INET => {
-            let octets: [u8; 4] = *rest.first_chunk()?;
-            Some((Ipv4Addr::from(octets), port).into())
-        }
-        libc::AF_INET6 => {
-            let octets: [u8; 16] = *rest.get(4..)?.first_chunk()?;
-            let scope = u32::from_ne_bytes(*rest.get(20..)?.first_chunk()?);
-            let address = Ipv6Addr::from(octets);
-            Some(std::net::SocketAddrV6::new(address, port, 0, scope).into())
-        }
-        _ => None,
     }
 }
 

@@ -47,6 +47,13 @@ impl Session {
         }
     }
 
+    pub(crate) fn stream(&self, index: u8) -> Option<&Stream> {
+        let mut streams = self.streams.iter();
+        streams
+            .find(|stream| stream.index == index)
+            .map(Box::as_ref)
+    }
+
     pub(crate) fn stream_mut(&mut self, index: u8) -> Option<&mut Stream> {
         let mut streams = self.streams.iter_mut();
         streams

@@ -1,35 +1,29 @@
 //! Protection of one leg: none, SRTP with keys from SDP, SRTP with keys from DTLS.
 
+use std::hint::black_box;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::gate::{Bounds, Component};
-use media::{KeyMaterial, Protection, Rejection, Suite};
-use srtp::{ContextLimits, KeyError, ReceiveContext, SendContext, SrtpError};
+use media::{Protection, Rejection, Suite};
+use srtp::{KeyError, ReceiveContext, SendContext, SrtpError};
 
 use crate::dtls::{Handshake, Identity, Progress};
 use crate::end::Kind;
+use crate::retired::{Flows, Retired};
 
 /// Contexts of one leg, or of one flow of it.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    send: SendContext,
-    receive: ReceiveContext,
+    pub(crate) send: SendContext,
+    pub(crate) receive: ReceiveContext,
 }
 
 impl Keys {
-    fn new(send: &KeyMaterial, receive: &KeyMaterial) -> Result<Self, KeyError> {
-        let limits = ContextLimits::default();
-        Ok(Keys {
-            send: SendContext::new(send, limits)?,
-            receive: ReceiveContext::new(receive, limits)?,
-        })
-    }
-
     /// Whether the lifetime that the parties agreed on is over.
     fn exhausted(&self) -> bool {
-        self.send.lifetime_reached() || self.receive.lifetime_reached()
+        self.send.key().lifetime_reached() || self.receive.key().lifetime_reached()
     }
 }
 
@@ -55,50 +49,37 @@ pub(crate) enum Shield {
     Plain,
     Passthrough,
     Sdes(Box<Keys>),
-    Dtls(Box<[Option<Flow>; 2]>),
+    Dtls(Flows),
 }
 
 /// A fitting source whose handshake goes nowhere for so long makes room for another.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Shield {
-    /// What `protection` asks for. Contexts whose key stays are kept: a key that began
-    /// anew would use its indices twice, and would accept what it had accepted.
+    /// What `protection` asks for. What this was goes to `retired`, and what is wanted
+    /// again is taken from there.
     pub(crate) fn renewed(
         self,
         before: &Protection,
         protection: &Protection,
+        retired: &mut Retired,
         start: &FlowStart<'_>,
     ) -> Result<Self, KeyError> {
-        if matches!(protection, Protection::Dtls { .. }) && before == protection {
+        let dtls = matches!(protection, Protection::Dtls { .. });
+        if dtls && before == protection {
             return Ok(self.with_flows(protection, start));
         }
+        retired.retire(self, before);
         Ok(match protection {
             Protection::Closed => Shield::Closed,
             Protection::Plain => Shield::Plain,
             Protection::Passthrough => Shield::Passthrough,
             Protection::Sdes { send, receive } => {
-                let mut keys = Keys::new(send, receive)?;
-                if let (
-                    Shield::Sdes(old),
-                    Protection::Sdes {
-                        send: old_send,
-                        receive: old_receive,
-                    },
-                ) = (self, before)
-                {
-                    let old = *old;
-                    if old_send == send {
-                        keys.send = old.send;
-                    }
-                    if old_receive == receive {
-                        keys.receive = old.receive;
-                    }
-                }
-                Shield::Sdes(Box::new(keys))
+                Shield::Sdes(Box::new(retired.keys(send, receive)?))
             }
             Protection::Dtls { .. } => {
-                Shield::Dtls(Box::new([None, None])).with_flows(protection, start)
+                let flows = retired.flows(protection).unwrap_or_default();
+                Shield::Dtls(flows).with_flows(protection, start)
             }
         })
     }
@@ -153,6 +134,39 @@ impl Shield {
             Shield::Dtls(_) => self.flow_mut(component)?.keys.as_mut(),
             _ => None,
         }
+    }
+
+    fn keys(&self, component: Component) -> Option<&Keys> {
+        match (self, component) {
+            (Shield::Sdes(keys), _) => Some(keys),
+            (Shield::Dtls(flows), Component::Rtp) => flows.first()?.as_ref()?.keys.as_ref(),
+            (Shield::Dtls(flows), Component::Rtcp) => flows.last()?.as_ref()?.keys.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Reads what [`Shield::open`] will need.
+    pub(crate) fn warm_receiving(&self, component: Component) {
+        black_box(self.keys(component).map(|keys| {
+            let key = keys.receive.key();
+            (
+                keys.receive.rollover_counter(0),
+                key.usage(),
+                key.rtp_overhead(),
+            )
+        }));
+    }
+
+    /// Reads what [`Shield::close`] will need.
+    pub(crate) fn warm_sending(&self, component: Component) {
+        black_box(self.keys(component).map(|keys| {
+            let key = keys.send.key();
+            (
+                keys.send.rollover_counter(0),
+                key.usage(),
+                key.rtp_overhead(),
+            )
+        }));
     }
 
     /// Whether packets prove by themselves who sent them.
@@ -229,7 +243,7 @@ impl Shield {
 
     /// What operators call it.
     pub(crate) fn cipher(&self) -> &'static str {
-        let suite = |keys: &Keys| Suite::name(keys.receive.suite());
+        let suite = |keys: &Keys| Suite::name(keys.receive.key().suite());
         match self {
             Shield::Closed | Shield::Plain => "none",
             Shield::Passthrough => "unknown",
@@ -284,7 +298,8 @@ impl Flow {
         match progress {
             Progress::Established(keys) => {
                 let (send, receive) = *keys;
-                match Keys::new(&send, &receive) {
+                // Keys of a handshake are new.
+                match Retired::default().keys(&send, &receive) {
                     Ok(keys) => {
                         self.keys = Some(keys);
                         Settled::Open
@@ -303,6 +318,11 @@ impl Flow {
         }
         self.failed = true;
         Settled::Failed(reason)
+    }
+
+    /// Whether media may flow.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.keys.is_some()
     }
 
     /// Whether it is given up.

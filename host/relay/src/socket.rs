@@ -6,11 +6,14 @@
 //! be counted and reported, and a second socket on the port would double them all.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 
 use media::gate::Component;
 use media::{Interface, LocalPorts};
 use socket2::{Domain, Protocol, Socket, Type};
+
+/// Octets of an address as the kernel writes it: `struct sockaddr_in6`, the longer one.
+pub(crate) const NAME: usize = 28;
 
 /// A bound socket on its way to the worker.
 #[derive(Debug)]
@@ -57,4 +60,49 @@ fn address(
         Component::Rtcp => local.rtcp(),
     };
     Some(SocketAddr::new(interface.bind(local.ipv6)?, port))
+}
+
+/// A `struct sockaddr_in` or `struct sockaddr_in6` as the kernel wrote it.
+pub(crate) fn kernel_address(name: &[u8; NAME]) -> Option<SocketAddr> {
+    let [f0, f1, p0, p1, rest @ ..] = *name;
+    let port = u16::from_be_bytes([p0, p1]);
+    match i32::from(u16::from_ne_bytes([f0, f1])) {
+        libc::AF_INET => {
+            let octets: [u8; 4] = *rest.first_chunk()?;
+            Some((Ipv4Addr::from(octets), port).into())
+        }
+        libc::AF_INET6 => {
+            let octets: [u8; 16] = *rest.get(4..)?.first_chunk()?;
+            let scope = u32::from_ne_bytes(*rest.get(20..)?.first_chunk()?);
+            let address = Ipv6Addr::from(octets);
+            Some(SocketAddrV6::new(address, port, 0, scope).into())
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read() {
+        let mut name = [0; NAME];
+        name[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());
+        name[2..8].copy_from_slice(&[0x13, 0xc4, 192, 0, 2, 7]);
+        assert_eq!(
+            kernel_address(&name),
+            Some("192.0.2.7:5060".parse().unwrap())
+        );
+        name[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
+        name[4..].copy_from_slice(&[0; 24]);
+        name[8..10].copy_from_slice(&[0x20, 0x01]);
+        name[23] = 9;
+        assert_eq!(
+            kernel_address(&name),
+            Some("[2001::9]:5060".parse().unwrap())
+        );
+        name[0] = 0xff;
+        assert_eq!(kernel_address(&name), None);
+    }
 }

@@ -1,5 +1,6 @@
 //! One stream: two ends, and what passes between them.
 
+use media::gate::Component;
 use media::{EndPlan, Rejection, Side, StreamFigures};
 
 use crate::backend::Outgoing;
@@ -90,6 +91,18 @@ impl Stream {
             Kind::Rtcp | Kind::Dtls => {}
         }
         Ok(Passed::On(outgoing))
+    }
+
+    /// Reads what a packet from `side` will need, for [`crate::engine::Engine::warm`].
+    pub(crate) fn warm(&self, side: Side) {
+        side.of(&self.ends).warm_receiving();
+        side.other().of(&self.ends).warm_sending();
+    }
+
+    /// The same for the keys, which lie behind it.
+    pub(crate) fn warm_keys(&self, side: Side, component: Component) {
+        side.of(&self.ends).shield.warm_receiving(component);
+        side.other().of(&self.ends).shield.warm_sending(component);
     }
 
     /// Whether media may flow between the parties.

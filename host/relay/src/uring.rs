@@ -9,12 +9,13 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::thread;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
 use hashbrown::HashMap;
 use nix::sys::eventfd::EventFd;
 
-use crate::backend::{Backend, Wait};
+use crate::backend::{Backend, TOGETHER, Wait};
 use crate::engine::Engine;
-use crate::ring::{Completion, Ring};
+use crate::ring::{Completion, Datagram, Ring};
 use crate::slots::Key;
 
 /// What is known of a socket that was added.
@@ -65,6 +66,26 @@ impl Uring {
             }
         }
         Ok(())
+    }
+
+    /// Gives packets to the engine, and sends what it hands back.
+    fn relay(&mut self, batch: &mut ArrayVec<Datagram, TOGETHER>, engine: &mut Engine) {
+        engine.warm(batch.iter().map(|it| Key::from_bits(it.token)));
+        for mut datagram in batch.drain(..) {
+            let buffer = self.ring.packet_mut(&mut datagram.lease);
+            let key = Key::from_bits(datagram.token);
+            let outgoing = datagram
+                .source
+                .and_then(|source| engine.handle_datagram(key, source, buffer, datagram.length));
+            let socket = outgoing.and_then(|outgoing| {
+                let socket = engine.socket(outgoing.socket)?;
+                Some((socket.as_raw_fd(), outgoing))
+            });
+            match socket {
+                Some((socket, to)) => self.ring.send(socket, datagram.lease, to.length, to.to),
+                None => self.ring.recycle(datagram.lease),
+            }
+        }
     }
 
     fn ended(&mut self, key: Key, error: i32, engine: &mut Engine) {
@@ -129,35 +150,26 @@ impl Backend for Uring {
         }
         self.ring.wait(gather, wait.enough, wait.at_most)?;
         engine.refresh_clock();
+        engine.handle_orders(self);
         let mut packets = 0;
         let mut unsent = 0;
-        while let Some(completion) = self.ring.completion() {
+        let mut batch: ArrayVec<Datagram, TOGETHER> = ArrayVec::new();
+        loop {
+            let completion = self.ring.completion();
+            if completion.is_none() || batch.is_full() {
+                packets += batch.len();
+                self.relay(&mut batch, engine);
+            }
+            let Some(completion) = completion else {
+                break;
+            };
             match completion {
-                Completion::Datagram {
-                    token,
-                    source,
-                    mut lease,
-                    length,
-                } => {
-                    packets += 1;
-                    let buffer = self.ring.packet_mut(&mut lease);
-                    let key = Key::from_bits(token);
-                    let outgoing = source
-                        .and_then(|source| engine.handle_datagram(key, source, buffer, length));
-                    let socket = outgoing.and_then(|outgoing| {
-                        let socket = engine.socket(outgoing.socket)?;
-                        Some((socket.as_raw_fd(), outgoing))
-                    });
-                    match socket {
-                        Some((socket, to)) => self.ring.send(socket, lease, to.length, to.to),
-                        None => self.ring.recycle(lease),
-                    }
-                }
+                Completion::Datagram(datagram) => batch.push(datagram),
                 Completion::Sent { ok } => unsent += usize::from(!ok),
                 Completion::Ended { token, error } => {
                     self.ended(Key::from_bits(token), error, engine);
                 }
-                // The mailbox is looked at in every turn.
+                // The mailbox was looked at already.
                 Completion::Bell { more } => self.bell_stopped |= !more,
             }
         }

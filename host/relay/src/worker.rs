@@ -1,13 +1,9 @@
 //! One media thread: orders, packets, timers, in turn, until it is told to stop.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::backend::{Backend, Wait};
-use crate::directory::Order;
 use crate::engine::Engine;
-use crate::mailbox::Mailbox;
 
 /// A turn should find about so many packets: then what a turn costs by itself, some
 /// 5 microseconds, is little beside them.
@@ -23,26 +19,10 @@ const PACE_INTERVAL: Duration = Duration::from_millis(20);
 /// Pause after an error of the kernel, so that a lasting one cannot spin.
 const ERROR_PAUSE: Duration = Duration::from_millis(20);
 
-/// Runs until [`Order::Stop`].
-pub(crate) fn run(
-    mut engine: Engine,
-    mut backend: Box<dyn Backend>,
-    mailbox: &Arc<Mailbox<Order>>,
-    gather: Duration,
-) {
-    let mut orders = VecDeque::new();
+/// Runs until the engine is told to stop.
+pub(crate) fn run(mut engine: Engine, mut backend: Box<dyn Backend>, gather: Duration) {
     let mut pace = Pace::new(gather, Instant::now());
-    loop {
-        if mailbox.is_filled() {
-            engine.refresh_clock();
-            mailbox.drain_into(&mut orders);
-            for order in orders.drain(..) {
-                if matches!(order, Order::Stop) {
-                    return;
-                }
-                engine.handle_order(order, backend.as_mut());
-            }
-        }
+    while !engine.is_stopped() {
         let wait = pace.wait(engine.poll_timeout());
         match backend.turn(&mut engine, wait) {
             Ok(packets) => pace.count(packets, engine.now()),
@@ -50,6 +30,8 @@ pub(crate) fn run(
                 tracing::error!(%error, backend = backend.name(), "failed to receive media");
                 std::thread::sleep(ERROR_PAUSE);
                 engine.refresh_clock();
+                // Also those who want to stop must be heard.
+                engine.handle_orders(backend.as_mut());
             }
         }
         engine.handle_timeout();

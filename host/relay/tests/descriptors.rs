@@ -7,9 +7,9 @@
     reason = "a test ends where it fails"
 )]
 
-use media::{MediaTimeouts, Protection, RelayCommand, SessionId};
+use media::{RelayCommand, SessionId};
 
-use crate::harness::{Party, rtp, start};
+use crate::harness::{open_plain, rtp, start};
 
 #[path = "relay/harness.rs"]
 #[expect(dead_code, reason = "shared with the other tests")]
@@ -29,21 +29,7 @@ fn every_descriptor_comes_back() {
             let running = descriptors();
             for round in 0..20 {
                 let session = SessionId(round);
-                handle.command(RelayCommand::Open {
-                    session,
-                    timeouts: MediaTimeouts::default(),
-                });
-                let (caller, callee) = (Party::new(), Party::new());
-                let ends = [
-                    caller.plan(Protection::Plain),
-                    callee.plan(Protection::Plain),
-                ];
-                handle.command(RelayCommand::Stream {
-                    session,
-                    stream: 0,
-                    generation: 1,
-                    ends: Box::new(ends),
-                });
+                let (caller, callee) = open_plain(&handle, session);
                 caller.send(&rtp(1, 1));
                 callee.receive();
                 assert_eq!(descriptors(), running + 8);

@@ -97,11 +97,8 @@ mod tests {
 
     fn reader() -> OfferReader {
         let own = Interface {
-            bind4: Some(Ipv4Addr::new(10, 0, 0, 10)),
-            bind6: None,
             advertised4: Some(Ipv4Addr::new(203, 0, 113, 1)),
-            advertised6: None,
-            ports: 20_000..=20_999,
+            ..Interface::at([10, 0, 0, 10].into(), 20_000..=20_999)
         };
         OfferReader::new(&MediaLimits::default(), &[own])
     }

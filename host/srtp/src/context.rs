@@ -1,5 +1,7 @@
 //! What a sending and a receiving context have in common: RFC 3711 section 3.2.
 
+use std::fmt;
+
 use media::{KeyMaterial, Suite};
 use zeroize::Zeroizing;
 
@@ -33,8 +35,8 @@ impl Default for ContextLimits {
 }
 
 /// One master key in use.
-pub(crate) struct Session {
-    pub(crate) suite: Suite,
+pub struct MasterKey {
+    suite: Suite,
     pub(crate) rtp: Transform,
     pub(crate) rtcp: Transform,
     /// Empty without a master key identifier. No secret, but one less thing to leave behind.
@@ -43,38 +45,70 @@ pub(crate) struct Session {
     agreed: Option<u64>,
 }
 
-impl Session {
+impl MasterKey {
     pub(crate) fn new(material: &KeyMaterial) -> Result<Box<Self>, KeyError> {
         let suite = material.suite;
         let master = material.key_salt.as_slice();
-        let mki = material
-            .mki
-            .as_ref()
-            .map(|mki| mki.as_bytes().to_vec())
-            .unwrap_or_default();
         Ok(Box::new(Self {
             suite,
             rtp: Transform::derive(suite, master, Protocol::Rtp)?,
             rtcp: Transform::derive(suite, master, Protocol::Rtcp)?,
-            mki: Zeroizing::new(mki),
+            mki: identifier(material),
             usage: KeyUsage::default(),
             agreed: material.lifetime,
         }))
     }
 
+    /// Takes what `material` says of the same key: its identifier and its lifetime.
+    pub(crate) fn follow(&mut self, material: &KeyMaterial) {
+        self.mki = identifier(material);
+        self.agreed = material.lifetime;
+    }
+
+    /// The suite that it is for.
+    #[must_use]
+    pub fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// What it has protected.
+    #[must_use]
+    pub fn usage(&self) -> KeyUsage {
+        self.usage
+    }
+
     /// Octets that SRTP adds to a packet.
-    pub(crate) fn rtp_overhead(&self) -> usize {
-        self.rtp.tag_len() + self.mki.len()
+    #[must_use]
+    pub fn rtp_overhead(&self) -> usize {
+        self.rtp.cipher().tag_len() + self.mki.len()
     }
 
     /// Octets that SRTCP adds to a packet.
-    pub(crate) fn rtcp_overhead(&self) -> usize {
-        self.rtcp.tag_len() + INDEX_WORD + self.mki.len()
+    #[must_use]
+    pub fn rtcp_overhead(&self) -> usize {
+        self.rtcp.cipher().tag_len() + INDEX_WORD + self.mki.len()
     }
 
-    pub(crate) fn lifetime_reached(&self) -> bool {
+    /// Has the lifetime that the key came with been used up? Packets still pass: the session
+    /// needs a new key or an end. At the limits of RFC 3711 they do not.
+    #[must_use]
+    pub fn lifetime_reached(&self) -> bool {
         self.usage.reached(self.agreed)
     }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MasterKey")
+            .field("suite", &self.suite.name())
+            .field("usage", &self.usage)
+            .finish_non_exhaustive()
+    }
+}
+
+fn identifier(material: &KeyMaterial) -> Zeroizing<Vec<u8>> {
+    let mki = material.mki.as_ref();
+    Zeroizing::new(mki.map(|mki| mki.as_bytes().to_vec()).unwrap_or_default())
 }
 
 /// The packet in `buffer`, which has room for `overhead` more.

@@ -17,7 +17,9 @@ use crate::derivation::{SessionKeys, counter_mode_key};
 use crate::error::{KeyError, SrtpError};
 use crate::header::RTCP_HEADER;
 use crate::replay::rollover_counter;
-use crate::transform::{RtpPacket, append};
+use crate::transform::{Cipher, RtcpPacket, RtpPacket, append};
+
+const SHORT: SrtpError = SrtpError::Malformed("shorter than its trailer");
 
 /// One protocol's keys, expanded: the AES key schedule and the two HMAC states.
 pub(crate) struct CounterMode {
@@ -43,95 +45,6 @@ impl CounterMode {
             salt: Zeroizing::new(u128::from_be_bytes(*salt)),
             tag_len,
         })
-    }
-
-    pub(crate) fn tag_len(&self) -> usize {
-        self.tag_len
-    }
-
-    /// Encrypts the payload of `packet` and writes what follows it.
-    pub(crate) fn protect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        let (body, trailer) = buffer
-            .split_at_mut_checked(packet.len)
-            .ok_or(SrtpError::Capacity)?;
-        let payload = body
-            .get_mut(packet.header_len..)
-            .ok_or(SrtpError::Capacity)?;
-        self.apply_key_stream(packet.ssrc, packet.index, payload)?;
-        let tag = self.sign(body, Some(packet.index));
-        Ok(packet.len + append(trailer, &[mki, self.truncate(&tag)?])?)
-    }
-
-    /// Verifies and decrypts; returns the length of the RTP packet.
-    pub(crate) fn unprotect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        const SHORT: SrtpError = SrtpError::Malformed("shorter than its trailer");
-        let body_len = packet
-            .len
-            .checked_sub(mki.len() + self.tag_len)
-            .ok_or(SHORT)?;
-        if body_len < packet.header_len {
-            return Err(SHORT);
-        }
-        let (body, trailer) = buffer.split_at_mut_checked(body_len).ok_or(SHORT)?;
-        self.verify(body, Some(packet.index), trailer, mki)?;
-        let payload = body.get_mut(packet.header_len..).ok_or(SHORT)?;
-        self.apply_key_stream(packet.ssrc, packet.index, payload)?;
-        Ok(body_len)
-    }
-
-    /// Encrypts an RTCP packet of `len` octets and writes what follows it.
-    pub(crate) fn protect_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        index: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        let reports = buffer
-            .get_mut(RTCP_HEADER..len)
-            .ok_or(SrtpError::Capacity)?;
-        self.apply_key_stream(ssrc, u64::from(index), reports)?;
-        let (_, after) = buffer
-            .split_at_mut_checked(len)
-            .ok_or(SrtpError::Capacity)?;
-        let authenticated = len + append(after, &[&(index | 1 << 31).to_be_bytes()])?;
-        let (body, trailer) = buffer
-            .split_at_mut_checked(authenticated)
-            .ok_or(SrtpError::Capacity)?;
-        let tag = self.sign(body, None);
-        Ok(authenticated + append(trailer, &[mki, self.truncate(&tag)?])?)
-    }
-
-    /// Verifies an SRTCP packet and decrypts it if it says so; returns the length of the RTCP
-    /// packet.
-    pub(crate) fn unprotect_rtcp(
-        &self,
-        buffer: &mut [u8],
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        const SHORT: SrtpError = SrtpError::Malformed("shorter than its trailer");
-        let authenticated = buffer.len().saturating_sub(mki.len() + self.tag_len);
-        let (body, trailer) = buffer.split_at_mut_checked(authenticated).ok_or(SHORT)?;
-        self.verify(body, None, trailer, mki)?;
-        let (packet, _) = body.split_last_chunk_mut::<4>().ok_or(SHORT)?;
-        if word >> 31 == 1 {
-            let reports = packet.get_mut(RTCP_HEADER..).ok_or(SHORT)?;
-            self.apply_key_stream(ssrc, u64::from(word & !(1 << 31)), reports)?;
-        }
-        Ok(packet.len())
     }
 
     /// RFC 3711 section 4.1.1: `IV = (k_s * 2^16) XOR (SSRC * 2^64) XOR (i * 2^16)`.
@@ -174,6 +87,75 @@ impl CounterMode {
         let found = after_identifier(trailer, mki).ok_or(SrtpError::Authentication)?;
         let tag = self.sign(body, index);
         verify_slices_are_equal(self.truncate(&tag)?, found).map_err(|_| SrtpError::Authentication)
+    }
+}
+
+impl Cipher for CounterMode {
+    fn tag_len(&self) -> usize {
+        self.tag_len
+    }
+
+    fn behind_index(&self, mki: &[u8]) -> usize {
+        mki.len() + self.tag_len
+    }
+
+    fn protect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError> {
+        let (body, trailer) = buffer
+            .split_at_mut_checked(packet.len)
+            .ok_or(SrtpError::Capacity)?;
+        let payload = body
+            .get_mut(packet.header_len..)
+            .ok_or(SrtpError::Capacity)?;
+        self.apply_key_stream(packet.ssrc, packet.index, payload)?;
+        let tag = self.sign(body, Some(packet.index));
+        Ok(packet.len + append(trailer, &[packet.mki, self.truncate(&tag)?])?)
+    }
+
+    fn unprotect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError> {
+        let body_len = packet
+            .len
+            .checked_sub(packet.mki.len() + self.tag_len)
+            .ok_or(SHORT)?;
+        if body_len < packet.header_len {
+            return Err(SHORT);
+        }
+        let (body, trailer) = buffer.split_at_mut_checked(body_len).ok_or(SHORT)?;
+        self.verify(body, Some(packet.index), trailer, packet.mki)?;
+        let payload = body.get_mut(packet.header_len..).ok_or(SHORT)?;
+        self.apply_key_stream(packet.ssrc, packet.index, payload)?;
+        Ok(body_len)
+    }
+
+    fn protect_rtcp(&self, buffer: &mut [u8], packet: &RtcpPacket<'_>) -> Result<usize, SrtpError> {
+        let reports = buffer
+            .get_mut(RTCP_HEADER..packet.len)
+            .ok_or(SrtpError::Capacity)?;
+        self.apply_key_stream(packet.ssrc, packet.index(), reports)?;
+        let (_, after) = buffer
+            .split_at_mut_checked(packet.len)
+            .ok_or(SrtpError::Capacity)?;
+        let authenticated = packet.len + append(after, &[&packet.word.to_be_bytes()])?;
+        let (body, trailer) = buffer
+            .split_at_mut_checked(authenticated)
+            .ok_or(SrtpError::Capacity)?;
+        let tag = self.sign(body, None);
+        Ok(authenticated + append(trailer, &[packet.mki, self.truncate(&tag)?])?)
+    }
+
+    fn unprotect_rtcp(
+        &self,
+        buffer: &mut [u8],
+        packet: &RtcpPacket<'_>,
+    ) -> Result<usize, SrtpError> {
+        let authenticated = buffer.len().saturating_sub(packet.mki.len() + self.tag_len);
+        let (body, trailer) = buffer.split_at_mut_checked(authenticated).ok_or(SHORT)?;
+        self.verify(body, None, trailer, packet.mki)?;
+        let (before, _) = body.split_last_chunk_mut::<4>().ok_or(SHORT)?;
+        if packet.is_encrypted() {
+            let reports = before.get_mut(RTCP_HEADER..).ok_or(SHORT)?;
+            self.apply_key_stream(packet.ssrc, packet.index(), reports)?;
+        }
+        Ok(before.len())
     }
 }
 

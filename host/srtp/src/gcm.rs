@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 use crate::derivation::SessionKeys;
 use crate::error::{KeyError, SrtpError};
 use crate::header::RTCP_HEADER;
-use crate::transform::{RtpPacket, append};
+use crate::transform::{Cipher, RtcpPacket, RtpPacket, append};
 
 /// Octets of the tag, which both suites send whole.
-pub(crate) const TAG: usize = 16;
+const TAG: usize = 16;
 
 const SHORT: SrtpError = SrtpError::Malformed("shorter than its trailer");
 
@@ -45,13 +45,24 @@ impl Gcm {
         })
     }
 
-    /// Encrypts the payload of `packet` and writes what follows it.
-    pub(crate) fn protect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
+    /// RFC 7714 sections 8.1 and 9.1: the salt XOR two zeros, the SSRC and the 48-bit index.
+    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
+        let vector = *self.salt ^ u128::from(ssrc) << 48 ^ u128::from(index);
+        let [_, _, _, _, nonce @ ..] = vector.to_be_bytes();
+        Nonce::assume_unique_for_key(nonce)
+    }
+}
+
+impl Cipher for Gcm {
+    fn tag_len(&self) -> usize {
+        TAG
+    }
+
+    fn behind_index(&self, mki: &[u8]) -> usize {
+        mki.len()
+    }
+
+    fn protect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError> {
         let (body, trailer) = buffer
             .split_at_mut_checked(packet.len)
             .ok_or(SrtpError::Capacity)?;
@@ -63,17 +74,11 @@ impl Gcm {
             .cipher
             .seal_in_place_separate_tag(nonce, Aad::from(&*header), payload)
             .map_err(|_| SrtpError::Cipher)?;
-        Ok(packet.len + append(trailer, &[tag.as_ref(), mki])?)
+        Ok(packet.len + append(trailer, &[tag.as_ref(), packet.mki])?)
     }
 
-    /// Verifies and decrypts; returns the length of the RTP packet.
-    pub(crate) fn unprotect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        let body = without_identifier(buffer, mki)?;
+    fn unprotect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError> {
+        let body = without_identifier(buffer, packet.mki)?;
         let (header, sealed) = body.split_at_mut_checked(packet.header_len).ok_or(SHORT)?;
         if sealed.len() < TAG {
             return Err(SHORT);
@@ -86,18 +91,10 @@ impl Gcm {
         Ok(packet.header_len + payload.len())
     }
 
-    /// Encrypts an RTCP packet of `len` octets and writes what follows it.
-    pub(crate) fn protect_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        index: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        let word = (index | 1 << 31).to_be_bytes();
+    fn protect_rtcp(&self, buffer: &mut [u8], packet: &RtcpPacket<'_>) -> Result<usize, SrtpError> {
+        let word = packet.word.to_be_bytes();
         let (body, trailer) = buffer
-            .split_at_mut_checked(len)
+            .split_at_mut_checked(packet.len)
             .ok_or(SrtpError::Capacity)?;
         let (header, reports) = body
             .split_first_chunk_mut::<RTCP_HEADER>()
@@ -105,55 +102,44 @@ impl Gcm {
         let tag = self
             .cipher
             .seal_in_place_separate_tag(
-                self.nonce(ssrc, u64::from(index)),
+                self.nonce(packet.ssrc, packet.index()),
                 Aad::from(associated(*header, word)),
                 reports,
             )
             .map_err(|_| SrtpError::Cipher)?;
-        Ok(len + append(trailer, &[tag.as_ref(), &word, mki])?)
+        Ok(packet.len + append(trailer, &[tag.as_ref(), &word, packet.mki])?)
     }
 
-    /// Verifies an SRTCP packet and decrypts it if it says so; returns the length of the RTCP
-    /// packet.
-    pub(crate) fn unprotect_rtcp(
+    fn unprotect_rtcp(
         &self,
         buffer: &mut [u8],
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
+        packet: &RtcpPacket<'_>,
     ) -> Result<usize, SrtpError> {
-        let body = without_identifier(buffer, mki)?;
-        let nonce = self.nonce(ssrc, u64::from(word & !(1 << 31)));
-        let word_octets = word.to_be_bytes();
-        let (packet, _) = body.split_last_chunk_mut::<4>().ok_or(SHORT)?;
-        if word >> 31 == 1 {
-            let (header, sealed) = packet.split_first_chunk_mut::<RTCP_HEADER>().ok_or(SHORT)?;
+        let body = without_identifier(buffer, packet.mki)?;
+        let nonce = self.nonce(packet.ssrc, packet.index());
+        let word = packet.word.to_be_bytes();
+        let (before, _) = body.split_last_chunk_mut::<4>().ok_or(SHORT)?;
+        if packet.is_encrypted() {
+            let (header, sealed) = before.split_first_chunk_mut::<RTCP_HEADER>().ok_or(SHORT)?;
             if sealed.len() < TAG {
                 return Err(SHORT);
             }
             let reports = self
                 .cipher
-                .open_in_place(nonce, Aad::from(associated(*header, word_octets)), sealed)
+                .open_in_place(nonce, Aad::from(associated(*header, word)), sealed)
                 .map_err(|_| SrtpError::Authentication)?;
             return Ok(RTCP_HEADER + reports.len());
         }
         // The associated data must be in one piece: the index moves before the tag.
-        let (reports, tag) = packet.split_last_chunk_mut::<TAG>().ok_or(SHORT)?;
+        let (reports, tag) = before.split_last_chunk_mut::<TAG>().ok_or(SHORT)?;
         let len = reports.len();
         let mut sealed = *tag;
-        append(tag, &[&word_octets])?;
-        let associated = packet.get(..len + 4).ok_or(SHORT)?;
+        append(tag, &[&word])?;
+        let associated = before.get(..len + 4).ok_or(SHORT)?;
         self.cipher
             .open_in_place(nonce, Aad::from(associated), &mut sealed)
             .map_err(|_| SrtpError::Authentication)?;
         Ok(len)
-    }
-
-    /// RFC 7714 sections 8.1 and 9.1: the salt XOR two zeros, the SSRC and the 48-bit index.
-    fn nonce(&self, ssrc: u32, index: u64) -> Nonce {
-        let vector = *self.salt ^ u128::from(ssrc) << 48 ^ u128::from(index);
-        let [_, _, _, _, nonce @ ..] = vector.to_be_bytes();
-        Nonce::assume_unique_for_key(nonce)
     }
 }
 

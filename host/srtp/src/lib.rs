@@ -33,7 +33,7 @@ mod transform;
 #[cfg(test)]
 mod tests;
 
-pub use context::{ContextLimits, MAX_PACKET, MAX_SOURCES_DEFAULT};
+pub use context::{ContextLimits, MAX_PACKET, MAX_SOURCES_DEFAULT, MasterKey};
 pub use error::{KeyError, SrtpError};
 pub use exporter::{
     DtlsKeys, EXPORTER_LABEL, PROFILES, exporter_len, profile_number, profile_suite,

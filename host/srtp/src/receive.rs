@@ -1,16 +1,13 @@
 //! From SRTP to RTP and from SRTCP to RTCP: RFC 3711 sections 3.3 and 3.4.
 
-use std::fmt;
+use media::KeyMaterial;
 
-use media::{KeyMaterial, Suite};
-
-use crate::context::{ContextLimits, Session, protected_packet};
+use crate::context::{ContextLimits, MasterKey, protected_packet};
 use crate::error::{KeyError, SrtpError};
 use crate::header::{RtpHeader, parse_rtcp_sender};
-use crate::lifetime::KeyUsage;
 use crate::replay::{ReplayWindow, estimate_index, rollover_counter};
 use crate::sources::Sources;
-use crate::transform::RtpPacket;
+use crate::transform::{RtcpPacket, RtpPacket};
 
 /// What is known of one source that sends to us; only authenticated packets change it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,8 +22,9 @@ struct Incoming {
 ///
 /// A packet that fails changes nothing: not the rollover counter, not the replay window, not the
 /// table of sources, not the count of the key's packets.
+#[derive(Debug)]
 pub struct ReceiveContext {
-    session: Box<Session>,
+    key: Box<MasterKey>,
     sources: Sources<Incoming>,
 }
 
@@ -37,7 +35,7 @@ impl ReceiveContext {
     /// When `material` is no key of its suite.
     pub fn new(material: &KeyMaterial, limits: ContextLimits) -> Result<Self, KeyError> {
         Ok(Self {
-            session: Session::new(material)?,
+            key: MasterKey::new(material)?,
             sources: Sources::new(limits.sources),
         })
     }
@@ -51,10 +49,10 @@ impl ReceiveContext {
     pub fn unprotect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let buffer = protected_packet(buffer, len)?;
         let header = RtpHeader::parse(buffer)?;
-        if len - header.len < self.session.rtp_overhead() {
+        if len - header.len < self.key.rtp_overhead() {
             return Err(SrtpError::Malformed("shorter than its trailer"));
         }
-        self.session.usage.check_rtp()?;
+        self.key.usage.check_rtp()?;
         let (place, mut state) = self.sources.take(header.ssrc)?;
         let index = estimate_index(state.rtp.highest(), state.start, header.sequence)?;
         state.rtp.check(index)?;
@@ -63,14 +61,12 @@ impl ReceiveContext {
             index,
             header_len: header.len,
             len,
+            mki: &self.key.mki,
         };
-        let len = self
-            .session
-            .rtp
-            .unprotect_rtp(buffer, packet, &self.session.mki)?;
+        let len = self.key.rtp.cipher().unprotect_rtp(buffer, &packet)?;
         state.rtp.accept(index);
         self.sources.put(header.ssrc, place, state);
-        self.session.usage.rtp_packets += 1;
+        self.key.usage.rtp_packets += 1;
         Ok(len)
     }
 
@@ -83,50 +79,34 @@ impl ReceiveContext {
     pub fn unprotect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
         let buffer = protected_packet(buffer, len)?;
         let ssrc = parse_rtcp_sender(buffer)?;
-        let word = self.session.rtcp.rtcp_word(buffer, &self.session.mki)?;
-        self.session.usage.check_rtcp()?;
+        let word = self.key.rtcp.rtcp_word(buffer, &self.key.mki)?;
+        self.key.usage.check_rtcp()?;
         let (place, mut state) = self.sources.take(ssrc)?;
-        let index = u64::from(word & !(1 << 31));
+        let packet = RtcpPacket {
+            ssrc,
+            word,
+            len,
+            mki: &self.key.mki,
+        };
+        let index = packet.index();
         state.rtcp.check(index)?;
-        let len = self
-            .session
-            .rtcp
-            .unprotect_rtcp(buffer, ssrc, word, &self.session.mki)?;
+        let len = self.key.rtcp.cipher().unprotect_rtcp(buffer, &packet)?;
         state.rtcp.accept(index);
         self.sources.put(ssrc, place, state);
-        self.session.usage.rtcp_packets += 1;
+        self.key.usage.rtcp_packets += 1;
         Ok(len)
     }
 
-    /// Octets that [`Self::unprotect_rtp`] takes away.
+    /// The master key: its suite, what it adds to packets and what it has protected.
     #[must_use]
-    pub fn rtp_overhead(&self) -> usize {
-        self.session.rtp_overhead()
+    pub fn key(&self) -> &MasterKey {
+        &self.key
     }
 
-    /// Octets that [`Self::unprotect_rtcp`] takes away.
-    #[must_use]
-    pub fn rtcp_overhead(&self) -> usize {
-        self.session.rtcp_overhead()
-    }
-
-    /// The suite of the master key.
-    #[must_use]
-    pub fn suite(&self) -> Suite {
-        self.session.suite
-    }
-
-    /// What the master key has protected.
-    #[must_use]
-    pub fn usage(&self) -> KeyUsage {
-        self.session.usage
-    }
-
-    /// Has the lifetime that the key came with been used up? Packets still pass: the session
-    /// needs a new key or an end. At the limits of RFC 3711 they do not.
-    #[must_use]
-    pub fn lifetime_reached(&self) -> bool {
-        self.session.lifetime_reached()
+    /// Takes identifier and lifetime from `material`, which holds the same key: they may be
+    /// agreed on anew, while indices and replay windows must go on.
+    pub fn follow(&mut self, material: &KeyMaterial) {
+        self.key.follow(material);
     }
 
     /// Has an authenticated packet of `ssrc` been received?
@@ -160,17 +140,7 @@ impl ReceiveContext {
     }
 
     #[cfg(test)]
-    pub(crate) fn session_mut(&mut self) -> &mut Session {
-        &mut self.session
-    }
-}
-
-impl fmt::Debug for ReceiveContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReceiveContext")
-            .field("suite", &self.session.suite.name())
-            .field("sources", &self.sources.len())
-            .field("usage", &self.session.usage)
-            .finish_non_exhaustive()
+    pub(crate) fn key_mut(&mut self) -> &mut MasterKey {
+        &mut self.key
     }
 }

@@ -1,16 +1,13 @@
 //! From RTP to SRTP and from RTCP to SRTCP: RFC 3711 sections 3.3 and 3.4.
 
-use std::fmt;
+use media::KeyMaterial;
 
-use media::{KeyMaterial, Suite};
-
-use crate::context::{ContextLimits, Session, packet_with_room};
+use crate::context::{ContextLimits, MasterKey, packet_with_room};
 use crate::error::{KeyError, SrtpError};
 use crate::header::{RtpHeader, parse_rtcp_sender};
-use crate::lifetime::KeyUsage;
 use crate::replay::{ReplayWindow, estimate_index, rollover_counter};
 use crate::sources::Sources;
-use crate::transform::RtpPacket;
+use crate::transform::{RtcpPacket, RtpPacket};
 
 /// What is known of one source that we send for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -28,8 +25,9 @@ struct Outgoing {
 /// Rollover counters follow the sequence numbers of the packets, so packets may come out of
 /// order. The same index is never spent twice: a packet that repeats a sequence number, or is
 /// more than [`crate::REPLAY_WINDOW`] behind, is refused with `Replay`.
+#[derive(Debug)]
 pub struct SendContext {
-    session: Box<Session>,
+    key: Box<MasterKey>,
     sources: Sources<Outgoing>,
 }
 
@@ -40,89 +38,73 @@ impl SendContext {
     /// When `material` is no key of its suite.
     pub fn new(material: &KeyMaterial, limits: ContextLimits) -> Result<Self, KeyError> {
         Ok(Self {
-            session: Session::new(material)?,
+            key: MasterKey::new(material)?,
             sources: Sources::new(limits.sources),
         })
     }
 
     /// Protects the RTP packet in the first `len` octets of `buffer`, which must have
-    /// [`Self::rtp_overhead`] octets of room behind it. Returns the length of the SRTP packet,
+    /// [`MasterKey::rtp_overhead`] octets of room behind it. Returns the length of the SRTP packet,
     /// which begins where the RTP packet began.
     ///
     /// # Errors
     /// The packet must not be sent then. `Capacity`, `Malformed`, `Replay`, `TooManySources` and
     /// `KeyExhausted` leave buffer and context as they were.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
-        let packet = packet_with_room(buffer, len, self.session.rtp_overhead())?;
+        let packet = packet_with_room(buffer, len, self.key.rtp_overhead())?;
         let header = RtpHeader::parse(packet)?;
-        self.session.usage.check_rtp()?;
+        self.key.usage.check_rtp()?;
         let (place, mut state) = self.sources.take(header.ssrc)?;
         let index = estimate_index(state.spent.highest(), state.start, header.sequence)?;
         state.spent.check(index)?;
         // Spent before it is used: an index that met an error must not be used again either.
         state.spent.accept(index);
         self.sources.put(header.ssrc, place, state);
-        self.session.usage.rtp_packets += 1;
+        self.key.usage.rtp_packets += 1;
         let packet = RtpPacket {
             ssrc: header.ssrc,
             index,
             header_len: header.len,
             len,
+            mki: &self.key.mki,
         };
-        self.session
-            .rtp
-            .protect_rtp(buffer, packet, &self.session.mki)
+        self.key.rtp.cipher().protect_rtp(buffer, &packet)
     }
 
     /// Protects the RTCP packet in the first `len` octets of `buffer`, which must have
-    /// [`Self::rtcp_overhead`] octets of room behind it. Returns the length of the SRTCP packet.
+    /// [`MasterKey::rtcp_overhead`] octets of room behind it. Returns the length of the SRTCP packet.
     ///
     /// # Errors
     /// As [`Self::protect_rtp`], without `Replay`.
     pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, SrtpError> {
-        let packet = packet_with_room(buffer, len, self.session.rtcp_overhead())?;
+        let packet = packet_with_room(buffer, len, self.key.rtcp_overhead())?;
         let ssrc = parse_rtcp_sender(packet)?;
-        self.session.usage.check_rtcp()?;
+        self.key.usage.check_rtcp()?;
         let (place, mut state) = self.sources.take(ssrc)?;
         let index = state.next_rtcp;
         // At most 2^31 packets in all, so each index fits in its 31 bits.
         state.next_rtcp += 1;
         self.sources.put(ssrc, place, state);
-        self.session.usage.rtcp_packets += 1;
-        self.session
-            .rtcp
-            .protect_rtcp(buffer, len, ssrc, index, &self.session.mki)
+        self.key.usage.rtcp_packets += 1;
+        let packet = RtcpPacket {
+            ssrc,
+            word: RtcpPacket::encrypted(index),
+            len,
+            mki: &self.key.mki,
+        };
+        self.key.rtcp.cipher().protect_rtcp(buffer, &packet)
     }
 
-    /// Octets that [`Self::protect_rtp`] adds.
+    /// The master key: its suite, what it adds to packets and what it has protected.
     #[must_use]
-    pub fn rtp_overhead(&self) -> usize {
-        self.session.rtp_overhead()
+    pub fn key(&self) -> &MasterKey {
+        &self.key
     }
 
-    /// Octets that [`Self::protect_rtcp`] adds.
-    #[must_use]
-    pub fn rtcp_overhead(&self) -> usize {
-        self.session.rtcp_overhead()
-    }
-
-    /// The suite of the master key.
-    #[must_use]
-    pub fn suite(&self) -> Suite {
-        self.session.suite
-    }
-
-    /// What the master key has protected.
-    #[must_use]
-    pub fn usage(&self) -> KeyUsage {
-        self.session.usage
-    }
-
-    /// Has the lifetime that the key came with been used up? Packets still pass: the session
-    /// needs a new key or an end. At the limits of RFC 3711 they do not.
-    #[must_use]
-    pub fn lifetime_reached(&self) -> bool {
-        self.session.lifetime_reached()
+    /// Takes identifier and lifetime from `material`, which holds the same key: they may be
+    /// agreed on anew, while indices and replay windows must go on.
+    pub fn follow(&mut self, material: &KeyMaterial) {
+        self.key.follow(material);
     }
 
     /// Rollover counter of `ssrc`, once it has sent RTP.
@@ -151,17 +133,7 @@ impl SendContext {
     }
 
     #[cfg(test)]
-    pub(crate) fn session_mut(&mut self) -> &mut Session {
-        &mut self.session
-    }
-}
-
-impl fmt::Debug for SendContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendContext")
-            .field("suite", &self.session.suite.name())
-            .field("sources", &self.sources.len())
-            .field("usage", &self.session.usage)
-            .finish_non_exhaustive()
+    pub(crate) fn key_mut(&mut self) -> &mut MasterKey {
+        &mut self.key
     }
 }

@@ -1,8 +1,11 @@
 //! The synchronization sources under one master key: RFC 3711 section 3.2.3, with a ceiling.
 
+use smallvec::SmallVec;
+
 use crate::error::SrtpError;
 
-/// Places made at once: a source of RTP and one that only reports, as a phone call has.
+/// Places within the context itself, so that they are in the cache with it: a source of RTP and
+/// one that only reports, as a phone call has.
 const FIRST_PLACES: usize = 2;
 
 /// State of each source, found by its SSRC.
@@ -11,7 +14,7 @@ const FIRST_PLACES: usize = 2;
 /// send two packets under one index.
 #[derive(Debug)]
 pub(crate) struct Sources<T> {
-    entries: Vec<(u32, T)>,
+    entries: SmallVec<[(u32, T); FIRST_PLACES]>,
     ceiling: usize,
     /// Where the last packet's source was, because the next one is mostly the same.
     last: usize,
@@ -27,7 +30,7 @@ pub(crate) enum Place {
 impl<T: Copy + Default> Sources<T> {
     pub(crate) fn new(ceiling: usize) -> Self {
         Self {
-            entries: Vec::with_capacity(ceiling.min(FIRST_PLACES)),
+            entries: SmallVec::new(),
             ceiling,
             last: 0,
         }
@@ -81,6 +84,7 @@ impl<T: Copy + Default> Sources<T> {
             .map(|(_, state)| state)
     }
 
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.entries.len()
     }

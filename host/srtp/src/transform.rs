@@ -5,23 +5,85 @@ use media::Suite;
 use crate::counter_mode::CounterMode;
 use crate::derivation::{Protocol, SessionKeys};
 use crate::error::{KeyError, SrtpError};
-use crate::gcm::{self, Gcm};
+use crate::gcm::Gcm;
 use crate::header::RTCP_HEADER;
 
 /// Octets of the E flag and the SRTCP index.
 pub(crate) const INDEX_WORD: usize = 4;
 
-/// What a transform must know of an RTP packet besides its octets.
+/// What a cipher must know of an RTP packet besides its octets.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct RtpPacket {
+pub(crate) struct RtpPacket<'a> {
     pub(crate) ssrc: u32,
     pub(crate) index: u64,
     pub(crate) header_len: usize,
     /// Octets of the packet, before it is protected or unprotected.
     pub(crate) len: usize,
+    /// Master key identifier; empty if there is none.
+    pub(crate) mki: &'a [u8],
 }
 
-/// The cipher of SRTP or of SRTCP, with its session keys expanded.
+/// The flag in front of an SRTCP index: this packet is encrypted.
+const ENCRYPTED: u32 = 1 << 31;
+
+/// What a cipher must know of an RTCP packet besides its octets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RtcpPacket<'a> {
+    pub(crate) ssrc: u32,
+    /// E flag and SRTCP index.
+    pub(crate) word: u32,
+    /// Octets of the packet, before it is protected or unprotected.
+    pub(crate) len: usize,
+    /// Master key identifier; empty if there is none.
+    pub(crate) mki: &'a [u8],
+}
+
+impl RtcpPacket<'_> {
+    /// The word of an encrypted packet.
+    pub(crate) fn encrypted(index: u32) -> u32 {
+        index | ENCRYPTED
+    }
+
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.word & ENCRYPTED != 0
+    }
+
+    /// The SRTCP index: 31 bits.
+    pub(crate) fn index(&self) -> u64 {
+        u64::from(self.word & !ENCRYPTED)
+    }
+}
+
+/// One protocol's keys at work on packets, each at the front of a buffer.
+pub(crate) trait Cipher {
+    /// Octets of the authentication tag.
+    fn tag_len(&self) -> usize;
+
+    /// Octets of an SRTCP packet behind its index: tag, identifier or both.
+    fn behind_index(&self, mki: &[u8]) -> usize;
+
+    /// Encrypts the payload and writes what follows it; returns the length of the SRTP packet.
+    fn protect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError>;
+
+    /// Verifies and decrypts `buffer`, which is one SRTP packet; returns the length of the RTP
+    /// packet.
+    fn unprotect_rtp(&self, buffer: &mut [u8], packet: &RtpPacket<'_>) -> Result<usize, SrtpError>;
+
+    /// Encrypts an RTCP packet and writes what follows it; returns the length of the SRTCP
+    /// packet.
+    fn protect_rtcp(&self, buffer: &mut [u8], packet: &RtcpPacket<'_>) -> Result<usize, SrtpError>;
+
+    /// Verifies `buffer`, which is one SRTCP packet, and decrypts it if its word says so; returns
+    /// the length of the RTCP packet.
+    fn unprotect_rtcp(
+        &self,
+        buffer: &mut [u8],
+        packet: &RtcpPacket<'_>,
+    ) -> Result<usize, SrtpError>;
+}
+
+/// The cipher of SRTP or of SRTCP, with its session keys expanded: in place, because a packet
+/// of a call that was not heard for 20 ms finds neither it nor a pointer to it in the cache.
 #[expect(
     clippy::large_enum_variant,
     reason = "two of them live in one box per context"
@@ -59,87 +121,27 @@ impl Transform {
         })
     }
 
-    /// Octets of the authentication tag.
-    pub(crate) fn tag_len(&self) -> usize {
+    /// Whichever it is.
+    pub(crate) fn cipher(&self) -> &dyn Cipher {
         match self {
-            Self::CounterMode(cipher) => cipher.tag_len(),
-            Self::Gcm(_) => gcm::TAG,
-        }
-    }
-
-    /// Protects the first `packet.len` octets of `buffer`; returns the length of the SRTP packet.
-    pub(crate) fn protect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        match self {
-            Self::CounterMode(cipher) => cipher.protect_rtp(buffer, packet, mki),
-            Self::Gcm(cipher) => cipher.protect_rtp(buffer, packet, mki),
-        }
-    }
-
-    /// Verifies and decrypts `buffer`, which is one SRTP packet; returns the length of the RTP
-    /// packet.
-    pub(crate) fn unprotect_rtp(
-        &self,
-        buffer: &mut [u8],
-        packet: RtpPacket,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        match self {
-            Self::CounterMode(cipher) => cipher.unprotect_rtp(buffer, packet, mki),
-            Self::Gcm(cipher) => cipher.unprotect_rtp(buffer, packet, mki),
-        }
-    }
-
-    /// Protects the first `len` octets of `buffer`; returns the length of the SRTCP packet.
-    pub(crate) fn protect_rtcp(
-        &self,
-        buffer: &mut [u8],
-        len: usize,
-        ssrc: u32,
-        index: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        match self {
-            Self::CounterMode(cipher) => cipher.protect_rtcp(buffer, len, ssrc, index, mki),
-            Self::Gcm(cipher) => cipher.protect_rtcp(buffer, len, ssrc, index, mki),
+            Self::CounterMode(cipher) => cipher,
+            Self::Gcm(cipher) => cipher,
         }
     }
 
     /// The E flag and the index of the SRTCP packet `packet`, not yet authenticated.
     pub(crate) fn rtcp_word(&self, packet: &[u8], mki: &[u8]) -> Result<u32, SrtpError> {
         const SHORT: SrtpError = SrtpError::Malformed("shorter than its trailer");
-        let behind = match self {
-            Self::CounterMode(cipher) => cipher.tag_len() + mki.len(),
-            Self::Gcm(_) => mki.len(),
-        };
-        let least = RTCP_HEADER + self.tag_len() + INDEX_WORD + mki.len();
+        let cipher = self.cipher();
+        let least = RTCP_HEADER + cipher.tag_len() + INDEX_WORD + mki.len();
         if packet.len() < least {
             return Err(SHORT);
         }
-        let before = packet.get(..packet.len() - behind).ok_or(SHORT)?;
+        let before = packet.get(..packet.len() - cipher.behind_index(mki));
         before
-            .last_chunk()
+            .and_then(<[u8]>::last_chunk)
             .map(|word| u32::from_be_bytes(*word))
             .ok_or(SHORT)
-    }
-
-    /// Verifies and decrypts `buffer`, which is one SRTCP packet that [`Self::rtcp_word`] read;
-    /// returns the length of the RTCP packet.
-    pub(crate) fn unprotect_rtcp(
-        &self,
-        buffer: &mut [u8],
-        ssrc: u32,
-        word: u32,
-        mki: &[u8],
-    ) -> Result<usize, SrtpError> {
-        match self {
-            Self::CounterMode(cipher) => cipher.unprotect_rtcp(buffer, ssrc, word, mki),
-            Self::Gcm(cipher) => cipher.unprotect_rtcp(buffer, ssrc, word, mki),
-        }
     }
 }
 

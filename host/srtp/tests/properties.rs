@@ -56,7 +56,7 @@ proptest! {
         let header = plain.len() - payload.len();
         let mut buffer = with_room(&plain);
         let len = send.protect_rtp(&mut buffer, plain.len()).unwrap();
-        prop_assert_eq!(len, plain.len() + send.rtp_overhead());
+        prop_assert_eq!(len, plain.len() + send.key().rtp_overhead());
         prop_assert_eq!(&buffer[..header], &plain[..header]);
         prop_assert!(buffer[len..].iter().all(|octet| *octet == 0xee), "nothing behind it");
         if payload.len() >= 16 {
@@ -77,7 +77,7 @@ proptest! {
         }
         let mut buffer = with_room(&plain);
         let len = send.protect_rtcp(&mut buffer, plain.len()).unwrap();
-        prop_assert_eq!(len, plain.len() + send.rtcp_overhead());
+        prop_assert_eq!(len, plain.len() + send.key().rtcp_overhead());
         prop_assert_eq!(&buffer[..8], &plain[..8]);
         let mut again = buffer.clone();
         let found = receive.unprotect_rtcp(&mut buffer, len).unwrap();
@@ -100,7 +100,7 @@ proptest! {
         let len = noise.len();
         prop_assert!(context.unprotect_rtp(&mut noise.clone(), len).is_err());
         prop_assert!(context.unprotect_rtcp(&mut noise.clone(), len).is_err());
-        prop_assert_eq!(context.usage(), Default::default());
+        prop_assert_eq!(context.key().usage(), Default::default());
         let mut room = with_room(&noise);
         let _ = send.protect_rtp(&mut room, len);
         let mut room = with_room(&noise);
@@ -171,7 +171,7 @@ fn no_changed_octet_is_accepted() {
                 );
             }
         }
-        assert_eq!(context.usage(), Default::default());
+        assert_eq!(context.key().usage(), Default::default());
         assert_eq!(receive(&mut context, &packet), Ok(plain));
 
         let plain = rtcp(SSRC, 2);
@@ -335,7 +335,7 @@ fn sources_do_not_mix() {
                 assert_eq!(context.unprotect_rtcp(&mut buffer, len), Ok(plain.len()));
             }
         }
-        assert_eq!(context.usage().rtp_packets, 900);
-        assert_eq!(context.usage().rtcp_packets, 900);
+        assert_eq!(context.key().usage().rtp_packets, 900);
+        assert_eq!(context.key().usage().rtcp_packets, 900);
     }
 }

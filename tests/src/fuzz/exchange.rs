@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use media::{
-    Anchor, AnchorConfig, Body, Carrier, Fingerprint, Interface, MediaLimits, MediaTimeouts, Mode,
-    OfferLimits, Passage, Protection, RelayCommand, RelayEvent, Requirement, SessionFigures,
-    SessionId, Side, Terms, read_offer,
+    Anchor, AnchorConfig, Body, Carrier, Fingerprint, Interface, Mode, OfferLimits, Passage,
+    Protection, RelayCommand, RelayEvent, Requirement, SessionFigures, SessionId, Side, Terms,
+    read_offer,
 };
 
 use super::Trail;
@@ -189,19 +189,13 @@ fn terms(input: &mut Input<'_>, side: Side) -> Terms {
 
 /// 198.51.100.1 faces callers, 198.51.100.2 and 2001:db8::2 callees.
 fn config() -> AnchorConfig {
-    let interface = |last: u8| Interface {
-        bind4: Some([198, 51, 100, last].into()),
-        bind6: (last == 2).then(|| [0x2001, 0xdb8, 0, 0, 0, 0, 0, 2].into()),
-        advertised4: None,
-        advertised6: None,
-        ports: 20_000..=20_099,
+    let interface = |last| Interface::at([198, 51, 100, last].into(), 20_000..=20_099);
+    let callees = Interface {
+        bind6: Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, 2].into()),
+        ..interface(2)
     };
     AnchorConfig {
-        interfaces: vec![interface(1), interface(2)],
-        limits: MediaLimits::default(),
-        shard: 0,
-        shards: 1,
-        timeouts: MediaTimeouts::default(),
         fingerprint: Some(Fingerprint::sha256([0xAB; 32])),
+        ..AnchorConfig::new(vec![interface(1), callees])
     }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::{AnchorConfig, Interface, MediaLimits, MediaTimeouts, Mode};
+use media::{AnchorConfig, Interface, Mode};
 use policy::{Conclusion, Decision, Pipeline, Zone};
 use sip_message::{Limits, Message};
 use sip_proxy::{
@@ -128,28 +128,10 @@ fn routing(random: &mut Random) -> Routing {
 /// Two interfaces, sometimes with too few ports for all calls.
 fn media(random: &mut Random, seed: [u8; 32]) -> MediaConfig {
     let most = *random.pick(&[20_003, 20_999, 20_999, 20_999, 20_999]);
-    let interface = |address: SocketAddr| Interface {
-        bind4: match address.ip() {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        },
-        bind6: None,
-        advertised4: None,
-        advertised6: None,
-        ports: 20_000..=most,
-    };
+    let interfaces = [inside(PROXY_HOST), outside(PROXY_HOST)]
+        .map(|address| Interface::at(address.ip(), 20_000..=most));
     MediaConfig {
-        anchor: AnchorConfig {
-            interfaces: vec![
-                interface(inside(PROXY_HOST)),
-                interface(outside(PROXY_HOST)),
-            ],
-            limits: MediaLimits::default(),
-            shard: 0,
-            shards: 1,
-            timeouts: MediaTimeouts::default(),
-            fingerprint: None,
-        },
+        anchor: AnchorConfig::new(interfaces.into()),
         seed,
     }
 }

@@ -24,6 +24,7 @@ pub const PASSWORD: &str = "correct-horse-battery";
 pub const NUMBER: &str = "+4930123456";
 
 /// A folder with a configuration, and the ports it uses.
+#[derive(Debug)]
 pub struct Stage {
     folder: PathBuf,
     /// The same folder, unless that one stays.

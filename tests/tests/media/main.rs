@@ -2,4 +2,6 @@
 
 mod bleed;
 mod direct;
+mod first;
+mod offers;
 mod through;

@@ -187,26 +187,18 @@ mod tests {
     use std::ops::RangeInclusive;
 
     use super::*;
-    use crate::{MediaLimits, MediaTimeouts};
+    use crate::MediaLimits;
 
     fn config(ports: RangeInclusive<u16>, shard: usize, shards: usize) -> AnchorConfig {
-        let interface = Interface {
-            bind4: Some([192, 0, 2, 1].into()),
-            bind6: None,
-            advertised4: None,
-            advertised6: None,
-            ports,
-        };
+        let interface = Interface::at([192, 0, 2, 1].into(), ports);
         AnchorConfig {
-            interfaces: vec![interface],
             limits: MediaLimits {
                 quarantine_attempts: 10,
                 ..MediaLimits::default()
             },
             shard,
             shards,
-            timeouts: MediaTimeouts::default(),
-            fingerprint: None,
+            ..AnchorConfig::new(vec![interface])
         }
     }
 

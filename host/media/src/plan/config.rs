@@ -49,6 +49,22 @@ pub struct Interface {
 }
 
 impl Interface {
+    /// One address, bound and written into SDP, with these ports.
+    #[must_use]
+    pub fn at(address: IpAddr, ports: RangeInclusive<u16>) -> Self {
+        let (bind4, bind6) = match address {
+            IpAddr::V4(v4) => (Some(v4), None),
+            IpAddr::V6(v6) => (None, Some(v6)),
+        };
+        Self {
+            bind4,
+            bind6,
+            advertised4: None,
+            advertised6: None,
+            ports,
+        }
+    }
+
     /// Address that sockets of the family are bound to.
     #[must_use]
     pub fn bind(&self, ipv6: bool) -> Option<IpAddr> {
@@ -98,6 +114,21 @@ pub struct AnchorConfig {
     /// Fingerprint of the relay's DTLS certificate; without it `Mode::Dtls` is
     /// neither offered nor accepted.
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl AnchorConfig {
+    /// For a host with one shard, without DTLS, and with the default of everything else.
+    #[must_use]
+    pub fn new(interfaces: Vec<Interface>) -> Self {
+        Self {
+            interfaces,
+            limits: MediaLimits::default(),
+            shard: 0,
+            shards: 1,
+            timeouts: MediaTimeouts::default(),
+            fingerprint: None,
+        }
+    }
 }
 
 /// What cannot work in an [`AnchorConfig`]: the operator's fault.

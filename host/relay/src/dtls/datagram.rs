@@ -13,6 +13,10 @@ const UNIFIED: std::ops::RangeInclusive<u8> = 32..=63;
 /// The handshake message that a client begins with.
 const CLIENT_HELLO: u8 = 1;
 
+/// What a server answers it with; HelloRetryRequest is a ServerHello, too.
+const SERVER_HELLO: u8 = 2;
+const HELLO_VERIFY_REQUEST: u8 = 3;
+
 /// The extension that lists versions, and DTLS 1.3 in it (RFC 9147 section 5.3).
 const SUPPORTED_VERSIONS: u16 = 43;
 const DTLS_1_3: u16 = 0xFEFC;
@@ -45,6 +49,13 @@ pub(super) fn client_hello(datagram: &[u8]) -> Option<Hello> {
     }
     let newest = message.offset == 0 && offers_newest(message.fragment).unwrap_or(false);
     Some(if newest { Hello::Newest } else { Hello::Older })
+}
+
+/// Whether a datagram begins with a server's answer to a ClientHello.
+pub(super) fn answers_hello(datagram: &[u8]) -> bool {
+    let first = records(datagram).next().flatten();
+    let message = first.and_then(|record| record.handshake);
+    message.is_some_and(|it| matches!(it.kind, SERVER_HELLO | HELLO_VERIFY_REQUEST))
 }
 
 /// `None` if the body ends too soon.
@@ -279,6 +290,8 @@ mod tests {
         let mut server_hello = good.clone();
         server_hello[13] = 2;
         assert_eq!(client_hello(&server_hello), None);
+        assert!(answers_hello(&server_hello) && !answers_hello(&good));
+        assert!(!answers_hello(&[22; 60]) && !answers_hello(&[]));
         assert!(is_sound(&server_hello));
         assert_eq!(client_hello(&[22; 60]), None);
         assert!(!is_sound(&[22; 60]) && !is_sound(&[]) && !is_sound(&[23, 254, 253]));

@@ -14,6 +14,9 @@ use super::*;
 struct Pair {
     ours: Handshake,
     party: OpensslParty,
+    papers: Papers,
+    /// How often the party could not understand us, and began again.
+    refusals: u32,
     keys: Option<(KeyMaterial, KeyMaterial)>,
     /// Which of our datagrams, and which of the party's, gets lost.
     lost: [Option<usize>; 2],
@@ -33,6 +36,8 @@ impl Pair {
         Pair {
             ours: Handshake::new(identity, active, fingerprints, Instant::now(), limit),
             party: OpensslParty::new(papers, !active),
+            papers: papers.clone(),
+            refusals: 0,
             keys: None,
             lost: [None, None],
             sent: [0, 0],
@@ -62,6 +67,10 @@ impl Pair {
             assert!(datagram.len() <= DATAGRAM_BYTES);
             if !self.is_lost(0) {
                 back.extend(self.party.step(Some(&datagram)));
+            }
+            if self.party.refused {
+                self.refusals += 1;
+                self.party = OpensslParty::new(&self.papers, !self.ours.active);
             }
         }
         for datagram in back {
@@ -112,9 +121,76 @@ fn certificates_of_either_kind_in_both_roles() {
         for active in [true, false] {
             let mut pair = Pair::new(&identity, active, &papers);
             pair.finish();
-            assert_eq!(pair.ours.attempts, 1, "{kind:?}");
+            assert_eq!((pair.ours.attempts, pair.refusals), (1, 0), "{kind:?}");
         }
     }
+}
+
+#[test]
+fn a_server_that_refuses_the_newest_kind_gets_the_widest() {
+    let identity = Arc::new(Identity::generate(DtlsClient::Newest).unwrap());
+    for (kind, refuses) in [(Kind::Rsa, true), (Kind::Ecdsa, false)] {
+        let mut pair = Pair::new(&identity, true, &Papers::new(kind));
+        let begun = Instant::now();
+        pair.finish();
+        assert_eq!(pair.refusals > 0, refuses, "{kind:?}");
+        assert_eq!(pair.ours.attempts, 1 + u32::from(refuses));
+        assert_eq!(begun.elapsed() >= ALERTED, refuses);
+    }
+}
+
+/// An alert in the clear may be anyone's, and the party may be slow.
+#[test]
+fn forged_alerts_do_not_stop_a_party_that_answers() {
+    let identity = identity();
+    let mut pair = Pair::new(&identity, true, &Papers::new(Kind::Rsa));
+    // Our first hello is lost, and somebody else answers it.
+    pair.lost[0] = Some(0);
+    let begun = Instant::now();
+    while !pair.is_done() {
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        for _ in 0..3 {
+            pair.to_us.push_back(record(21, 0, &[2, 70]));
+        }
+        pair.turn();
+        assert_eq!(pair.failed, None);
+        sleep(Duration::from_millis(2));
+    }
+    pair.check();
+    assert_eq!(pair.ours.attempts, 1);
+}
+
+#[test]
+fn silence_brings_the_other_kind_in_turn() {
+    let identity = identity();
+    let start = Instant::now();
+    let papers = Papers::new(Kind::Ecdsa);
+    let limit = Duration::from_secs(20);
+    let mut ours = Handshake::new(&identity, true, vec![papers.fingerprint()], start, limit);
+    let mut offers = Vec::new();
+    for step in 0..400_u32 {
+        let now = start + Duration::from_millis(50) * step;
+        let mut transmit =
+            |datagram: &[u8]| offers.push((step / 20, datagram::client_hello(datagram)));
+        ours.handle_timeout(now, &mut transmit);
+    }
+    // By the second: for three seconds each.
+    for (second, hello) in &offers {
+        let newest = second / 3 % 2 == 1;
+        assert_eq!(
+            *hello,
+            Some(if newest { Hello::Newest } else { Hello::Older }),
+            "{second}"
+        );
+    }
+    let seconds: Vec<u32> = offers.iter().map(|(second, _)| *second).collect();
+    assert!(
+        [0, 3, 6, 9, 12, 15, 18]
+            .iter()
+            .all(|second| seconds.contains(second)),
+        "{seconds:?}"
+    );
+    assert!(ours.attempts <= ATTEMPTS);
 }
 
 #[test]

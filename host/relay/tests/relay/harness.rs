@@ -202,11 +202,8 @@ pub(crate) struct Call {
 
 pub(crate) fn interface() -> Interface {
     Interface {
-        bind4: Some([127, 0, 0, 1].into()),
         bind6: Some(std::net::Ipv6Addr::LOCALHOST),
-        advertised4: None,
-        advertised6: None,
-        ports: 11_000..=32_000,
+        ..Interface::at([127, 0, 0, 1].into(), 11_000..=32_000)
     }
 }
 
@@ -224,6 +221,26 @@ fn start_with(backend: BackendChoice, client: DtlsClient) -> (Relay, Receiver<Re
     };
     let relay = Relay::start_with(config, client, move |event| drop(sender.send(event))).unwrap();
     (relay, events)
+}
+
+/// Opens a session with two parties who have agreed on RTP in the clear.
+pub(crate) fn open_plain(handle: &RelayHandle, session: SessionId) -> (Party, Party) {
+    let timeouts = MediaTimeouts::default();
+    handle.command(RelayCommand::Open { session, timeouts });
+    agree_plain(handle, session)
+}
+
+/// Agrees on RTP in the clear with two parties in a session.
+pub(crate) fn agree_plain(handle: &RelayHandle, session: SessionId) -> (Party, Party) {
+    let (caller, callee) = (Party::new(), Party::new());
+    let ends = [&caller, &callee].map(|party| party.plan(Protection::Plain));
+    handle.command(RelayCommand::Stream {
+        session,
+        stream: 0,
+        generation: 1,
+        ends: Box::new(ends),
+    });
+    (caller, callee)
 }
 
 impl Call {

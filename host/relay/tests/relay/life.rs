@@ -7,7 +7,9 @@ use media::{MediaTimeouts, Protection, RelayCommand, RelayEvent, SessionId, Side
 
 use relay::{Relay, RelayConfig, RelayLimits};
 
-use crate::harness::{Call, Party, address, free_ports, interface, of, rtp, start, until};
+use crate::harness::{
+    Call, Party, address, agree_plain, free_ports, interface, of, open_plain, rtp, start, until,
+};
 use crate::on_each_backend;
 
 fn quick() -> MediaTimeouts {
@@ -166,9 +168,7 @@ on_each_backend! {
         handle.command(RelayCommand::Close { session });
         let closed = RelayEvent::Closed { session, figures: Box::default() };
         assert_eq!(events.try_recv(), Ok(closed));
-        let (caller, callee) = (Party::new(), Party::new());
-        let ends = [caller.plan(Protection::Plain), callee.plan(Protection::Plain)];
-        handle.command(RelayCommand::Stream { session, stream: 0, generation: 1, ends: Box::new(ends) });
+        let (caller, callee) = agree_plain(&handle, session);
         for party in [&caller, &callee] {
             let refused = RelayEvent::PortUnavailable { session, local: party.ours };
             assert_eq!(events.try_recv(), Ok(refused));
@@ -229,21 +229,7 @@ fn churn(backend: relay::BackendChoice) {
         let mut calls = Vec::new();
         for number in 0..5 {
             let session = SessionId(round * 5 + number);
-            handle.command(RelayCommand::Open {
-                session,
-                timeouts: MediaTimeouts::default(),
-            });
-            let (caller, callee) = (Party::new(), Party::new());
-            let ends = [
-                caller.plan(Protection::Plain),
-                callee.plan(Protection::Plain),
-            ];
-            handle.command(RelayCommand::Stream {
-                session,
-                stream: 0,
-                generation: 1,
-                ends: Box::new(ends),
-            });
+            let (caller, callee) = open_plain(&handle, session);
             calls.push((session, caller, callee));
         }
         for sequence in 0..20 {
@@ -307,17 +293,7 @@ fn sessions_are_bounded_and_spread_over_workers() {
     assert_eq!(handle.session_count(), 16, "eight for each of two workers");
     for session in sessions {
         let open = handle.figures(session).is_some();
-        let (caller, callee) = (Party::new(), Party::new());
-        let ends = [
-            caller.plan(Protection::Plain),
-            callee.plan(Protection::Plain),
-        ];
-        handle.command(RelayCommand::Stream {
-            session,
-            stream: 0,
-            generation: 1,
-            ends: Box::new(ends),
-        });
+        let (caller, callee) = agree_plain(&handle, session);
         if open {
             caller.send(&rtp(1, 1));
             assert_eq!(callee.receive(), rtp(1, 1));

@@ -7,6 +7,7 @@
     reason = "a test ends where it fails"
 )]
 
+mod first;
 mod gate;
 mod harness;
 mod life;

@@ -2,10 +2,12 @@
 
 use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
-use media::{EndPlan, KeyMaterial, Latch, Protection, RelayEvent, Side, StreamKind, Suite};
+use media::{
+    EndPlan, KeyMaterial, Latch, Protection, RelayCommand, RelayEvent, Side, StreamKind, Suite,
+};
 use srtp::{ContextLimits, ReceiveContext, SendContext};
 
-use crate::harness::{Call, Party, key, of, report, rtp, sdes};
+use crate::harness::{Call, Party, free_ports, key, of, report, rtp, sdes};
 use crate::on_each_backend;
 
 fn sender(suite: Suite, seed: u8) -> SendContext {
@@ -134,6 +136,62 @@ on_each_backend! {
         let heard = call.callee.receive();
         assert_eq!(unprotect(&mut receiver(suite, 21), heard), rtp(1, 3));
         assert_eq!(of(&call.close(), Side::Caller).rejected.replay, 1);
+    }
+
+    fn a_key_that_returns_finds_its_contexts(backend) {
+        for suite in [Suite::AeadAes128Gcm, Suite::AesCm128HmacSha1_80] {
+            let leg = |send, receive| Protection::Sdes {
+                send: key(suite, send),
+                receive: key(suite, receive),
+            };
+            let first = |call: &Call| call.plans(leg(1, 2), leg(11, 12));
+            let mut call = Call::new(backend);
+            call.agree(first(&call));
+            let (mut caller_says, mut callee_says) = (sender(suite, 2), sender(suite, 12));
+            let (mut caller_hears, mut callee_hears) = (receiver(suite, 1), receiver(suite, 11));
+            let mut said = Vec::new();
+            let mut talk = |call: &Call, sequences: [u16; 3]| {
+                for sequence in sequences {
+                    let packet = protect(&mut caller_says, &rtp(1, sequence));
+                    call.caller.send(&packet);
+                    let heard = call.callee.receive();
+                    assert_eq!(unprotect(&mut callee_hears, heard), rtp(1, sequence));
+                    call.callee.send(&protect(&mut callee_says, &rtp(2, sequence)));
+                    let heard = call.caller.receive();
+                    assert_eq!(unprotect(&mut caller_hears, heard), rtp(2, sequence));
+                    said.push(packet);
+                }
+                for packet in &said {
+                    call.caller.send(packet);
+                }
+                call.callee.hears_nothing();
+            };
+            // Over the end of the sequence numbers, so that the rollover counter counts.
+            talk(&call, [65_534, 65_535, 0]);
+            // Another fork was heard for a while: it has the key of the offer and two of
+            // its own.
+            call.agree(call.plans(leg(3, 2), leg(11, 22)));
+            call.settle();
+            call.agree(first(&call));
+            call.settle();
+            talk(&call, [1, 2, 3]);
+            // Both were in the clear, and nothing was agreed on, for a while.
+            call.agree(call.plans(Protection::Plain, Protection::Plain));
+            call.agree(call.plans(Protection::Closed, Protection::Closed));
+            call.settle();
+            call.agree(first(&call));
+            call.settle();
+            talk(&call, [4, 5, 6]);
+            // The stream was off, and returns on other ports.
+            call.handle.command(RelayCommand::RemoveStream { session: call.session, stream: 0 });
+            call.caller.ours = free_ports();
+            call.callee.ours = free_ports();
+            call.agree(first(&call));
+            call.settle();
+            talk(&call, [7, 8, 9]);
+            let rejected = of(&call.close(), Side::Caller).rejected;
+            assert_eq!((rejected.replay, rejected.authentication), (3 + 6 + 9 + 12, 0));
+        }
     }
 
     fn muxed_and_separate_reports_interwork(backend) {

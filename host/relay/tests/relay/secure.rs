@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dimpl::{Config, Dtls, DtlsCertificate, Output, SrtpProfile};
+use dimpl::{Config, Dtls, DtlsCertificate, Output, ProtocolVersion, SrtpProfile};
 use media::{Fingerprint, KeyMaterial, Latch, MediaTimeouts, Protection, RelayEvent, Side, Suite};
 use relay::DtlsClient;
 use srtp::{ContextLimits, DtlsKeys, ReceiveContext, SendContext};
@@ -21,9 +21,29 @@ enum Version {
     Auto,
 }
 
+impl Version {
+    fn machine(self, certificate: &DtlsCertificate, active: bool) -> Dtls {
+        let config = Arc::new(Config::default());
+        let certificate = certificate.clone();
+        let now = Instant::now();
+        let mut machine = match self {
+            Version::V12 => Dtls::new_12(config, certificate, now),
+            Version::V13 => Dtls::new_13(config, certificate, now),
+            Version::Auto => Dtls::new_auto(config, certificate, now),
+        };
+        machine.set_active(active);
+        machine
+    }
+}
+
+/// A fatal alert of a server that does not speak what it is offered (RFC 8446 6.2).
+const PROTOCOL_VERSION: [u8; 15] = [21, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 70];
+
 /// The party's DTLS.
 struct Peer {
     machine: Dtls,
+    certificate: DtlsCertificate,
+    version: Version,
     active: bool,
     relay_certificate: Option<Vec<u8>>,
     keys: Option<(KeyMaterial, KeyMaterial)>,
@@ -49,23 +69,34 @@ fn suite(profile: SrtpProfile) -> Suite {
 
 impl Peer {
     fn new(certificate: &DtlsCertificate, active: bool, version: Version) -> Self {
-        let config = Arc::new(Config::default());
-        let now = Instant::now();
-        let certificate = certificate.clone();
-        let mut machine = match version {
-            Version::V12 => Dtls::new_12(config, certificate, now),
-            Version::V13 => Dtls::new_13(config, certificate, now),
-            Version::Auto => Dtls::new_auto(config, certificate, now),
-        };
-        machine.set_active(active);
-        Peer {
-            machine,
+        let mut peer = Peer {
+            machine: version.machine(certificate, active),
+            certificate: certificate.clone(),
+            version,
             active,
             relay_certificate: None,
             keys: None,
             out: VecDeque::new(),
-            due: Some(now),
+            due: Some(Instant::now()),
+        };
+        peer.poll();
+        peer
+    }
+
+    fn speaks_newest(&self) -> bool {
+        self.machine.protocol_version() == Some(ProtocolVersion::DTLS1_3)
+    }
+
+    /// Reads a datagram. One that it cannot understand it answers with an alert, and
+    /// waits for another hello.
+    fn receive(&mut self, datagram: &[u8]) {
+        self.machine.handle_timeout(Instant::now()).unwrap();
+        if self.machine.handle_packet(datagram).is_err() {
+            assert!(self.version == Version::V13 && !self.active);
+            self.machine = self.version.machine(&self.certificate, self.active);
+            self.out.push_back(PROTOCOL_VERSION.to_vec());
         }
+        self.poll();
     }
 
     fn poll(&mut self) {
@@ -119,9 +150,7 @@ impl Peer {
                 );
             }
             if let Ok((length, _)) = party.rtp.recv_from(&mut buffer) {
-                self.machine.handle_timeout(Instant::now()).unwrap();
-                self.machine.handle_packet(&buffer[..length]).unwrap();
-                self.poll();
+                self.receive(&buffer[..length]);
             }
         }
     }
@@ -162,7 +191,9 @@ fn shake_hands(peer: &mut OpensslParty, party: &Party) -> (SendContext, ReceiveC
     while peer.keys.is_none() {
         assert!(Instant::now() < end, "no handshake");
         let heard = party.rtp.recv_from(&mut buffer).ok();
-        for packet in peer.step(heard.map(|(length, _)| &buffer[..length])) {
+        let said = peer.step(heard.map(|(length, _)| &buffer[..length]));
+        assert!(!peer.refused);
+        for packet in said {
             party.send(&packet);
         }
     }
@@ -187,14 +218,12 @@ fn dtls(active: bool, certificate: &DtlsCertificate) -> Protection {
 
 on_each_backend! {
     fn both_roles_and_both_versions(backend) {
+        use DtlsClient::{Newest, Widest};
         for version in [Version::V12, Version::V13, Version::Auto] {
-            for active in [true, false] {
+            // As the server we follow the party. As the client we begin with one kind, and
+            // take the other where the party has no answer to it.
+            for (active, client) in [(true, Widest), (true, Newest), (false, Widest)] {
                 let certificate = certificate();
-                // As the client we begin with 1.2 unless told otherwise.
-                let client = match version {
-                    Version::V12 => DtlsClient::Widest,
-                    Version::V13 | Version::Auto => DtlsClient::Newest,
-                };
                 let mut call = Call::with_client(backend, client);
                 let mut plans = call.plans(dtls(active, &certificate), Protection::Plain);
                 plans[0].rtcp_mux = true;
@@ -204,8 +233,11 @@ on_each_backend! {
                 // The relay showed the certificate that its SDP names.
                 let shown = dimpl::certificate::calculate_fingerprint(&peer.relay_certificate.clone().unwrap());
                 assert_eq!(shown, call.handle.fingerprint().value());
-                let suite = send.suite();
+                let suite = send.key().suite();
                 assert!(matches!(suite, Suite::AeadAes256Gcm | Suite::AeadAes128Gcm), "GCM first");
+                let newest = version == Version::V13
+                    || version == Version::Auto && !(active && client == Widest);
+                assert_eq!(peer.speaks_newest(), newest);
                 talk(&call, &mut send, &mut receive);
                 let mut buffer = report(1);
                 buffer.resize(128, 0);
@@ -259,8 +291,7 @@ on_each_backend! {
                 call.caller.rtp.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
                 let mut buffer = [0; 2_048];
                 if let Ok((length, _)) = call.caller.rtp.recv_from(&mut buffer) {
-                    peer.machine.handle_packet(&buffer[..length]).unwrap();
-                    peer.poll();
+                    peer.receive(&buffer[..length]);
                 }
                 if let Ok(event) = call.events.try_recv() {
                     break event;

@@ -243,6 +243,7 @@ impl Net {
             match output {
                 Output::Transmit(transmit) => {
                     let message = parse(&transmit.bytes);
+                    self.media.leaves(&message);
                     self.wire.push_back(Sent { transmit, message });
                 }
                 Output::Consult { id, facts } => match (self.judge)(&facts) {

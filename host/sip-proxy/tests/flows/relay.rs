@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use media::{EndPlan, RelayCommand, RelayEvent, SessionFigures, SessionId, Side};
+use media::{
+    EndPlan, OfferLimits, RelayCommand, RelayEvent, SessionFigures, SessionId, Side, read_offer,
+};
+use sip_message::Message;
+
+/// Where all media goes, as parties see it.
+pub(crate) const OURS: &str = "192.0.2.1";
 
 /// Remembers what it was told, and insists on the order of it.
 #[derive(Default)]
@@ -45,6 +51,24 @@ impl Relay {
             }
         }
         self.commands.push(command);
+    }
+
+    /// A message leaves: what it names as ours, the relay was told of before, because its
+    /// reader may speak at once.
+    pub(crate) fn leaves(&self, message: &Message) {
+        let streams = read_offer(message.body(), &OfferLimits::default()).unwrap_or_default();
+        for stream in streams {
+            if stream.address != OURS.as_bytes() || stream.port == 0 {
+                continue;
+            }
+            let told = self.commands.iter().any(|command| match command {
+                RelayCommand::Stream { ends, .. } => {
+                    ends.iter().any(|end| end.local.rtp == stream.port)
+                }
+                _ => false,
+            });
+            assert!(told, "port {} was not opened before", stream.port);
+        }
     }
 
     /// The one session that is open.

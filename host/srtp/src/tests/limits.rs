@@ -30,8 +30,8 @@ fn hard_lifetime_of_a_key() {
         let material = any_material(suite);
         let mut send = SendContext::new(&material, ContextLimits::default()).unwrap();
         let mut receive = ReceiveContext::new(&material, ContextLimits::default()).unwrap();
-        send.session_mut().usage.rtp_packets = MAX_RTP_PACKETS - 1;
-        receive.session_mut().usage.rtp_packets = MAX_RTP_PACKETS - 1;
+        send.key_mut().usage.rtp_packets = MAX_RTP_PACKETS - 1;
+        receive.key_mut().usage.rtp_packets = MAX_RTP_PACKETS - 1;
         let mut packets: Vec<_> = (0..2).map(|at| with_room(&rtp(1, at), 16)).collect();
         let len = send.protect_rtp(&mut packets[0], 32).unwrap();
         assert_eq!(
@@ -40,15 +40,15 @@ fn hard_lifetime_of_a_key() {
         );
         assert_eq!(packets[1], with_room(&rtp(1, 1), 16), "left alone");
         assert!(receive.unprotect_rtp(&mut packets[0], len).is_ok());
-        send.session_mut().usage.rtp_packets = 0;
+        send.key_mut().usage.rtp_packets = 0;
         let len = send.protect_rtp(&mut packets[1], 32).unwrap();
         assert_eq!(
             receive.unprotect_rtp(&mut packets[1], len),
             Err(SrtpError::KeyExhausted)
         );
 
-        send.session_mut().usage.rtcp_packets = MAX_RTCP_PACKETS - 1;
-        receive.session_mut().usage.rtcp_packets = MAX_RTCP_PACKETS - 1;
+        send.key_mut().usage.rtcp_packets = MAX_RTCP_PACKETS - 1;
+        receive.key_mut().usage.rtcp_packets = MAX_RTCP_PACKETS - 1;
         let mut packets: Vec<_> = (0..2).map(|_| with_room(&rtcp(1), 20)).collect();
         let len = send.protect_rtcp(&mut packets[0], 32).unwrap();
         assert_eq!(
@@ -56,7 +56,7 @@ fn hard_lifetime_of_a_key() {
             Err(SrtpError::KeyExhausted)
         );
         assert!(receive.unprotect_rtcp(&mut packets[0], len).is_ok());
-        send.session_mut().usage.rtcp_packets = 0;
+        send.key_mut().usage.rtcp_packets = 0;
         let len = send.protect_rtcp(&mut packets[1], 32).unwrap();
         assert_eq!(
             receive.unprotect_rtcp(&mut packets[1], len),
@@ -73,9 +73,9 @@ fn agreed_lifetime_is_only_reported() {
     for (sequence, reached) in [(0, false), (1, true), (2, true)] {
         send.protect_rtp(&mut with_room(&rtp(1, sequence), 16), 32)
             .unwrap();
-        assert_eq!(send.lifetime_reached(), reached);
+        assert_eq!(send.key().lifetime_reached(), reached);
     }
-    assert_eq!(send.usage().rtp_packets, 3);
+    assert_eq!(send.key().usage().rtp_packets, 3);
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn forged_sources_take_no_place() {
             );
             assert!(!receive.knows(ssrc));
         }
-        assert_eq!(receive.usage().rtp_packets, 0);
+        assert_eq!(receive.key().usage().rtp_packets, 0);
         let mut send = SendContext::new(&material, ContextLimits::default()).unwrap();
         let mut packet = with_room(&rtp(100, 5), 16);
         let len = send.protect_rtp(&mut packet, 32).unwrap();
@@ -158,7 +158,7 @@ fn room_and_size_have_two_sides() {
         let material = any_material(suite);
         let mut send = SendContext::new(&material, ContextLimits::default()).unwrap();
         let mut receive = ReceiveContext::new(&material, ContextLimits::default()).unwrap();
-        let (more, more_rtcp) = (send.rtp_overhead(), send.rtcp_overhead());
+        let (more, more_rtcp) = (send.key().rtp_overhead(), send.key().rtcp_overhead());
         let mut tight = with_room(&rtp(1, 1), more - 1);
         assert_eq!(send.protect_rtp(&mut tight, 32), Err(SrtpError::Capacity));
         let mut enough = with_room(&rtp(1, 1), more);
@@ -191,7 +191,7 @@ fn short_packets_are_malformed_not_forged() {
     for suite in Suite::ALL {
         let material = any_material(suite);
         let mut receive = ReceiveContext::new(&material, ContextLimits::default()).unwrap();
-        let least = 12 + receive.rtp_overhead();
+        let least = 12 + receive.key().rtp_overhead();
         let mut packet = with_room(&rtp(1, 1), 64);
         for len in 0..least {
             let refused = receive.unprotect_rtp(&mut packet, len);
@@ -201,7 +201,7 @@ fn short_packets_are_malformed_not_forged() {
             receive.unprotect_rtp(&mut packet, least),
             Err(SrtpError::Authentication)
         );
-        let least = 8 + receive.rtcp_overhead();
+        let least = 8 + receive.key().rtcp_overhead();
         let mut packet = with_room(&rtcp(1), 64);
         for len in 0..least {
             let refused = receive.unprotect_rtcp(&mut packet, len);
@@ -233,15 +233,12 @@ fn debug_shows_no_key() {
         let material = any_material(suite);
         let send = SendContext::new(&material, ContextLimits::default()).unwrap();
         let receive = ReceiveContext::new(&material, ContextLimits::default()).unwrap();
-        let usage = "sources: 0, usage: KeyUsage { rtp_packets: 0, rtcp_packets: 0 }, .. }";
         let name = suite.name();
-        assert_eq!(
-            format!("{send:?}"),
-            format!("SendContext {{ suite: {name:?}, {usage}")
+        let shown = format!(
+            "{{ key: MasterKey {{ suite: {name:?}, usage: KeyUsage {{ rtp_packets: 0, \
+             rtcp_packets: 0 }}, .. }}, sources: Sources {{ entries: [], ceiling: 64, last: 0 }} }}"
         );
-        assert_eq!(
-            format!("{receive:?}"),
-            format!("ReceiveContext {{ suite: {name:?}, {usage}")
-        );
+        assert_eq!(format!("{send:?}"), format!("SendContext {shown}"));
+        assert_eq!(format!("{receive:?}"), format!("ReceiveContext {shown}"));
     }
 }

@@ -6,7 +6,7 @@ use media::Suite;
 
 use super::{material, octets, with_room};
 use crate::derivation::{Protocol, SessionKeys};
-use crate::transform::{RtpPacket, Transform};
+use crate::transform::{RtcpPacket, RtpPacket, Transform};
 use crate::{ContextLimits, ReceiveContext, SendContext, SrtpError};
 
 const SALT: &str = "51756964 2070726f 2071756f";
@@ -16,11 +16,12 @@ const KEY_256: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1
 /// The RTP packet of section 16.
 const RTP: &str = "8040f17b 8041f8d3 5501a0b2 47616c6c 69612065 7374206f 6d6e6973 20646976
     69736120 696e2070 61727465 73207472 6573";
-const RTP_AT: RtpPacket = RtpPacket {
+const RTP_AT: RtpPacket<'_> = RtpPacket {
     ssrc: 0x5501_a0b2,
     index: 0xf17b,
     header_len: 12,
     len: 50,
+    mki: &[],
 };
 
 /// Sections 16.1.1 and 16.2.1.
@@ -47,6 +48,15 @@ const TAGGED_128: &str = "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 
 const TAGGED_256: &str = "81c8000d 4d617273 4e545031 4e545032 52545020 0000042a 0000e930 4c756e61
     deadbeef deadbeef deadbeef deadbeef deadbeef 91db4afb feee5a97 8fab4393 ed2615fe 000005d4";
 
+fn rtcp_at(word: u32, len: usize) -> RtcpPacket<'static> {
+    RtcpPacket {
+        ssrc: RTCP_SSRC,
+        word,
+        len,
+        mki: &[],
+    }
+}
+
 /// The vectors state session keys, not master keys.
 fn transform(suite: Suite, key: &str, protocol: Protocol) -> Transform {
     let keys = SessionKeys::stated(&octets(key), [0; 20], &octets(SALT));
@@ -62,10 +72,11 @@ fn srtp_both_ways() {
         let cipher = transform(suite, key, Protocol::Rtp);
         let rtp = octets(RTP);
         let mut buffer = with_room(&rtp, 16);
-        let len = cipher.protect_rtp(&mut buffer, RTP_AT, &[]).unwrap();
+        let len = cipher.cipher().protect_rtp(&mut buffer, &RTP_AT).unwrap();
         assert_eq!(buffer[..len], octets(expected));
         let len = cipher
-            .unprotect_rtp(&mut buffer, RtpPacket { len, ..RTP_AT }, &[])
+            .cipher()
+            .unprotect_rtp(&mut buffer, &RtpPacket { len, ..RTP_AT })
             .unwrap();
         assert_eq!(buffer[..len], rtp);
     }
@@ -81,13 +92,15 @@ fn srtcp_both_ways() {
         let rtcp = octets(RTCP);
         let mut buffer = with_room(&rtcp, 20);
         let len = cipher
-            .protect_rtcp(&mut buffer, rtcp.len(), RTCP_SSRC, RTCP_INDEX, &[])
+            .cipher()
+            .protect_rtcp(&mut buffer, &rtcp_at(1 << 31 | RTCP_INDEX, rtcp.len()))
             .unwrap();
         assert_eq!(buffer[..len], octets(expected));
         let word = cipher.rtcp_word(&buffer, &[]).unwrap();
         assert_eq!(word, 1 << 31 | RTCP_INDEX);
         let len = cipher
-            .unprotect_rtcp(&mut buffer, RTCP_SSRC, word, &[])
+            .cipher()
+            .unprotect_rtcp(&mut buffer, &rtcp_at(word, len))
             .unwrap();
         assert_eq!(buffer[..len], rtcp);
     }
@@ -103,14 +116,16 @@ fn tagged_srtcp_is_verified() {
         let mut buffer = octets(tagged);
         let word = cipher.rtcp_word(&buffer, &[]).unwrap();
         assert_eq!(word, RTCP_INDEX);
+        let packet = rtcp_at(word, buffer.len());
         let len = cipher
-            .unprotect_rtcp(&mut buffer, RTCP_SSRC, word, &[])
+            .cipher()
+            .unprotect_rtcp(&mut buffer, &packet)
             .unwrap();
         assert_eq!(buffer[..len], octets(RTCP));
 
         let mut forged = octets(tagged);
         forged[20] ^= 1;
-        let refused = cipher.unprotect_rtcp(&mut forged, RTCP_SSRC, word, &[]);
+        let refused = cipher.cipher().unprotect_rtcp(&mut forged, &packet);
         assert_eq!(refused, Err(SrtpError::Authentication));
     }
 }

@@ -28,13 +28,7 @@ pub(crate) fn serve(
     backend: BackendChoice,
     ready: impl FnOnce(&[Call]) -> Result<()>,
 ) -> Result<()> {
-    let interface = Interface {
-        bind4: Some(Ipv4Addr::LOCALHOST),
-        bind6: None,
-        advertised4: None,
-        advertised6: None,
-        ports: FIRST_PORT..=LAST_PORT,
-    };
+    let interface = Interface::at(Ipv4Addr::LOCALHOST.into(), FIRST_PORT..=LAST_PORT);
     let config = RelayConfig {
         workers: plan.workers,
         interfaces: vec![interface],

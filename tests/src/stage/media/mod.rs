@@ -4,6 +4,7 @@ pub mod agent;
 pub mod baresip;
 pub mod capture;
 pub mod linphone;
+pub mod scene;
 pub mod secure;
 pub mod sound;
 pub mod talk;

@@ -80,6 +80,14 @@ impl Talker {
         rtp(self.ssrc, self.sequence, HONEST)
     }
 
+    /// Sends a packet from its RTP port.
+    ///
+    /// # Panics
+    /// The system does not take it.
+    pub fn say(&self, packet: &[u8], to: SocketAddr) {
+        self.rtp.send_to(packet, to).expect("a packet leaves");
+    }
+
     /// Everything that has arrived on its RTP port.
     #[must_use]
     pub fn heard(&self) -> Vec<Vec<u8>> {

@@ -14,8 +14,8 @@ use smallvec::SmallVec;
 
 use super::Anchor;
 use crate::{
-    AnchorConfig, Body, Carrier, EndPlan, Fingerprint, Interface, MediaLimits, MediaTimeouts, Mode,
-    Passage, Refused, RelayCommand, Requirement, SessionId, Side, Suite, Terms,
+    AnchorConfig, Body, Carrier, EndPlan, Fingerprint, Interface, Mode, Passage, Refused,
+    RelayCommand, Requirement, SessionId, Side, Suite, Terms,
 };
 
 const INVITE: Carrier = Carrier::Invite { transaction: 1 };
@@ -32,20 +32,14 @@ const RELIABLE: Carrier = Carrier::Provisional {
 
 /// 198.51.100.1 faces callers, 198.51.100.2 and 2001:db8::2 callees.
 fn config() -> AnchorConfig {
-    let interface = |last: u8| Interface {
-        bind4: Some([198, 51, 100, last].into()),
-        bind6: (last == 2).then(|| "2001:db8::2".parse().unwrap()),
-        advertised4: None,
-        advertised6: None,
-        ports: 20_000..=20_199,
+    let interface = |last| Interface::at([198, 51, 100, last].into(), 20_000..=20_199);
+    let callees = Interface {
+        bind6: Some("2001:db8::2".parse().unwrap()),
+        ..interface(2)
     };
     AnchorConfig {
-        interfaces: vec![interface(1), interface(2)],
-        limits: MediaLimits::default(),
-        shard: 0,
-        shards: 1,
-        timeouts: MediaTimeouts::default(),
         fingerprint: Some(Fingerprint::sha256([0xAB; 32])),
+        ..AnchorConfig::new(vec![interface(1), callees])
     }
 }
 

@@ -8,33 +8,19 @@ mod refusals;
 
 use std::sync::Arc;
 
-use media::{AnchorConfig, Interface, MediaLimits, MediaTimeouts, OfferLimits, read_offer};
+use media::{AnchorConfig, Interface, OfferLimits, read_offer};
 use sip_message::Method;
 use sip_proxy::{MediaConfig, ProxyConfig, Routing};
 
 use crate::harness::*;
+use crate::relay::OURS;
 
-/// Where all media goes, as parties see it.
-const OURS: &str = "192.0.2.1";
 /// Media addresses of the parties.
 const ALICE: &str = "10.0.0.10";
 const BOB: &str = "203.0.113.1";
 
 fn interface(ports: std::ops::RangeInclusive<u16>) -> AnchorConfig {
-    AnchorConfig {
-        interfaces: vec![Interface {
-            bind4: Some(OURS.parse().unwrap()),
-            bind6: None,
-            advertised4: None,
-            advertised6: None,
-            ports,
-        }],
-        limits: MediaLimits::default(),
-        shard: 0,
-        shards: 1,
-        timeouts: MediaTimeouts::default(),
-        fingerprint: None,
-    }
+    AnchorConfig::new(vec![Interface::at(OURS.parse().unwrap(), ports)])
 }
 
 /// A proxy whose listeners all have the media interface.
