@@ -23,6 +23,15 @@ pub const PASSWORD: &str = "correct-horse-battery";
 /// A number that the shipped test configuration allows.
 pub const NUMBER: &str = "+4930123456";
 
+/// Plugins that a stage has at hand.
+const PLUGINS: [&str; 5] = [
+    "ip-acl",
+    "rate-limit",
+    "digest-auth",
+    "destination-limits",
+    "media-guard",
+];
+
 /// A folder with a configuration, and the ports it uses.
 #[derive(Debug)]
 pub struct Stage {
@@ -72,7 +81,7 @@ impl Stage {
             trunk: free_port(TRUNK),
         };
         std::fs::create_dir(stage.path("plugins")).expect("a folder for plugins");
-        for name in ["ip-acl", "rate-limit", "digest-auth", "destination-limits"] {
+        for name in PLUGINS {
             let built = plugin_folder().join(format!("{name}.wasm"));
             std::fs::copy(&built, stage.plugin(name)).unwrap_or_else(|error| {
                 panic!("{}: {error}; run `cargo xtask plugins`", built.display())

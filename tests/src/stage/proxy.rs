@@ -196,10 +196,34 @@ impl<'s> Proxy<'s> {
     /// Its decisions so far: lines of its log.
     #[must_use]
     pub fn decisions(&self) -> Vec<Value> {
+        self.lines("decision")
+    }
+
+    /// The first line of its log with this message that is as wanted, once there is one.
+    ///
+    /// # Panics
+    /// There never is.
+    #[must_use]
+    pub fn line(&self, message: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(found) = self.lines(message).into_iter().find(|it| wanted(it)) {
+                return found;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "no line `{message}`: {}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn lines(&self, message: &str) -> Vec<Value> {
         let log = self.log();
         let lines = log
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.filter(|line| line["message"] == "decision").collect()
+        lines.filter(|line| line["message"] == message).collect()
     }
 }

@@ -3,5 +3,6 @@
 mod bleed;
 mod direct;
 mod first;
+mod followed;
 mod offers;
 mod through;
