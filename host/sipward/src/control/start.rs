@@ -75,17 +75,10 @@ impl Control {
         let engine = engine(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now_ms = clock.now_ms();
-        let state = State::open(
-            config.server.state_dir.as_deref(),
-            state::Limits::default(),
-            now_ms,
-        )
-        .context("failed to open the state")?;
-        let secret = state
-            .secret(NONCE_SECRET, now_ms)
-            .context("failed to make the nonce secret")?;
-        let lifetime = Duration::from_secs(config.server.nonce_seconds);
-        let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
+        let folder = config.server.state_dir.as_deref();
+        let state = State::open(folder, state::Limits::default(), now_ms)
+            .context("failed to open the state")?;
+        let nonces = nonces(&config, &state, now_ms)?;
         let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
         let services =
             HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
@@ -149,6 +142,15 @@ impl Control {
 }
 
 /// One shard for each worker.
+/// Nonces whose secret outlives a restart.
+fn nonces(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<Arc<Nonces>> {
+    let secret = state
+        .secret(NONCE_SECRET, now_ms)
+        .context("failed to make the nonce secret")?;
+    let lifetime = Duration::from_secs(config.server.nonce_seconds);
+    Ok(Arc::new(Nonces::new(secret, lifetime).not_before(now_ms)))
+}
+
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,
