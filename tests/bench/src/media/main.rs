@@ -3,7 +3,7 @@
 //! Both ends of all calls are in this process, the subjects are processes of their own;
 //! only their time counts. All subjects of so many calls are alive together, one for each
 //! kind of work, and take turns of two seconds, so that a slow moment of the machine
-//! falls on all alike.
+//! falls on all alike. Sipward's relay has the allocator that the proxy runs with.
 
 mod bencode;
 mod calls;
@@ -26,6 +26,9 @@ use crate::calls::Plan;
 use crate::seal::Suite;
 use crate::subject::{Kind, Role, Subject};
 use crate::traffic::{Ends, Observed, Stream, Traffic};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Relayed G.711 beside rtpengine: CPU, added delay, loss.
 #[derive(Parser)]
