@@ -189,6 +189,7 @@ impl ProxyCore {
         if let Some(pending) = self.consults.take_by_server(id) {
             self.timers.stop(pending.deadline);
         }
+        self.abandon_upstream(now, id);
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };

@@ -77,6 +77,8 @@ pub struct Routing {
     pub peers: Vec<PeerConfig>,
     /// Domains we answer for besides the hosts of the listeners. Lower case.
     pub own_domains: Vec<String>,
+    /// Pipelines of which a plugin wants to see responses.
+    pub response_pipelines: Vec<Arc<str>>,
     /// Timers of the proxy core.
     pub timers: ProxyTimers,
     /// Ceilings of the proxy core's tables.

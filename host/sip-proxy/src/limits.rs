@@ -30,6 +30,10 @@ pub struct ProxyLimits {
     /// Challenges gathered from the targets of one request. 16: one for each
     /// target. Config key `challenges_per_response`.
     pub challenges_per_response: usize,
+    /// Responses of one transaction that wait, in order, for a policy to answer about
+    /// the first of them. 16: a callee that rings sends one or two; beyond it
+    /// provisional and repeated responses are dropped. Config key `held_responses`.
+    pub held_responses: usize,
     /// Dropped requests whose retransmissions are remembered. 10,000: beyond it
     /// the oldest is forgotten and, if it comes again, judged again. Config key
     /// `silenced`.
@@ -61,6 +65,7 @@ impl Default for ProxyLimits {
             targets_per_request: 16,
             routes_per_leg: 16,
             challenges_per_response: 16,
+            held_responses: 16,
             silenced: 10_000,
             max_breadth: 60,
             max_forwards: 70,

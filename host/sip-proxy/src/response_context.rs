@@ -13,6 +13,7 @@ use crate::authority::Authority;
 use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
 use crate::forwarding::Plan;
+use crate::judging::Upstream;
 use crate::output::CallId;
 use crate::targets::{Choice, TargetSet};
 use crate::timers::TimerKey;
@@ -108,6 +109,8 @@ pub(crate) struct ResponseContext {
     /// Tags of callees that were turned down after a 2xx; at most `dialogs_per_call`.
     pub(crate) dismissed: Vec<Box<[u8]>>,
     pub(crate) best: BestResponse,
+    /// What waits to leave, where a policy judges responses.
+    pub(crate) upstream: Option<Box<Upstream>>,
     /// Status of the final response that was sent; for several 2xx the first.
     pub(crate) final_sent: Option<u16>,
     /// The caller cancelled, or the host did on its behalf.

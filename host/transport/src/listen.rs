@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::inbound::{BindError, SharedInbox};
 use crate::socket;
 use crate::table::{Direction, Opening};
-use crate::tls::TlsSettings;
+use crate::tls::{TlsSession, TlsSettings};
 use crate::worker::WorkerCore;
 
 /// Pause after a failed `accept`, such as no free descriptor, so that it cannot spin.
@@ -109,6 +109,7 @@ impl StreamListener {
                 direction: Direction::Inbound,
                 server_name: None,
                 certificate: None,
+                tls: None,
             },
             limits,
             core: Rc::clone(core),
@@ -169,12 +170,10 @@ impl Accepted {
                 return;
             }
         };
-        let presented = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(<[_]>::first);
+        let agreed = stream.get_ref().1;
+        let presented = agreed.peer_certificates().and_then(<[_]>::first);
         let mut opening = self.opening;
+        opening.tls = TlsSession::of(agreed);
         if let Some(presented) = presented {
             let Some(certificate) = PeerCertificate::from_der(presented) else {
                 // Verified, yet not readable for us: nobody could judge it.

@@ -138,6 +138,7 @@ impl Sender {
             direction: Direction::Outbound,
             server_name: to.server_name.clone(),
             certificate: None,
+            tls: None,
         };
         let limits = config.limits.clone();
         match shared.table.reserve(&wanted, opening, &limits) {

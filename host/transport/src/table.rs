@@ -17,6 +17,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::certificate::PeerCertificate;
 use crate::config::ConnectionLimits;
 use crate::outgoing::Outgoing;
+use crate::tls::TlsSession;
 
 /// Addresses by which one accepted connection may be reused beside its own: 4.
 /// An honest peer announces one (RFC 5923 section 6).
@@ -55,6 +56,8 @@ pub(crate) struct Opening {
     pub(crate) server_name: Option<Arc<str>>,
     /// The verified certificate of an inbound TLS peer.
     pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// The session of an inbound TLS connection.
+    pub(crate) tls: Option<TlsSession>,
 }
 
 /// What a new request needs of a connection.
@@ -88,6 +91,7 @@ pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
     pub(crate) opening: Opening,
     certificate: OnceLock<Arc<PeerCertificate>>,
+    tls: OnceLock<TlsSession>,
     queue: mpsc::Sender<Outgoing>,
     queued_bytes: AtomicUsize,
     total_queued_bytes: Arc<AtomicUsize>,
@@ -105,10 +109,18 @@ impl ConnectionHandle {
         self.certificate.get()
     }
 
-    /// Records what the handshake of an outbound connection verified.
-    pub(crate) fn set_certificate(&self, certificate: Arc<PeerCertificate>) {
+    /// What the handshake agreed on, once there was one.
+    pub(crate) fn tls(&self) -> Option<TlsSession> {
+        self.tls.get().copied()
+    }
+
+    /// Records what the handshake of an outbound connection verified and agreed on.
+    pub(crate) fn set_session(&self, certificate: Arc<PeerCertificate>, tls: Option<TlsSession>) {
         // Set once, by the one task that made the handshake.
         let _ = self.certificate.set(certificate);
+        if let Some(tls) = tls {
+            let _ = self.tls.set(tls);
+        }
     }
 
     /// Puts a message in the queue, or gives it back.
@@ -277,10 +289,15 @@ impl ConnectionTable {
         if let Some(verified) = &opening.certificate {
             let _ = certificate.set(Arc::clone(verified));
         }
+        let tls = OnceLock::new();
+        if let Some(session) = opening.tls {
+            let _ = tls.set(session);
+        }
         let handle = Arc::new(ConnectionHandle {
             id: ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed)),
             opening,
             certificate,
+            tls,
             queue: sender,
             queued_bytes: AtomicUsize::new(0),
             total_queued_bytes: Arc::clone(&self.queued_bytes),
@@ -373,6 +390,7 @@ mod tests {
             direction,
             server_name: None,
             certificate: None,
+            tls: None,
         }
     }
 
