@@ -75,6 +75,10 @@ impl Default for ProxyLimits {
     }
 }
 
+/// Bytes of a request from which on UDP would cut it into fragments: RFC 3261 section
+/// 18.1.1 has 1,300 where the path's MTU is not known.
+pub(crate) const LARGE_REQUEST_BYTES: usize = 1_300;
+
 /// Listeners of earlier configs that are still recognised as ours. 64: a few reloads that
 /// move every listener; calls that are older still end by their age limit.
 pub(crate) const RETIRED_LISTENERS: usize = 64;

@@ -12,6 +12,7 @@ use crate::anchoring::{BothTerms, PassedBody};
 use crate::authority::Authority;
 use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
+use crate::described::Described;
 use crate::forwarding::Plan;
 use crate::judging::Upstream;
 use crate::output::CallId;
@@ -53,6 +54,16 @@ pub(crate) enum Progress {
     Finished,
 }
 
+/// A copy that is about to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) choice: Choice,
+    /// Max-Breadth to write, if one is to be written.
+    pub(crate) max_breadth: Option<u32>,
+    /// Its body, and the terms that the answer is read by.
+    pub(crate) described: Described,
+}
+
 /// One forwarded copy of the request.
 #[derive(Debug)]
 pub(crate) struct Branch {
@@ -61,6 +72,8 @@ pub(crate) struct Branch {
     pub(crate) peer: Option<Arc<str>>,
     /// Terms that its answers are read by; none if the call is not anchored this way.
     pub(crate) terms: Option<BothTerms>,
+    /// What to do if no connection comes about.
+    pub(crate) by_udp: Option<Box<Start>>,
     /// As it was sent, to make a CANCEL from.
     pub(crate) sent: Bytes,
     pub(crate) progress: Progress,
@@ -77,6 +90,7 @@ impl Branch {
         client: TransactionId,
         choice: Choice,
         terms: Option<BothTerms>,
+        by_udp: Option<Box<Start>>,
         sent: Bytes,
         timer: Option<TimerKey>,
     ) -> Self {
@@ -85,6 +99,7 @@ impl Branch {
             destination: choice.destination,
             peer: choice.peer,
             terms,
+            by_udp,
             sent,
             progress: Progress::Calling,
             cancelling: Cancelling::No,
@@ -154,6 +169,7 @@ impl ResponseContext {
         }
         branch.progress = Progress::Finished;
         branch.sent = Bytes::new();
+        branch.by_udp = None;
         Some(branch)
     }
 }

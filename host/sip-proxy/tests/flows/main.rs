@@ -17,6 +17,7 @@ mod forking;
 mod guise;
 mod harness;
 mod judging;
+mod large;
 mod limits;
 mod media_room;
 mod programs;

@@ -209,6 +209,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "plugins = [\"acl\"]",
         "plugins = [\"alc\"]",
     ),
+    (
+        "large_requests_without_tcp",
+        "route_to = \"main\"",
+        "large_by_tcp = true",
+    ),
     ("unknown_peer", "route_to = \"main\"", "route_to = \"mian\""),
     (
         "unknown_capability",
