@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::admission::Slot;
-use crate::certificate::PeerCertificate;
+use crate::certificate::{PeerCertificate, Proof};
 use crate::config::ConnectionLimits;
 use crate::connection::{Connection, abandon};
 use crate::inbound::{SendError, SharedInbox};
@@ -158,7 +158,10 @@ async fn handshake(
     let certificate = presented
         .and_then(PeerCertificate::from_der)
         .ok_or_else(|| SendError::Handshake("the server's certificate is not readable".into()))?;
-    handle.set_session(Arc::new(certificate), tls);
+    handle.set_proof(Proof {
+        certificate: Some(Arc::new(certificate)),
+        tls,
+    });
     Ok(stream)
 }
 

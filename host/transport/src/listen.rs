@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admission::{Refusal, Slot};
-use crate::certificate::PeerCertificate;
+use crate::certificate::{PeerCertificate, Proof};
 use crate::config::{ConnectionLimits, ListenerConfig};
 use crate::connection::Connection;
 use crate::inbound::{BindError, SharedInbox};
@@ -108,8 +108,7 @@ impl StreamListener {
                 listener: self.listener,
                 direction: Direction::Inbound,
                 server_name: None,
-                certificate: None,
-                tls: None,
+                proof: Proof::default(),
             },
             limits,
             core: Rc::clone(core),
@@ -173,14 +172,14 @@ impl Accepted {
         let agreed = stream.get_ref().1;
         let presented = agreed.peer_certificates().and_then(<[_]>::first);
         let mut opening = self.opening;
-        opening.tls = TlsSession::of(agreed);
+        opening.proof.tls = TlsSession::of(agreed);
         if let Some(presented) = presented {
             let Some(certificate) = PeerCertificate::from_der(presented) else {
                 // Verified, yet not readable for us: nobody could judge it.
                 self.core.counters.handshake_failures.increment();
                 return;
             };
-            opening.certificate = Some(Arc::new(certificate));
+            opening.proof.certificate = Some(Arc::new(certificate));
         }
         let (handle, mut queue) = self.core.shared.table.insert(opening, &self.limits);
         let _entry = self.core.entry(&handle);
