@@ -18,6 +18,8 @@ pub(super) struct Watch {
     pub(super) violations: Vec<String>,
     /// Call-IDs that a pipeline admitted.
     pub(super) admitted: BTreeSet<Vec<u8>>,
+    /// Call-IDs of which a request passed that named a dialog that the proxy had forgotten.
+    pub(super) forgotten: BTreeSet<Vec<u8>>,
     /// Finals sent upstream for each INVITE transaction.
     pub(super) finals: HashMap<Vec<u8>, u16>,
     /// Calls that have started and not ended.
@@ -97,6 +99,9 @@ impl Watch {
     /// Each side sees the addresses that it knows, in requests and responses alike.
     fn parties(&mut self, message: &Message, outside: bool) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if self.forgotten.contains(message.call_id()) {
+            return;
+        }
         let call_id = text(message.call_id());
         let Some(script) = self
             .scripts

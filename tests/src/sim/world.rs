@@ -9,8 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::{AnchorConfig, Interface, Mode};
 use policy::{
-    Conclusion, ConsultId, Decision, Pipeline, RequestFacts, ResponseConclusion, ResponseFacts,
-    Zone,
+    Conclusion, ConsultId, Decision, DialogState, Pipeline, RequestFacts, ResponseConclusion,
+    ResponseFacts, Zone,
 };
 use sip_message::{Limits, Message};
 use sip_proxy::{
@@ -366,6 +366,7 @@ impl World {
 
     fn consult(&mut self, id: ConsultId, facts: RequestFacts) {
         let call_id = facts.message.call_id().to_vec();
+        let forgotten = facts.dialog == DialogState::None && facts.message.to_tag().is_some();
         let nobody = (Judgement::Reject(403), Duration::ZERO, Wishes::default());
         let (judgement, after, wishes) = self.script(&call_id).map_or(nobody, |script| {
             let wishes = Wishes {
@@ -378,6 +379,9 @@ impl World {
             return;
         };
         if matches!(conclusion.decision, Decision::Admit(_)) {
+            if forgotten {
+                self.watch.forgotten.insert(call_id.clone());
+            }
             self.watch.admitted.insert(call_id);
         }
         if after.is_zero() {
