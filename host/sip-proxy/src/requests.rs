@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use policy::{Certificate, DialogState, Peer, RequestFacts};
+use policy::{DialogState, Peer, RequestFacts};
 use sip_message::{Anomalies, Message, Method};
 use sip_transaction::{Flow, Moment, TransactionId};
 
 use crate::answers::Answer;
 use crate::calls::DialogRef;
-use crate::classify::classify;
+use crate::classify::{Proof, classify};
 use crate::consults::Pending;
 use crate::core::ProxyCore;
 use crate::forwarding::via_differs;
@@ -26,14 +26,14 @@ impl ProxyCore {
         server: TransactionId,
         request: Arc<Message>,
         flow: Flow,
-        certificate: Option<Arc<Certificate>>,
+        proof: Option<&Proof>,
     ) {
         if self.is_silenced(&request, &flow) {
             self.layer.terminate(server);
             return;
         }
         let site = Arc::clone(&self.site);
-        let peer = classify(&site.routing, &flow, certificate);
+        let peer = classify(&site.routing, &flow, proof);
         let limits = &site.routing.limits;
         let validated = match validate(&request, &peer, &site.own, &self.entropy, limits) {
             Ok(validated) => validated,
@@ -131,7 +131,7 @@ impl ProxyCore {
         dialog: Option<DialogRef>,
     ) {
         let routing = &self.site.routing;
-        if self.consults.len() >= routing.limits.pending_consults {
+        if self.consults.len() + self.asked.len() >= routing.limits.pending_consults {
             self.log(LogEvent::Full(FullTable::PendingConsults));
             self.answer_busy(now, server, &request, &flow);
             return;

@@ -280,7 +280,11 @@ pub(crate) fn within_call(
     let destination = literal(&site.routing, &hop, Some(&other_side.destination))
         .unwrap_or_else(|| other_side.destination.clone());
     let egress = approach.egress.or(other_side.destination.listener);
-    Choice::literal(destination, egress)
+    let peer = other_side.peer.as_deref();
+    let peer = peer.and_then(|name| site.routing.peer(name));
+    let mut choice = Choice::literal(destination, egress);
+    choice.large_by_tcp = peer.is_some_and(|peer| peer.large_by_tcp);
+    choice
 }
 
 /// Where a URI leads without DNS: its address, or that of a configured target which

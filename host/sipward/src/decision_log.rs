@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use media::Rejection;
 use policy::{
-    CallConclusion, CallFacts, CallHappening, Conclusion, Decision, Peer, RaisedAlert,
-    RequestFacts, Severity,
+    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, Decision, Peer, RaisedAlert,
+    RequestFacts, ResponseConclusion, Severity, StageReport,
 };
 use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};
@@ -81,20 +81,44 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
         micros,
         "decision"
     );
-    for stage in &conclusion.trace {
+    stages(message.call_id(), &conclusion.trace);
+    alerts(&conclusion.alerts, message.call_id());
+}
+
+/// Write what a policy made of a response: a line if it was replaced, and otherwise only
+/// what failed or was raised. Most responses pass, and calls have several.
+pub(crate) fn response(message: &Message, pass: &CallPass, conclusion: &ResponseConclusion) {
+    let call_id = message.call_id();
+    if let Some(refusal) = &conclusion.replacement {
+        info!(
+            call = %Text(call_id),
+            method = %Text(message.method_name()),
+            pipeline = %pass.pipeline(),
+            status = message.status().unwrap_or_default(),
+            sent = refusal.status,
+            plugin = %refusal.plugin,
+            reason = %refusal.reason,
+            "response replaced"
+        );
+    }
+    stages(call_id, &conclusion.trace);
+    alerts(&conclusion.alerts, call_id);
+}
+
+fn stages(call_id: &[u8], trace: &[StageReport]) {
+    for stage in trace {
         match &stage.failure {
             Some(failure) => warn!(
-                call = %subject.call_id(), plugin = %stage.plugin, reason = %failure, micros = stage.micros,
+                call = %Text(call_id), plugin = %stage.plugin, reason = %failure, micros = stage.micros,
                 "plugin failed"
             ),
             None => debug!(
-                call = %subject.call_id(), plugin = %stage.plugin, verdict = stage.verdict,
+                call = %Text(call_id), plugin = %stage.plugin, verdict = stage.verdict,
                 reason = %stage.reason, micros = stage.micros,
                 "stage"
             ),
         }
     }
-    alerts(&conclusion.alerts, subject.message.call_id());
 }
 
 /// Write one line for each alert about a call.

@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{AnchorConfig, RelayCommand, RelayEvent, SessionFigures, SessionId};
-use policy::{CallConclusion, CallHappening, Certificate, Conclusion, Decision};
+use policy::{
+    CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
+    ResponseFacts,
+};
 use policy_wasm::{Clock, Executor};
 use relay::RelayHandle;
-use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, ProxyCore};
+use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, Proof, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
-use transport::{Inbound, PeerCertificate, Received, Sender};
+use transport::{Inbound, PeerCertificate, Received, Sender, TlsSession};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
@@ -120,12 +123,9 @@ impl Shard {
         let now = self.now();
         match inbound.what {
             Received::Message(message) => {
-                let certificate = inbound
-                    .certificate
-                    .as_ref()
-                    .map(|peer| self.certificate(peer));
+                let proof = self.proof(inbound.certificate.as_ref(), inbound.tls);
                 self.core
-                    .handle_message(now, message, &inbound.flow, certificate);
+                    .handle_message(now, message, &inbound.flow, proof.as_ref());
                 self.carry_out(now);
             }
             Received::Invalid(error) => {
@@ -206,6 +206,17 @@ impl Shard {
         }
     }
 
+    /// What the connection proves about the sender.
+    fn proof(
+        &mut self,
+        certificate: Option<&Arc<PeerCertificate>>,
+        tls: Option<TlsSession>,
+    ) -> Option<Proof> {
+        let tls = tls.map(|TlsSession { version, cipher }| policy::TlsSession { version, cipher });
+        let certificate = certificate.map(|peer| self.certificate(peer));
+        (certificate.is_some() || tls.is_some()).then_some(Proof { certificate, tls })
+    }
+
     /// The certificate as policies see it. Messages of one connection come in
     /// runs, so the last one is kept.
     fn certificate(&mut self, peer: &Arc<PeerCertificate>) -> Arc<Certificate> {
@@ -244,6 +255,9 @@ impl Shard {
                     decision_log::write(&subject, &conclusion);
                     let headers = self.challenge(&conclusion, source);
                     self.core.handle_conclusion(now, conclusion, headers);
+                }
+                Output::ConsultResponse { id, pass, facts } => {
+                    self.judge_response(now, id, &pass, facts);
                 }
                 Output::Call(event) => self.call_event(now, &event),
                 Output::Log(event) => {
@@ -368,6 +382,22 @@ impl Shard {
                 figures: None,
             }));
         }
+    }
+
+    fn judge_response(
+        &mut self,
+        now: Moment,
+        id: ConsultId,
+        pass: &CallPass,
+        facts: ResponseFacts,
+    ) {
+        let message = Arc::clone(&facts.message);
+        let policy = &self.snapshot.policy;
+        let conclusion = self.executor.judge_response(policy, pass, facts);
+        if let Some(conclusion) = &conclusion {
+            decision_log::response(&message, pass, conclusion);
+        }
+        self.core.handle_response_conclusion(now, id, conclusion);
     }
 
     /// Hand an order to the relay; its ports are open when this returns.

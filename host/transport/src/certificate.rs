@@ -1,8 +1,12 @@
 //! What policies learn from a verified certificate (RFC 5922 section 7.1).
 
+use std::sync::Arc;
+
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::tls::TlsSession;
 
 /// Names taken from one certificate: 64. Hosting providers put a hundred and more
 /// into one, but whoever connects to a proxy is one of a few.
@@ -13,6 +17,15 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// Bytes of the issuer's name: 1024. Real ones have a hundred.
 const ISSUER_BYTES_MAX: usize = 1024;
+
+/// What the handshake of a connection proved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proof {
+    /// The peer's certificate, verified.
+    pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// What was agreed on.
+    pub(crate) tls: Option<TlsSession>,
+}
 
 /// The identity that a TLS peer proved. Only made from certificates that the
 /// handshake verified.

@@ -51,9 +51,6 @@ impl PluginShelf {
                     }
                 })?,
             };
-            if loaded.judges_responses() {
-                tracing::warn!(plugin = %plugin.name, "it has a response hook, which this version does not ask yet");
-            }
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
             by_name.insert(&plugin.name, loaded);
         }

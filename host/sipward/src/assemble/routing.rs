@@ -180,6 +180,7 @@ fn peer(written: &config::Peer, kind: PeerKind) -> Result<PeerConfig, AssembleEr
         .map(|domain| domain.to_ascii_lowercase())
         .collect();
     peer.route_to = written.route_to.as_deref().map(Arc::from);
+    peer.large_by_tcp = written.large_by_tcp;
     peer.media = Some(terms(written.media.as_ref()));
     peer.fork = match written.fork {
         config::Fork::Serial => ForkMode::Serial,

@@ -178,6 +178,24 @@ pub struct ListenerTls {
     /// Whether clients show a certificate.
     #[serde(default)]
     pub client_auth: ClientAuth,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// Cipher suites by IANA's names; all that are known without it.
+    #[serde(default)]
+    pub ciphers: Vec<String>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    Tls13,
 }
 
 /// Whether clients show a certificate.
@@ -206,6 +224,12 @@ pub struct OutboundTls {
     /// Its private key.
     #[serde(default)]
     pub key: Option<PathBuf>,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// Cipher suites by IANA's names; all that are known without it.
+    #[serde(default)]
+    pub ciphers: Vec<String>,
 }
 
 /// How several targets are tried.
@@ -262,6 +286,9 @@ pub struct Peer {
     /// The side it is on: `inside` for a PBX and `outside` for a trunk without it.
     #[serde(default)]
     pub zone: Option<Zone>,
+    /// Requests over 1,300 bytes go to its UDP targets by TCP.
+    #[serde(default)]
+    pub large_by_tcp: bool,
     /// What its media can be; `sdes` and `plain` without it.
     #[serde(default)]
     pub media: Option<PeerMedia>,

@@ -35,11 +35,7 @@ impl Control {
             listeners.book.outbound_tls(),
         ));
         self.accounts.replace(accounts);
-        self.install(Snapshot {
-            number,
-            routing: Arc::new(routing),
-            policy: Arc::new(policy),
-        });
+        self.install(Snapshot::new(number, routing, policy));
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;

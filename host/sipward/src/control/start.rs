@@ -89,14 +89,10 @@ impl Control {
             .map(|media| MediaService::start(media, config.workers(), &recipients))
             .transpose()?;
         let book = media.as_ref().map(|media| &media.book);
-        let routing = Arc::new(assemble::routing(&config, &listeners.book, book)?);
+        let routing = assemble::routing(&config, &listeners.book, book)?;
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
-        let snapshot = Arc::new(Snapshot {
-            number: 1,
-            routing,
-            policy: Arc::new(generation),
-        });
+        let snapshot = Arc::new(Snapshot::new(1, routing, generation));
         let shared = SharedTransport::new(assemble::transport_config(
             &config,
             listeners.book.outbound_tls(),
