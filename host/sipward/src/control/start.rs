@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ::media::MediaLimits;
 use anyhow::Context;
-use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
+use policy_wasm::{Clock, Engine, EngineConfig, HostServices, Lookups, RecentNumbers, SystemClock};
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
@@ -14,7 +14,7 @@ use transport::SharedTransport;
 
 use super::Control;
 use super::media::{MediaService, Recipients};
-use crate::assemble::{self, ListenerBook, MediaBook, PluginShelf};
+use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
@@ -47,7 +47,15 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
         Duration::from_secs(config.server.nonce_seconds),
     ));
     let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+    let (book, _) = LookupShelf::default().book(config)?;
+    let lookups = Arc::new(Lookups::new(book));
+    let services = HostServices::embedded(
+        state.clone(),
+        accounts.shared(),
+        Arc::clone(&nonces),
+        lookups,
+        Arc::new(RecentNumbers::new()?),
+    );
     let listeners = ListenerBook::default().prepare(config)?;
     let media = config.media.as_ref();
     let media = media.map(|media| MediaBook::new(media, config.workers()));
@@ -80,8 +88,15 @@ impl Control {
             .context("failed to open the state")?;
         let nonces = nonces(&config, &state, now_ms)?;
         let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services =
-            HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+        let (book, lookup_shelf) = LookupShelf::default().book(&config)?;
+        let lookups = Arc::new(Lookups::new(book));
+        let services = HostServices::embedded(
+            state.clone(),
+            accounts.shared(),
+            Arc::clone(&nonces),
+            Arc::clone(&lookups),
+            Arc::new(RecentNumbers::new()?),
+        );
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let recipients = Recipients::default();
         let media = config.media.as_ref();
@@ -128,6 +143,8 @@ impl Control {
             state,
             accounts,
             shelf,
+            lookups,
+            lookup_shelf,
             book: std::mem::take(&mut listeners.book),
             shared,
             shards,
