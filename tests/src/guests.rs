@@ -3,16 +3,17 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageReport, Zone};
 use policy_wasm::{
-    Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, HostServices, LoadError,
-    LogLevel, LogSink, PipelineSpec, Plugin, PluginSource, Selection, StateCounters, StateKeyvalue,
-    StateLeases, SystemRandomness,
+    Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo, Groups,
+    HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec, Plugin,
+    PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
+    SystemRandomness,
 };
 use serde_json::Value;
 use sip_message::{Limits, Message};
@@ -77,6 +78,10 @@ impl LogSink for KeptLog {
     }
 }
 
+/// Numbering plans, which take a while to read.
+static NUMBERS: LazyLock<Arc<RecentNumbers>> =
+    LazyLock::new(|| Arc::new(RecentNumbers::new().expect("plans")));
+
 /// Milliseconds that a guest gets in tests: a machine that does many other things
 /// must not make a well-behaved one late. Tests of deadlines set their own.
 const DEADLINE_MS: u32 = 5_000;
@@ -91,6 +96,8 @@ pub struct Host {
     pub log: Arc<KeptLog>,
     /// Makes and recognises nonces.
     pub nonces: Arc<Nonces>,
+    /// Places, lists and groups that guests look up; empty until replaced.
+    pub lookups: Arc<Lookups>,
     services: HostServices,
 }
 
@@ -124,6 +131,7 @@ impl Host {
         let clock = Arc::new(HandClock(AtomicU64::new(now_ms)));
         let log = Arc::new(KeptLog::default());
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(300)));
+        let lookups = Arc::new(Lookups::default());
         let credentials = DigestCredentials {
             accounts: Arc::new(ArcSwap::from_pointee(accounts)),
             nonces: Arc::clone(&nonces),
@@ -137,11 +145,16 @@ impl Host {
                 keyvalue: Arc::new(StateKeyvalue(state)),
                 credentials: Arc::new(credentials),
                 random: Arc::new(SystemRandomness::default()),
+                geo: Arc::clone(&lookups) as Arc<dyn Geo>,
+                lists: Arc::clone(&lookups) as Arc<dyn Lists>,
+                groups: Arc::clone(&lookups) as Arc<dyn Groups>,
+                numbers: Arc::clone(&*NUMBERS) as Arc<dyn Numbers>,
                 log: Arc::clone(&log) as Arc<dyn LogSink>,
             },
             clock,
             log,
             nonces,
+            lookups,
         }
     }
 

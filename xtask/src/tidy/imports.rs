@@ -72,7 +72,6 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "policy-wasm",
             "relay",
             "state",
-            "numbers",
             "geo",
             "lists",
             "sip-proxy",

@@ -22,6 +22,16 @@ impl Verified {
         self.0.clear();
     }
 
+    /// Users whose credentials were right, each with the realm.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(realm, _, verification)| match verification {
+                services::Verification::Ok(user) => Some((user.as_str(), realm.as_str())),
+                _ => None,
+            })
+    }
+
     fn find(&self, realm: &str, allowed: &[DigestAlgorithm]) -> Option<&services::Verification> {
         let known = self
             .0
@@ -113,7 +123,7 @@ mod tests {
     use super::*;
     use crate::host::{Consultation, Occasion};
     use crate::limits::PluginLimits;
-    use crate::services::{Clock as _, HostServices, SystemClock};
+    use crate::services::{Clock as _, HostServices, RecentNumbers, SystemClock};
 
     const HOME: &str = "192.0.2.10";
 
@@ -125,7 +135,9 @@ mod tests {
         let now_ms = SystemClock.now_ms();
         let state = State::open(None, state::Limits::default(), now_ms).unwrap();
         let accounts = Arc::new(ArcSwap::from_pointee(Accounts::empty()));
-        let services = HostServices::embedded(state, accounts, Arc::clone(nonces));
+        let numbers = Arc::new(RecentNumbers::new().unwrap());
+        let services =
+            HostServices::embedded(state, accounts, Arc::clone(nonces), Arc::default(), numbers);
         HostState::new(Arc::new(services), "test".into(), PluginLimits::default())
     }
 

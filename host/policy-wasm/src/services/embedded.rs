@@ -12,8 +12,8 @@ use state::digest::{Accounts, Algorithm, Nonces};
 
 use crate::services::{
     Addition, CodeVerification, CounterError, Counters, Credentials, HostServices, Keyvalue,
-    KeyvalueError, Leases, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
-    Verification,
+    KeyvalueError, Leases, Lookups, Numbers, SystemClock, SystemRandomness, TokenGrant,
+    TokenRequest, TracingLog, Verification,
 };
 
 /// Authorization headers of one request that are looked at. 16: one for each
@@ -24,8 +24,18 @@ const AUTHORIZATIONS: usize = 16;
 impl HostServices {
     /// Services on the embedded state, the system's clock and randomness, and
     /// log lines through tracing.
-    pub fn embedded(state: State, accounts: Arc<ArcSwap<Accounts>>, nonces: Arc<Nonces>) -> Self {
+    pub fn embedded(
+        state: State,
+        accounts: Arc<ArcSwap<Accounts>>,
+        nonces: Arc<Nonces>,
+        lookups: Arc<Lookups>,
+        numbers: Arc<dyn Numbers>,
+    ) -> Self {
         Self {
+            geo: Arc::clone(&lookups) as _,
+            lists: Arc::clone(&lookups) as _,
+            groups: lookups,
+            numbers,
             clock: Arc::new(SystemClock),
             leases: Arc::new(StateLeases(state.leases().clone())),
             counters: Arc::new(StateCounters(state.clone())),

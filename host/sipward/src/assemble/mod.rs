@@ -5,6 +5,7 @@
 
 mod accounts;
 mod listeners;
+mod lookups;
 mod media;
 mod plugins;
 mod routing;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 pub(crate) use accounts::accounts;
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
+pub(crate) use lookups::LookupShelf;
 pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
 pub(crate) use routing::{

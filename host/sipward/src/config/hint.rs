@@ -91,6 +91,9 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         .iter()
         .rev()
         .find(|step| step.parse::<usize>().is_err())?;
+    if path.first().is_some_and(|section| section == "groups") {
+        return Some("the identities of its members, such as [\"alice\", \"bob\"]");
+    }
     if path.first().is_some_and(|section| section == "media") {
         match key.as_str() {
             "bind" | "advertised" => return Some(ADDRESSES),
@@ -114,7 +117,9 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
             "a text in quotes"
         }
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
-        | "admin_socket" | "state_dir" | "cache_dir" => "a path in quotes",
+        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "country" | "asn" | "city" => {
+            "a path in quotes"
+        }
         "watch" | "nat" => "true or false",
         "settings" | "tls" | "limits" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",

@@ -9,13 +9,14 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `media`: what may be written;
+//! - `model`, `media`, `lookups`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
 mod check;
 mod error;
 mod hint;
+mod lookups;
 mod media;
 mod model;
 mod place;
@@ -31,6 +32,7 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 pub use error::{ConfigError, ConfigErrors, Source};
+pub use lookups::{Geo, Groups, ListFile};
 pub use media::{
     Addresses, Backend, Media, MediaInterface, MediaLimits, MediaMode, MediaTimeouts, PeerMedia,
     Ports,
@@ -271,6 +273,16 @@ fn resolve_paths(config: &mut Config, file: &Path) {
         .plugins
         .iter_mut()
         .for_each(|plugin| resolve(&mut plugin.path));
+    if let Some(geo) = &mut config.geo {
+        [&mut geo.country, &mut geo.asn, &mut geo.city]
+            .into_iter()
+            .flatten()
+            .for_each(resolve);
+    }
+    config
+        .lists
+        .iter_mut()
+        .for_each(|list| resolve(&mut list.file));
     for credential in &mut config.credentials {
         [&mut credential.password_file, &mut credential.ha1_file]
             .into_iter()
@@ -317,6 +329,9 @@ impl Config {
                     .cloned(),
             );
         }
+        let geo = self.geo.iter().flat_map(Geo::files);
+        files.extend(geo.map(|(_, file)| file.clone()));
+        files.extend(self.lists.iter().map(|list| list.file.clone()));
         for credential in &self.credentials {
             files.extend(
                 [&credential.password_file, &credential.ha1_file]

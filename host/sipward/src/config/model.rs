@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
 
 /// A whole configuration.
@@ -49,6 +50,15 @@ pub struct Config {
     /// The media relay.
     #[serde(default)]
     pub media: Option<Media>,
+    /// Databases of where addresses are.
+    #[serde(default)]
+    pub geo: Option<Geo>,
+    /// Lists.
+    #[serde(default, rename = "list")]
+    pub lists: Vec<ListFile>,
+    /// Groups of identities.
+    #[serde(default)]
+    pub groups: Groups,
 }
 
 /// The process.

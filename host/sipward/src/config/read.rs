@@ -62,13 +62,14 @@ impl Findings<'_> {
 }
 
 /// Lists of tables at the root.
-const LISTS: [&str; 6] = [
+const LISTS: [&str; 7] = [
     "listener",
     "pbx",
     "trunk",
     "plugin",
     "pipeline",
     "credential",
+    "list",
 ];
 
 /// The model as far as it can be read, and for each list the numbers that its
@@ -96,6 +97,7 @@ pub(super) fn config(mut root: Dict, findings: &mut Findings<'_>) -> Option<(Con
     (config.plugins, numbers.plugins) = list_of(next(), findings);
     (config.pipelines, numbers.pipelines) = list_of(next(), findings);
     (config.credentials, numbers.credentials) = list_of(next(), findings);
+    (config.lists, numbers.lists) = list_of(next(), findings);
     if let Some(media) = &mut config.media {
         (media.interfaces, numbers.interfaces) = list(&INTERFACES, interfaces, findings);
     }
@@ -130,6 +132,7 @@ pub(super) struct Numbers {
     pub(super) plugins: Vec<usize>,
     pub(super) pipelines: Vec<usize>,
     pub(super) credentials: Vec<usize>,
+    pub(super) lists: Vec<usize>,
     pub(super) interfaces: Vec<usize>,
 }
 

@@ -3,6 +3,7 @@
 //! It owns no call. Everything that can fail is done before the first shard is told
 //! what changes.
 
+mod lookups;
 mod media;
 mod reload;
 mod report;
@@ -13,14 +14,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use policy_wasm::{Engine, HostServices};
+use policy_wasm::{Engine, HostServices, Lookups};
 use state::State;
 use tokio::signal::unix::{SignalKind, signal};
 use transport::SharedTransport;
 
 use self::media::MediaService;
 use crate::admin::{AdminSocket, Answer, Asked, Command};
-use crate::assemble::{ListenerBook, PluginShelf};
+use crate::assemble::{ListenerBook, LookupShelf, PluginShelf};
 use crate::config::{self, Config};
 use crate::credentials::AccountsInUse;
 use crate::shards::Shards;
@@ -42,6 +43,8 @@ pub(crate) struct Control {
     state: State,
     accounts: AccountsInUse,
     shelf: PluginShelf,
+    lookups: Arc<Lookups>,
+    lookup_shelf: LookupShelf,
     book: ListenerBook,
     shared: Arc<SharedTransport>,
     shards: Arc<Shards>,

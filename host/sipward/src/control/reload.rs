@@ -24,9 +24,13 @@ impl Control {
         let mut listeners = self.book.prepare(&config)?;
         let book = self.media.as_ref().map(|media| &media.book);
         let routing = assemble::routing(&config, &listeners.book, book)?;
+        let (book, lookup_shelf) = self.lookup_shelf.book(&config)?;
+        let book = Arc::new(book);
+        let trial = self.lookups.trial(Arc::clone(&book));
         let (policy, shelf) =
             self.shelf
                 .generation(number, &config, &self.engine, &self.services)?;
+        drop(trial);
         self.open(&listeners).await?;
         // From here on nothing fails.
         listeners.renew_certificates();
@@ -35,6 +39,7 @@ impl Control {
             listeners.book.outbound_tls(),
         ));
         self.accounts.replace(accounts);
+        self.lookups.replace(book);
         self.install(Snapshot::new(number, routing, policy));
         for worker in &self.workers {
             for id in &listeners.removed {
@@ -47,6 +52,7 @@ impl Control {
         later.extend(media_needs_restart(started, config.media.as_ref()));
         self.number = number;
         self.shelf = shelf;
+        self.lookup_shelf = lookup_shelf;
         self.book = listeners.book;
         self.config = config;
         Ok(match later.as_slice() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Control;
+use super::{Control, lookups};
 use crate::admin::Answer;
 use crate::decision_log::Text;
 use crate::media_figures::{LiveSession, MediaCounts};
@@ -25,6 +25,7 @@ impl Control {
         let uptime = self.started.elapsed().as_secs();
         let draining = self.draining.is_some();
         let media = self.live_media();
+        let book = self.lookups.current();
         let mut message = format!(
             "up {uptime} s{}, generation {}, {} workers\n\
              calls: {} now, {} answered, {} ended\n\
@@ -57,6 +58,7 @@ impl Control {
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
         }
+        message.push_str(&lookups::text(&book));
         let data = json!({
             "uptime_seconds": uptime,
             "draining": draining,
@@ -68,6 +70,7 @@ impl Control {
             "transport": format!("{transport:?}"),
             "last_reload": self.last_reload,
             "media": media.map(|media| media.json(&total)),
+            "lookups": lookups::json(&book),
         });
         Answer {
             ok: true,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use ::media::MediaLimits;
 use anyhow::Context;
-use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
+use policy_wasm::{Clock, Engine, EngineConfig, HostServices, Lookups, RecentNumbers, SystemClock};
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
@@ -14,7 +14,7 @@ use transport::SharedTransport;
 
 use super::Control;
 use super::media::{MediaService, Recipients};
-use crate::assemble::{self, ListenerBook, MediaBook, PluginShelf};
+use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
@@ -47,7 +47,9 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
         Duration::from_secs(config.server.nonce_seconds),
     ));
     let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+    let (book, _) = LookupShelf::default().book(config)?;
+    let lookups = Arc::new(Lookups::new(book));
+    let services = services(&state, &accounts, &nonces, &lookups)?;
     let listeners = ListenerBook::default().prepare(config)?;
     let media = config.media.as_ref();
     let media = media.map(|media| MediaBook::new(media, config.workers()));
@@ -75,13 +77,11 @@ impl Control {
         let engine = engine(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now_ms = clock.now_ms();
-        let folder = config.server.state_dir.as_deref();
-        let state = State::open(folder, state::Limits::default(), now_ms)
-            .context("failed to open the state")?;
-        let nonces = nonces(&config, &state, now_ms)?;
+        let (state, nonces) = open_state(&config, now_ms)?;
         let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services =
-            HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+        let (book, lookup_shelf) = LookupShelf::default().book(&config)?;
+        let lookups = Arc::new(Lookups::new(book));
+        let services = services(&state, &accounts, &nonces, &lookups)?;
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let recipients = Recipients::default();
         let media = config.media.as_ref();
@@ -124,6 +124,8 @@ impl Control {
             state,
             accounts,
             shelf,
+            lookups,
+            lookup_shelf,
             book: std::mem::take(&mut listeners.book),
             shared,
             shards,
@@ -137,16 +139,40 @@ impl Control {
     }
 }
 
-/// One shard for each worker.
-/// Nonces whose secret outlives a restart.
-fn nonces(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<Arc<Nonces>> {
+/// The state, and nonces that go on being good after a restart.
+fn open_state(config: &Config, now_ms: u64) -> anyhow::Result<(State, Arc<Nonces>)> {
+    let state = State::open(
+        config.server.state_dir.as_deref(),
+        state::Limits::default(),
+        now_ms,
+    )
+    .context("failed to open the state")?;
     let secret = state
         .secret(NONCE_SECRET, now_ms)
         .context("failed to make the nonce secret")?;
     let lifetime = Duration::from_secs(config.server.nonce_seconds);
-    Ok(Arc::new(Nonces::new(secret, lifetime).not_before(now_ms)))
+    let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
+    Ok((state, nonces))
 }
 
+/// What plugins are served with.
+fn services(
+    state: &State,
+    accounts: &AccountsInUse,
+    nonces: &Arc<Nonces>,
+    lookups: &Arc<Lookups>,
+) -> anyhow::Result<HostServices> {
+    let numbers = RecentNumbers::new()?;
+    Ok(HostServices::embedded(
+        state.clone(),
+        accounts.shared(),
+        Arc::clone(nonces),
+        Arc::clone(lookups),
+        Arc::new(numbers),
+    ))
+}
+
+/// One shard for each worker.
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,

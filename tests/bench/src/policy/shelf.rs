@@ -8,7 +8,8 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use policy::{Capability, Grants};
 use policy_wasm::{
-    Clock, Engine, EngineConfig, HostServices, Isolation, Plugin, PluginSource, SystemClock,
+    Clock, Engine, EngineConfig, HostServices, Isolation, Plugin, PluginSource, RecentNumbers,
+    SystemClock,
 };
 use serde_json::{Value, json};
 use state::State;
@@ -122,7 +123,13 @@ impl Shelf {
         })?;
         Ok(Self {
             engine,
-            services: HostServices::embedded(state, Arc::clone(&accounts), Arc::clone(&nonces)),
+            services: HostServices::embedded(
+                state,
+                Arc::clone(&accounts),
+                Arc::clone(&nonces),
+                Arc::default(),
+                Arc::new(RecentNumbers::new()?),
+            ),
             folder: plugin_folder(),
             accounts,
             nonces,

@@ -2,6 +2,7 @@
 //! sockets that would clash.
 
 mod listeners;
+mod lookups;
 mod media;
 mod media_warnings;
 mod peers;
@@ -106,6 +107,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.pipeline(number, pipeline, &peer_names);
         }
         self.credentials();
+        self.lookups();
         self.ceilings();
         self.warnings(&peers)
     }
