@@ -38,7 +38,7 @@ impl Callers {
             deny_classes: settings.deny_classes.as_slice().into(),
             allow_countries: limits::countries("allow_countries", &settings.allow_countries)?,
             deny_countries: limits::countries("deny_countries", &settings.deny_countries)?,
-            lists: limits::lists("lists", &settings.lists)?,
+            lists: limits::known_lists("lists", &settings.lists)?,
         };
         let count = settings.rules.len();
         if count > RULES {
@@ -110,7 +110,7 @@ fn some(
         limits.deny_countries = limits::countries(&format!("{path}.deny_countries"), list)?;
     }
     if let Some(lists) = &rule.lists {
-        limits.lists = limits::lists(&format!("{path}.lists"), lists)?;
+        limits.lists = limits::known_lists(&format!("{path}.lists"), lists)?;
     }
     Ok(Group {
         identities: rule.identities.clone(),

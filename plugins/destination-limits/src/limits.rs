@@ -130,7 +130,7 @@ pub(crate) fn countries(key: &str, list: &[String]) -> Result<Rc<[String]>, Sett
 }
 
 /// Checks lists and puts those that deny first.
-pub(crate) fn lists(key: &str, settings: &[List]) -> Result<Rc<[List]>, SettingsError> {
+pub(crate) fn known_lists(key: &str, settings: &[List]) -> Result<Rc<[List]>, SettingsError> {
     if settings.len() > LISTS {
         let message = format!("has {} lists; at most {LISTS} are possible", settings.len());
         return Err(SettingsError::new(key, message));

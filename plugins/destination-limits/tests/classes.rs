@@ -84,7 +84,7 @@ fn high_cost_classes_are_denied_unless_allowed() {
         &[
             ("+499001234567", ""),
             ("+499001239567", "+499001239"),
-            ("+499002234567", "class premium"),
+            ("+499003234567", "class premium"),
         ],
     );
 }
@@ -130,7 +130,7 @@ fn countries_allow_and_deny() {
         &open,
         &[
             ("+18765230123", ""),
-            ("+18766230123", "country JM"),
+            ("+18765251234", "country JM"),
             ("+12125550123", ""),
         ],
     );
