@@ -165,6 +165,7 @@ impl Host {
         let capabilities: &[&str] = match guest {
             "digest-auth" => &["counters", "keyvalue", "credentials"],
             "rate-limit" => &["counters"],
+            "destination-limits" => &["lists"],
             "hostile-plugins" => &["edit-headers"],
             _ => &[],
         };

@@ -84,6 +84,11 @@ impl Plan {
         })
     }
 
+    /// Whether digits are so few that they are local whatever they begin with.
+    pub(crate) const fn is_short(&self, number: &str) -> bool {
+        number.len() <= self.local_digits
+    }
+
     /// Every number that the address can be read as; none for a listed name.
     pub(crate) fn readings(&self, uri: &Uri<'_>) -> Result<Vec<String>, Fault> {
         if uri.scheme() == Scheme::Other {
@@ -243,6 +248,15 @@ impl<'a> Params<'a> {
             .parts
             .iter()
             .flat_map(|part| part.split(|byte| *byte == b';'));
+        let name_of = |param: &'a [u8]| param.split(|byte| *byte == b'=').next();
+        // A gateway may undo what nobody has a reason to escape.
+        if all
+            .clone()
+            .filter_map(name_of)
+            .any(|key| key.contains(&b'%'))
+        {
+            return Err(Fault::Impossible("the name of a parameter is escaped"));
+        }
         let mut values = all.filter_map(|param| {
             let mut halves = param.splitn(2, |byte| *byte == b'=');
             let key = halves.next()?;

@@ -57,7 +57,8 @@ impl Kind {
     fn grants(self) -> Grants {
         match self {
             Self::Empty => Grants::NONE.with(Capability::EditHeaders),
-            Self::IpAcl | Self::DestinationLimits => Grants::NONE,
+            Self::IpAcl => Grants::NONE,
+            Self::DestinationLimits => Grants::NONE.with(Capability::Lists),
             Self::RateLimit => Grants::NONE.with(Capability::Counters),
             Self::DigestAuth => Grants::NONE
                 .with(Capability::Credentials)
