@@ -24,22 +24,30 @@ impl<'a> Address<'a> {
     /// A header value; `None` if it is malformed.
     pub(crate) fn parse(value: &'a [u8]) -> Option<Self> {
         let uri = Uri::parse_address(value)?;
-        // What parses and has a bracket has its display name before it; a bracket
-        // within quotes is in the name, and the last one begins the URI.
-        let head = value
-            .windows(uri.whole().len().max(1))
-            .position(|part| part == uri.whole())
-            .and_then(|at| value.get(..at))
-            .unwrap_or_default()
-            .trim_ascii()
-            .strip_suffix(b"<")
-            .unwrap_or_default()
-            .trim_ascii();
-        let unquoted = head
-            .strip_prefix(b"\"")
-            .and_then(|head| head.strip_suffix(b"\""));
-        let display = Some(unquoted.unwrap_or(head)).filter(|name| !name.is_empty());
+        let display = display_of(value.trim_ascii()).filter(|name| !name.is_empty());
         Some(Self { uri, display })
+    }
+}
+
+/// What stands before the `<` of a name-addr, without its quotes; all of it if more
+/// than a quoted string does.
+fn display_of(value: &[u8]) -> Option<&[u8]> {
+    let bracket = |text: &[u8]| text.iter().position(|byte| *byte == b'<');
+    let Some(quoted) = value.strip_prefix(b"\"") else {
+        return value.get(..bracket(value)?).map(<[u8]>::trim_ascii);
+    };
+    let mut escaped = false;
+    let end = quoted.iter().position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    })?;
+    let (name, tail) = quoted.split_at_checked(end)?;
+    let tail = tail.get(1..)?;
+    let between = tail.get(..bracket(tail)?)?.trim_ascii();
+    match between.is_empty() {
+        true => Some(name),
+        false => Some(value),
     }
 }
 
@@ -197,6 +205,8 @@ mod tests {
             ("\"A \\\"B\\\"\" <sip:a@h>", Some("A \\\"B\\\""), "sip:a@h"),
             ("sip:a@h;tag=1", None, "sip:a@h"),
             ("\"\" <tel:+49>", None, "tel:+49"),
+            ("\"sip:a@h CEO\" <sip:a@h>", Some("sip:a@h CEO"), "sip:a@h"),
+            ("\"A\" CEO <sip:a@h>", Some("\"A\" CEO <sip:a@h>"), "sip:a@h"),
         ] {
             let address = Address::parse(value.as_bytes()).unwrap();
             assert_eq!(address.display, display.map(str::as_bytes), "{value}");

@@ -228,9 +228,9 @@ fn forged_addresses_teach_nothing() {
     let harness = harness(json!({ "inside": open, "outside": open }));
     let secure = invite().offer("audio", "RTP/SAVP", true);
     let plain = invite().offer("audio", "RTP/AVP", false);
-    harness.call(&secure).effects();
+    assert!(harness.call(&secure).is_next());
     assert_eq!(harness.call(&plain).alerts().count(), 0);
-    harness.call(&secure.transport(Transport::Tcp)).effects();
+    assert!(harness.call(&secure.transport(Transport::Tcp)).is_next());
     assert_eq!(harness.call(&plain).alerts().count(), 1);
 }
 
@@ -310,4 +310,19 @@ fn wrong_settings_name_their_key() {
         assert_eq!(error.key(), key, "{settings}: {error}");
     }
     assert!(Harness::<EncryptionRequired>::try_new(&json!({ "remember_days": 365 })).is_ok());
+}
+
+#[test]
+fn a_reload_keeps_what_is_remembered() {
+    let open = json!({ "signalling": "any", "media": "any" });
+    let harness = harness(json!({}));
+    assert!(harness.call(&invite().transport(Transport::Tls)).is_next());
+    harness
+        .reload(&json!({ "inside": open, "outside": open }))
+        .unwrap();
+    let outcome = harness.call(&invite());
+    assert!(outcome.is_next());
+    assert_eq!(outcome.alerts().count(), 1);
+    assert!(harness.reload(&json!({ "cipher_bits": 64 })).is_err());
+    assert!(harness.call(&invite()).is_next(), "the old settings hold");
 }

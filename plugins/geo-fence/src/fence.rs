@@ -88,13 +88,8 @@ impl Fence {
             }
         }
         let default_allows = settings.default == Otherwise::Allow;
-        let allows = |listed: bool| listed || default_allows;
-        if !countries
-            .values()
-            .chain(asns.values())
-            .any(|it| allows(*it))
-            && !default_allows
-        {
+        let mut listed = countries.values().chain(asns.values());
+        if !default_allows && !listed.any(|allowed| *allowed) {
             let message = "denies every country; name those that calls come from, as in [\"DE\"]";
             return Err(SettingsError::new(format!("{key}.allow"), message));
         }

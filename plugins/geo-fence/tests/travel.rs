@@ -188,3 +188,12 @@ fn a_clock_set_back_accuses_nobody_at_home() {
     assert!(!is_flagged(&from(&harness, "alice", BERLIN)));
     assert!(is_flagged(&from(&harness, "alice", TOKYO)));
 }
+
+#[test]
+fn a_reload_keeps_places() {
+    let harness = harness(json!({}));
+    assert!(!is_flagged(&from(&harness, "alice", BERLIN)));
+    let settings = json!({ "everybody": { "default": "allow" }, "travel": { "action": "refuse" } });
+    harness.reload(&settings).unwrap();
+    assert_eq!(from(&harness, "alice", TOKYO).status(), Some(403));
+}

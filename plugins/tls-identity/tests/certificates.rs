@@ -57,12 +57,12 @@ fn names_become_identities() {
 
 #[test]
 fn everything_that_is_written_has_to_match() {
-    let (one, two) = ("11".repeat(32), "22".repeat(32));
+    let (one, two, three) = ("11".repeat(32), "22".repeat(32), "33".repeat(32));
     let harness = harness(json!([
         { "fingerprints": [two, one.to_uppercase()], "names": ["a.example.com"], "identity": "pinned" },
         { "names": ["a.example.com"], "issuers": ["CN=Own CA, O=Example"], "identity": "own" },
         { "issuers": ["CN=Own CA,O=Example"], "identity": "anybody" },
-        { "fingerprints": ["33".repeat(32)], "issuers": ["CN=Own CA,O=Example"], "identity": "never first" },
+        { "fingerprints": [three], "issuers": ["CN=Own CA,O=Example"], "identity": "never first" },
     ]));
     let call = |names: &str, fingerprint: &str, issuer: &str| {
         let request = with(names)
@@ -73,12 +73,12 @@ fn everything_that_is_written_has_to_match() {
     let own = "cn=own ca,o=example";
     for (names, fingerprint, issuer, expected) in [
         ("a.example.com", one.as_str(), "CN=Test", Some("pinned")),
-        ("b.example.com", &one, "CN=Test", None),
-        ("a.example.com", &one, own, Some("pinned")),
+        ("b.example.com", one.as_str(), "CN=Test", None),
+        ("a.example.com", one.as_str(), own, Some("pinned")),
         ("a.example.com", "44", own, Some("own")),
         ("b.example.com", "44", own, Some("anybody")),
         ("a.example.com", "44", "CN=Own CA", None),
-        ("b.example.com", &"33".repeat(32), own, Some("anybody")),
+        ("b.example.com", three.as_str(), own, Some("anybody")),
     ] {
         assert_eq!(
             call(names, fingerprint, issuer).as_deref(),
