@@ -201,13 +201,14 @@ fn local_digits_have_two_sides() {
     assert!(!harness.call(&call("sip:12345678@gw")).is_next());
 }
 
-#[test]
-fn wrong_settings_name_their_key() {
-    let with = |key: &str, value: Value| {
-        let mut changed = settings();
-        changed[key] = value;
-        changed
-    };
+fn with(key: &str, value: Value) -> Value {
+    let mut changed = settings();
+    changed[key] = value;
+    changed
+}
+
+/// Settings that are wrong, and the key that is.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let schedule = |schedule: Value| {
         with(
             "schedules",
@@ -221,7 +222,7 @@ fn wrong_settings_name_their_key() {
     let schedules: Value = (0..65)
         .map(|n| (format!("s{n}"), json!({ "hours": [] })))
         .collect();
-    for (settings, key) in [
+    vec![
         (json!({}), ""),
         (with("emergency", json!([])), "emergency"),
         (
@@ -303,7 +304,12 @@ fn wrong_settings_name_their_key() {
         (with("local_digits", json!(16)), "local_digits"),
         (with("status", json!(200)), "status"),
         (with("hours", json!([])), "hours"),
-    ] {
+    ]
+}
+
+#[test]
+fn wrong_settings_name_their_key() {
+    for (settings, key) in wrong_settings() {
         let error = Harness::<BusinessHours>::try_new(&settings).err().unwrap();
         assert_eq!(error.key(), key, "{settings}: {error}");
     }

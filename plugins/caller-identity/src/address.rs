@@ -206,7 +206,11 @@ mod tests {
             ("sip:a@h;tag=1", None, "sip:a@h"),
             ("\"\" <tel:+49>", None, "tel:+49"),
             ("\"sip:a@h CEO\" <sip:a@h>", Some("sip:a@h CEO"), "sip:a@h"),
-            ("\"A\" CEO <sip:a@h>", Some("\"A\" CEO <sip:a@h>"), "sip:a@h"),
+            (
+                "\"A\" CEO <sip:a@h>",
+                Some("\"A\" CEO <sip:a@h>"),
+                "sip:a@h",
+            ),
         ] {
             let address = Address::parse(value.as_bytes()).unwrap();
             assert_eq!(address.display, display.map(str::as_bytes), "{value}");

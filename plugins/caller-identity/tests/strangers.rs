@@ -124,16 +124,24 @@ fn nobody_outside_shows_our_numbers() {
     assert!(lenient.call(&call("+4930123456")).is_next());
 }
 
-#[test]
-fn wrong_settings_name_their_key() {
-    let with = |more: Value| settings(&more);
-    let caller = |caller: Value| {
-        let mut full = json!({ "users": ["a"], "numbers": ["+4930123456"] });
-        full.as_object_mut()
-            .unwrap()
-            .extend(caller.as_object().unwrap().clone());
-        settings(&json!({ "callers": [full] }))
-    };
+fn with(more: Value) -> Value {
+    settings(&more)
+}
+
+/// Settings of one caller, which are sound but for what is said here.
+fn caller(caller: Value) -> Value {
+    let mut full = json!({ "users": ["a"], "numbers": ["+4930123456"] });
+    let object = full.as_object_mut().unwrap();
+    object.extend(caller.as_object().unwrap().clone());
+    settings(&json!({ "callers": [full] }))
+}
+
+fn one() -> Value {
+    json!({ "users": ["a"], "numbers": ["101"] })
+}
+
+/// Settings that are wrong, and the key that is.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let many: Vec<_> = (0..1_025).map(|n| n.to_string()).collect();
     let few: Vec<_> = many.iter().take(257).collect();
     let ranges: Vec<_> = (0..1_024).map(|_| "+491..+499").collect();
@@ -141,16 +149,13 @@ fn wrong_settings_name_their_key() {
         { "users": ["a"], "numbers": ranges },
         { "users": ["b"], "numbers": ["+491..+499"] },
     ]);
-    let one = json!({ "users": ["a"], "numbers": ["101"] });
-    for (settings, key) in [
+    let one = one();
+    vec![
         (json!({}), ""),
         (with(json!({ "domain": "a b" })), "domain"),
         (with(json!({ "domain": "" })), "domain"),
         (with(json!({ "region": "Germany" })), "region"),
-        (
-            with(json!({ "callers": vec![one.clone(); 1_025] })),
-            "callers",
-        ),
+        (with(json!({ "callers": vec![one; 1_025] })), "callers"),
         (with(json!({ "callers": two })), "callers"),
         (caller(json!({ "users": [] })), "callers[0]"),
         (caller(json!({ "users": many })), "callers[0].users"),
@@ -196,12 +201,17 @@ fn wrong_settings_name_their_key() {
         (with(json!({ "methods": vec!["INVITE"; 33] })), "methods"),
         (with(json!({ "local_digits": 16 })), "local_digits"),
         (with(json!({ "caller": [] })), "caller"),
-    ] {
+    ]
+}
+
+#[test]
+fn wrong_settings_name_their_key() {
+    for (settings, key) in wrong_settings() {
         let error = Harness::<CallerIdentity>::try_new(&settings).err().unwrap();
         assert_eq!(error.key(), key, "{settings}: {error}");
     }
     for settings in [
-        with(json!({ "callers": vec![one; 1_024] })),
+        with(json!({ "callers": vec![one(); 1_024] })),
         caller(json!({ "name": "x".repeat(128) })),
         with(json!({ "callers": [] })),
     ] {

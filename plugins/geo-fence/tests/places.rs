@@ -192,18 +192,23 @@ fn a_failing_store_refuses_where_journeys_are_refused() {
     }
 }
 
-#[test]
-fn wrong_settings_name_their_key() {
-    let with = |key: &str, value: Value| {
-        let mut settings = german();
-        settings[key] = value;
-        settings
-    };
+fn with(key: &str, value: Value) -> Value {
+    let mut settings = german();
+    settings[key] = value;
+    settings
+}
+
+fn rule() -> Value {
+    json!({ "users": ["a"], "fence": { "allow": ["DE"] } })
+}
+
+/// Settings that are wrong, and the key that is.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let fence = |fence: Value| json!({ "everybody": fence });
     let asns: Vec<u32> = (1..=4_097).collect();
     let users: Vec<_> = (0..1_025).map(|n| n.to_string()).collect();
-    let rule = json!({ "users": ["a"], "fence": { "allow": ["DE"] } });
-    for (settings, key) in [
+    let rule = rule();
+    vec![
         (json!({}), ""),
         (fence(json!({})), "everybody.allow"),
         (fence(json!({ "deny": ["RU"] })), "everybody.allow"),
@@ -235,7 +240,10 @@ fn wrong_settings_name_their_key() {
             "rules[0]",
         ),
         (
-            with("rules", json!([rule, { "users": ["a"], "fence": {} }])),
+            with(
+                "rules",
+                json!([rule.clone(), { "users": ["a"], "fence": {} }]),
+            ),
             "rules[1].fence.allow",
         ),
         (
@@ -252,7 +260,7 @@ fn wrong_settings_name_their_key() {
             ),
             "rules[0].groups",
         ),
-        (with("rules", vec![rule.clone(); 257].into()), "rules"),
+        (with("rules", vec![rule; 257].into()), "rules"),
         (with("zones", json!(["dmz"])), "zones[0]"),
         (
             with("exempt", json!({ "networks": ["10.0.0.0/33"] })),
@@ -284,7 +292,12 @@ fn wrong_settings_name_their_key() {
             "travel.neighbours[0]",
         ),
         (with("countries", json!([])), "countries"),
-    ] {
+    ]
+}
+
+#[test]
+fn wrong_settings_name_their_key() {
+    for (settings, key) in wrong_settings() {
         let error = Harness::<GeoFence>::try_new(&settings).err().unwrap();
         assert_eq!(error.key(), key, "{settings}: {error}");
     }
@@ -293,7 +306,7 @@ fn wrong_settings_name_their_key() {
             "travel",
             json!({ "max_kmh": 50, "country_minutes": 10_080, "points": 0 }),
         ),
-        ("rules", vec![rule; 256].into()),
+        ("rules", vec![rule(); 256].into()),
     ] {
         assert!(
             Harness::<GeoFence>::try_new(&with(key, value)).is_ok(),
