@@ -125,11 +125,14 @@ fn alternative_names<'a>(
 }
 
 /// Names with control or other strange characters are no names: the well-known
-/// `trusted.example\0.evil.example` must not reach a policy.
+/// `trusted.example\0.evil.example` must not reach a policy. Nor must a comma: the
+/// facts join names with it, and `evil,trusted.example` would be two.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
-        && name.bytes().all(|byte| byte.is_ascii_graphic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 #[cfg(test)]
@@ -174,6 +177,7 @@ mod tests {
     #[test]
     fn a_name_with_a_nul_is_no_name() {
         assert!(!is_plain("trusted.example\0.evil.example"));
+        assert!(!is_plain("evil,trusted.example"));
         assert!(!is_plain(""));
         assert!(is_plain(&"a".repeat(NAME_BYTES_MAX)));
         assert!(!is_plain(&"a".repeat(NAME_BYTES_MAX + 1)));
