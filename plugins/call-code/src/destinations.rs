@@ -73,7 +73,10 @@ impl Destinations {
         if self.foreign && number.region != self.region && !self.home.contains(&number.region) {
             return Some(format!("{e164} in {}", number.region));
         }
-        let listed = self.prefixes.iter().any(|prefix| e164.starts_with(prefix.as_str()));
+        let listed = self
+            .prefixes
+            .iter()
+            .any(|prefix| e164.starts_with(prefix.as_str()));
         (listed || self.is_listed(e164)).then(|| e164.to_owned())
     }
 
@@ -84,7 +87,10 @@ impl Destinations {
         }
         lists::longest_prefix(&self.list, e164).map_or_else(
             |_| {
-                warn!("the config has no list `{}`: all numbers need a code", self.list);
+                warn!(
+                    "the config has no list `{}`: all numbers need a code",
+                    self.list
+                );
                 true
             },
             |entry| entry.is_some(),
@@ -115,7 +121,10 @@ fn check(
         ("emergency", emergency.len(), NAMES),
     ] {
         if count > most {
-            return wrong(key.to_owned(), format!("has {count}; at most {most} are possible"));
+            return wrong(
+                key.to_owned(),
+                format!("has {count}; at most {most} are possible"),
+            );
         }
     }
     for (index, prefix) in settings.prefixes.iter().enumerate() {

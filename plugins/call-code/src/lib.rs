@@ -13,11 +13,8 @@ use sipward_plugin_sdk::{Uri, identity, prelude::*};
 use destinations::Destinations;
 use lockout::{Failure, Lockout};
 use pattern::{Coded, Pattern, Shape};
+pub use settings::Settings;
 use settings::Transfers;
-pub use settings::{
-    Destinations as DestinationSettings, Lockout as LockoutSettings, Settings,
-    Transfers as TransferSettings,
-};
 
 /// Headers that no policy may edit. If the code stands in one of them, the call is
 /// refused; Request-URI, To and credentials are looked at apart.
@@ -50,6 +47,10 @@ const PASSED: [&str; 12] = [
 /// Header lines that are removed for the code. 8: an outcome holds 32 effects, and an
 /// honest request has one or two.
 const REMOVED: usize = 8;
+
+/// Secrets of one request. 8: what a whole pipeline hides. The code comes first, as it
+/// is and as it was written.
+const SECRETS: usize = 8;
 
 /// The configured policy.
 pub struct CallCode {
@@ -105,11 +106,11 @@ impl CallCode {
         let to = self.pattern.read(&request.to().uri());
         match self.pattern.read(&uri) {
             Shape::Coded(coded) => {
-                let hidden = [shown_secrets(&to), coded.secrets.clone()].concat();
+                let hidden = [coded.secrets.clone(), shown_secrets(&to)].concat();
                 conceal(self.coded_call(request, &coded, &to), &hidden)
             }
             Shape::Broken { secrets } => {
-                let hidden = [shown_secrets(&to), secrets].concat();
+                let hidden = [secrets, shown_secrets(&to)].concat();
                 let outcome = Outcome::reject(484).because("a code in the wrong form");
                 conceal(outcome, &hidden)
             }
@@ -164,19 +165,15 @@ impl CallCode {
             Failure::Locked(seconds) => outcome.alert_about(
                 Severity::Critical,
                 format!("call-code/locked/{user}"),
-                format!("{user} has dialled too many wrong codes; none is looked at for {seconds} s"),
+                format!(
+                    "{user} has dialled too many wrong codes; none is looked at for {seconds} s"
+                ),
             ),
         }
     }
 
     /// The code is right: the call goes on without it.
-    fn cleaned(
-        &self,
-        request: &Request<'_>,
-        user: &str,
-        coded: &Coded,
-        to: &Shape,
-    ) -> Outcome {
+    fn cleaned(&self, request: &Request<'_>, user: &str, coded: &Coded, to: &Shape) -> Outcome {
         let refused = |why: &str| Outcome::reject(400).because(format!("{user}: {why}"));
         let Some(uri) = coded.clean(&request.request_uri()) else {
             return refused("the Request-URI cannot be written without the code");
@@ -209,25 +206,30 @@ impl CallCode {
             let is_ours = |value: &[u8]| {
                 ours.iter().any(|who| {
                     let realm = format!("realm=\"{}\"", who.realm);
-                    value.windows(realm.len()).any(|part| part == realm.as_bytes())
+                    value
+                        .windows(realm.len())
+                        .any(|part| part == realm.as_bytes())
                 })
             };
             let values = request.headers(name);
             if values.iter().any(|value| shows(value) && !is_ours(value)) {
-                return Err(format!("the code stands in {name} for another realm as well"));
+                return Err(format!(
+                    "the code stands in {name} for another realm as well"
+                ));
             }
         }
-        let is = |list: &[&str], name: &str| list.iter().any(|one| one.eq_ignore_ascii_case(name));
         let mut removed: Vec<String> = Vec::new();
-        for name in request.header_names() {
-            let known = removed.iter().any(|other| other.eq_ignore_ascii_case(&name));
-            if known || is(&PASSED, &name) || !request.headers(&name).iter().any(shows) {
+        for written in request.header_names() {
+            let name = long_name(&written);
+            let is_known = |known: &&str| known.eq_ignore_ascii_case(name);
+            let again = removed.iter().any(|other| is_known(&other.as_str()));
+            if again || PASSED.iter().any(is_known) || !request.headers(name).iter().any(shows) {
                 continue;
             }
-            if is(&FIXED, &name) || is_compact_fixed(&name) || removed.len() == REMOVED {
+            if FIXED.iter().any(is_known) || removed.len() == REMOVED {
                 return Err(format!("the code stands in {name} as well"));
             }
-            removed.push(name);
+            removed.push(name.to_owned());
         }
         Ok(removed)
     }
@@ -258,7 +260,9 @@ impl CallCode {
         }
         match self.destinations.need(&uri) {
             Some(destination) if !self.is_exempt(request.identity()) => Outcome::reject(403)
-                .because(format!("{destination} needs a code, which no transfer can carry")),
+                .because(format!(
+                    "{destination} needs a code, which no transfer can carry"
+                )),
             _ => Outcome::next(),
         }
     }
@@ -275,9 +279,31 @@ impl CallCode {
     }
 }
 
-/// Compact forms of headers that no policy may edit: RFC 3261 section 7.3.3.
-fn is_compact_fixed(name: &str) -> bool {
-    ["f", "m", "i", "v"].iter().any(|compact| compact.eq_ignore_ascii_case(name))
+/// The long form of a header's name: RFC 3261 section 7.3.3, RFC 3515, RFC 3892, RFC 6665,
+/// RFC 8224, RFC 3841.
+fn long_name(name: &str) -> &str {
+    const COMPACT: [(&str, &str); 16] = [
+        ("a", "Accept-Contact"),
+        ("b", "Referred-By"),
+        ("c", "Content-Type"),
+        ("d", "Request-Disposition"),
+        ("e", "Content-Encoding"),
+        ("f", "From"),
+        ("i", "Call-ID"),
+        ("j", "Reject-Contact"),
+        ("k", "Supported"),
+        ("l", "Content-Length"),
+        ("m", "Contact"),
+        ("o", "Event"),
+        ("r", "Refer-To"),
+        ("s", "Subject"),
+        ("t", "To"),
+        ("v", "Via"),
+    ];
+    let long = COMPACT
+        .iter()
+        .find(|(short, _)| short.eq_ignore_ascii_case(name));
+    long.map_or(name, |(_, long)| long)
 }
 
 /// What To shows of a code.
@@ -289,17 +315,17 @@ fn shown_secrets(to: &Shape) -> Vec<String> {
     }
 }
 
-/// Hides what must not be shown, each once. A whole pipeline hides eight.
-fn conceal(mut outcome: Outcome, secrets: &[String]) -> Outcome {
-    for (index, secret) in secrets.iter().enumerate() {
-        if !secrets.iter().take(index).any(|earlier| earlier == secret) {
-            outcome = outcome.conceal(secret.as_str());
-        }
-    }
-    outcome
+/// Hides what must not be shown, each once.
+fn conceal(outcome: Outcome, secrets: &[String]) -> Outcome {
+    let first =
+        |(index, secret): &(usize, &String)| !secrets.iter().take(*index).any(|one| one == *secret);
+    let once = secrets.iter().enumerate().filter(first).take(SECRETS);
+    once.fold(outcome, |outcome, (_, secret)| {
+        outcome.conceal(secret.as_str())
+    })
 }
 
-fn check(lockout: &LockoutSettings) -> Result<(), SettingsError> {
+fn check(lockout: &settings::Lockout) -> Result<(), SettingsError> {
     let month = 2_592_000;
     for (field, value, least, most) in [
         ("failures", lockout.failures, 1, 1_000),

@@ -185,7 +185,10 @@ impl Coded {
             Scheme::Other => return None,
         };
         let host = std::str::from_utf8(uri.host()).ok()?;
-        let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+        let port = uri
+            .port()
+            .map(|port| format!(":{port}"))
+            .unwrap_or_default();
         Some(format!("{scheme}:{user}@{host}{port}{params}"))
     }
 }
@@ -199,7 +202,9 @@ fn decode(text: &[u8]) -> Option<Vec<Decoded>> {
             b'%' => {
                 let digits = std::str::from_utf8(text.get(at + 1..at + 3)?).ok()?;
                 let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-                let byte = u8::from_str_radix(digits, 16).ok().filter(|_| hexadecimal)?;
+                let byte = u8::from_str_radix(digits, 16)
+                    .ok()
+                    .filter(|_| hexadecimal)?;
                 (byte, at + 3)
             }
             other => (*other, at + 1),
@@ -255,7 +260,9 @@ fn plain_number(decoded: &[Decoded]) -> Option<String> {
             _ => return None,
         }
     }
-    number.ends_with(|last: char| last.is_ascii_digit()).then_some(number)
+    number
+        .ends_with(|last: char| last.is_ascii_digit())
+        .then_some(number)
 }
 
 /// A code as it is and as it was written.
@@ -317,7 +324,10 @@ mod tests {
         let Shape::Coded(coded) = pattern.read(&uri) else {
             panic!()
         };
-        assert_eq!(coded.clean(&uri).unwrap(), "sip:0900;x=y@[::1]:5070;user=phone");
+        assert_eq!(
+            coded.clean(&uri).unwrap(),
+            "sip:0900;x=y@[::1]:5070;user=phone"
+        );
         let tel = Uri::parse(b"tel:*1234*0900;phone-context=+49").unwrap();
         let Shape::Coded(coded) = pattern.read(&tel) else {
             panic!()
@@ -327,7 +337,16 @@ mod tests {
 
     #[test]
     fn what_is_no_code_is_left_alone() {
-        for user in ["0900", "+49*1234*0900", "*43", "*21*0900", "*123*0900", "#31#0900", "*123", "bob"] {
+        for user in [
+            "0900",
+            "+49*1234*0900",
+            "*43",
+            "*21*0900",
+            "*123*0900",
+            "#31#0900",
+            "*123",
+            "bob",
+        ] {
             assert_eq!(read(user), Shape::Plain, "{user}");
         }
     }
@@ -364,7 +383,11 @@ mod tests {
             panic!()
         };
         assert_eq!(secrets.concat().len(), 255);
-        assert!(secrets.iter().all(|secret| (4..=64).contains(&secret.len())));
+        assert!(
+            secrets
+                .iter()
+                .all(|secret| (4..=64).contains(&secret.len()))
+        );
         let Shape::Broken { secrets } = read(&"7".repeat(257)) else {
             panic!()
         };
@@ -374,7 +397,11 @@ mod tests {
     #[test]
     fn other_headers_are_searched_with_and_without_escapes() {
         let pattern = Pattern::new("*<code>*<number>", 4, 8).unwrap();
-        for value in ["<sip:*1234*0900@h>", "<sip:%2A1234%2a0900@h>", "100%<*1234*>"] {
+        for value in [
+            "<sip:*1234*0900@h>",
+            "<sip:%2A1234%2a0900@h>",
+            "100%<*1234*>",
+        ] {
             assert!(pattern.stands_in("1234", value.as_bytes()), "{value}");
         }
         assert!(!pattern.stands_in("1234", b"call-1234"));

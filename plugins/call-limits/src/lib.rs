@@ -4,6 +4,7 @@
 //! money is kept.
 
 mod budget;
+mod check;
 mod limit;
 mod price;
 mod settings;
@@ -13,13 +14,8 @@ use sipward_plugin_sdk::{identity, prelude::*};
 use budget::{Budget, Spent, Today};
 use limit::{Excess, Limit, Parties};
 use price::{Fault, Price, Prices};
-pub use settings::{Limit as LimitSettings, Per, Periods, Prices as PriceSettings, Settings};
-
-/// Limits of one instance. 32: each takes a few host calls for each call.
-const LIMITS: usize = 32;
-
-/// Emergency numbers. 64: those of every country have fewer kinds.
-const EMERGENCY: usize = 64;
+pub use settings::Settings;
+use settings::{Per, Periods};
 
 /// Seconds after which no tick can be asked for: a day.
 const LAST_TICK_S: u32 = 86_400;
@@ -53,7 +49,7 @@ impl Policy for CallLimits {
         &[Capability::Counters, Capability::Leases, Capability::Lists];
 
     fn configure(settings: Settings) -> Result<Self, SettingsError> {
-        check(&settings)?;
+        check::settings(&settings)?;
         let (warn_percent, periods) = (settings.warn_percent, settings.periods);
         let is_money = |limit: &settings::Limit| {
             limit.cost_per_day.is_some() || limit.cost_per_month.is_some()
@@ -147,7 +143,9 @@ impl CallLimits {
                     true => outcome.alert_about(
                         Severity::Warning,
                         "call-limits/no-prices",
-                        format!("the config has no list `{list}`: all calls have the default price"),
+                        format!(
+                            "the config has no list `{list}`: all calls have the default price"
+                        ),
                     ),
                 };
                 Ok((priced.price, outcome))
@@ -318,63 +316,4 @@ fn refuse(limit: &Limit, who: &str, excess: Excess) -> Outcome {
             format!("call-limits/{name}/{}/{who}", excess.label),
             text,
         )
-}
-
-fn check(settings: &Settings) -> Result<(), SettingsError> {
-    let wrong = |key: &str, message: String| Err(SettingsError::new(key, message));
-    let is_country = |text: &str| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase());
-    if !is_country(&settings.region) {
-        let message = format!("`{}` is no country; write two letters as in DE", settings.region);
-        return wrong("region", message);
-    }
-    let count = settings.limits.len();
-    if !(1..=LIMITS).contains(&count) {
-        return wrong("limits", format!("has {count}; 1 to {LIMITS} are possible"));
-    }
-    for (index, limit) in settings.limits.iter().enumerate() {
-        limit::check(limit, index)?;
-        let earlier = settings.limits.iter().take(index);
-        if earlier.into_iter().any(|other| other.name == limit.name) {
-            let message = format!("`{}` is the name of an earlier limit", limit.name);
-            return wrong(&format!("limits[{index}].name"), message);
-        }
-    }
-    if settings.prices.list.is_empty() {
-        return wrong("prices.list", "is empty; name a list of the config".to_owned());
-    }
-    let default = settings.prices.default_per_minute;
-    if !(0.0..=f64::from(price::MOST)).contains(&default) {
-        let message = format!("is {default}; 0 to {} is possible", price::MOST);
-        return wrong("prices.default_per_minute", message);
-    }
-    if settings.prices.internal_digits > 10 {
-        let message = format!("is {}; 0 to 10 is possible", settings.prices.internal_digits);
-        return wrong("prices.internal_digits", message);
-    }
-    if !(-720..=840).contains(&settings.utc_offset_minutes) {
-        let message = format!("is {}; -720 to 840 is possible", settings.utc_offset_minutes);
-        return wrong("utc_offset_minutes", message);
-    }
-    if !(6..=3_600).contains(&settings.charge_every_s) {
-        let message = format!("is {}; 6 to 3600 is possible", settings.charge_every_s);
-        return wrong("charge_every_s", message);
-    }
-    if !(1..=100).contains(&settings.warn_percent) {
-        let message = format!("is {}; 1 to 100 is possible", settings.warn_percent);
-        return wrong("warn_percent", message);
-    }
-    if settings.emergency.len() > EMERGENCY {
-        let message = format!("has {}; at most {EMERGENCY} are possible", settings.emergency.len());
-        return wrong("emergency", message);
-    }
-    let wrong_number = |number: &String| {
-        number.is_empty() || !number.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'*' | b'#'))
-    };
-    match settings.emergency.iter().position(wrong_number) {
-        Some(index) => wrong(
-            &format!("emergency[{index}]"),
-            format!("`{}` is nothing to dial", settings.emergency.get(index).map_or("", String::as_str)),
-        ),
-        None => Ok(()),
-    }
 }

@@ -1,6 +1,5 @@
 //! One limit: whom it concerns and what it allows.
 
-use sipward_plugin_sdk::SettingsError;
 use sipward_plugin_sdk::counters::{Bucket, Window, key};
 use sipward_plugin_sdk::leases::Lease;
 
@@ -56,9 +55,8 @@ impl Limit {
     pub(crate) fn new(settings: settings::Limit, warn_percent: u8, periods: Periods) -> Self {
         let name = settings.name;
         // Leaked once for each limit of an instance, which lives as long as they.
-        let leak = |kind: &str| -> &'static str {
-            Box::leak(format!("{kind}-{name}").into_boxed_str())
-        };
+        let leak =
+            |kind: &str| -> &'static str { Box::leak(format!("{kind}-{name}").into_boxed_str()) };
         let warn = |limit: u64| (limit * u64::from(warn_percent)).div_ceil(100);
         let calls = settings.calls.map(|limit| Places {
             lease: Lease::new(leak("calls")),
@@ -78,7 +76,11 @@ impl Limit {
         let money = |amount: Option<f64>| amount.map(money);
         let budgets = [
             (Unit::Seconds, Span::Day, seconds(settings.minutes_per_day)),
-            (Unit::Seconds, Span::Month, seconds(settings.minutes_per_month)),
+            (
+                Unit::Seconds,
+                Span::Month,
+                seconds(settings.minutes_per_month),
+            ),
             (Unit::Money, Span::Day, money(settings.cost_per_day)),
             (Unit::Money, Span::Month, money(settings.cost_per_month)),
         ];
@@ -191,59 +193,4 @@ impl Budget {
 /// A checked amount of at most 100,000,000 of the currency, rounded up.
 fn money(amount: f64) -> u64 {
     (amount * f64::from(price::UNIT)).round().max(1.0) as u64
-}
-
-/// Checks a limit; `index` is its place in the settings.
-pub(crate) fn check(limit: &settings::Limit, index: usize) -> Result<(), SettingsError> {
-    let wrong = |field: &str, message: String| {
-        Err(SettingsError::new(format!("limits[{index}].{field}"), message))
-    };
-    let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    if !(1..=32).contains(&limit.name.len()) || !limit.name.bytes().all(named) {
-        let message = "has to be 1 to 32 letters, digits, `-` and `_`".to_owned();
-        return wrong("name", message);
-    }
-    if limit.per == Per::All && !limit.of.is_empty() {
-        return wrong("of", "names nobody if all are counted together".to_owned());
-    }
-    if limit.of.iter().any(String::is_empty) {
-        return wrong("of", "holds an empty name".to_owned());
-    }
-    let whole = [
-        ("calls", limit.calls, 1_000_000),
-        ("calls_per_hour", limit.calls_per_hour, 1_000_000),
-        ("longest_s", limit.longest_s, 86_400),
-        ("minutes_per_day", limit.minutes_per_day, 100_000_000),
-        ("minutes_per_month", limit.minutes_per_month, 100_000_000),
-    ];
-    for (field, value, most) in whole {
-        if let Some(value) = value.filter(|value| !(1..=most).contains(value)) {
-            return wrong(field, format!("is {value}; 1 to {most} is possible"));
-        }
-    }
-    let amounts = [
-        ("calls_per_second", limit.calls_per_second, 0.001, 10_000.0),
-        ("cost_per_day", limit.cost_per_day, 0.0001, 100_000_000.0),
-        ("cost_per_month", limit.cost_per_month, 0.0001, 100_000_000.0),
-    ];
-    for (field, value, least, most) in amounts {
-        if let Some(value) = value.filter(|value| !(least..=most).contains(value)) {
-            return wrong(field, format!("is {value}; {least} to {most} is possible"));
-        }
-    }
-    let present = whole.iter().any(|(_, value, _)| value.is_some())
-        || amounts.iter().any(|(_, value, ..)| value.is_some());
-    if !present {
-        return wrong("calls", "is missing, and so is all else that it could limit".to_owned());
-    }
-    if limit.per == Per::Trunk {
-        let why = "cannot be limited by trunk: who answers is known after the answer only";
-        if limit.calls_per_second.is_some() {
-            return wrong("calls_per_second", why.to_owned());
-        }
-        if limit.calls_per_hour.is_some() {
-            return wrong("calls_per_hour", why.to_owned());
-        }
-    }
-    Ok(())
 }

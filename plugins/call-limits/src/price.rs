@@ -75,11 +75,7 @@ impl Prices {
     }
 
     /// What a call costs that dials this; `dialled` is what [`Uri::dialled`] says.
-    pub(crate) fn of(
-        &self,
-        request: &Request<'_>,
-        dialled: Option<&str>,
-    ) -> Result<Priced, Fault> {
+    pub(crate) fn of(&self, request: &Request<'_>, dialled: Option<&str>) -> Result<Priced, Fault> {
         let known = |price| {
             Ok(Priced {
                 price,
@@ -226,7 +222,10 @@ mod tests {
         assert_eq!(ten_thousandths(0.00001), 1);
         let price = Price { minute: 7, call: 0 };
         assert_eq!((price.of_seconds(60), price.of_seconds(6)), (7, 1));
-        assert_eq!((display(0), display(101), display(123_456)), ("0.00".into(), "0.02".into(), "12.35".into()));
+        assert_eq!(
+            (display(0), display(101), display(123_456)),
+            ("0.00".into(), "0.02".into(), "12.35".into())
+        );
     }
 
     #[test]

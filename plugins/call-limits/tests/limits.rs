@@ -32,13 +32,19 @@ fn calls_at_once_end_with_the_last_place() {
     let (third, none) = harness.begin(&call("alice"));
     assert!(none.is_none());
     assert_eq!(refusal(&third), (486, 0));
-    assert_eq!(third.reason(), "alice has reached limit `user`: 2 calls at once");
+    assert_eq!(
+        third.reason(),
+        "alice has reached limit `user`: 2 calls at once"
+    );
     let alert = third.alerts().next().unwrap();
     assert_eq!(
         (alert.severity, alert.key.as_str()),
         (Severity::Warning, "call-limits/user/calls/alice")
     );
-    assert!(harness.call(&call("bob")).is_next(), "others have their own");
+    assert!(
+        harness.call(&call("bob")).is_next(),
+        "others have their own"
+    );
     assert_eq!(harness.held("calls-user", key(&[b"alice"])), 2);
     first.unwrap().ended("cancelled");
     let (again, fourth) = harness.begin(&call("alice"));
@@ -100,7 +106,10 @@ fn a_trunk_is_limited_from_the_answer_on() {
     let (first, second, third) = (first.unwrap(), second.unwrap(), third.unwrap());
     assert_eq!(first.answered_by("carrier").duration_limit(), Some(600));
     let refused = second.answered_by("carrier");
-    assert_eq!(refused.reason(), "carrier has reached limit `trunk`: 1 calls at once");
+    assert_eq!(
+        refused.reason(),
+        "carrier has reached limit `trunk`: 1 calls at once"
+    );
     assert!(second.is_over());
     assert!(third.answered_by("other").is_next());
     harness.advance(Duration::from_secs(600));
@@ -182,14 +191,22 @@ fn only_what_begins_a_call_is_counted() {
     let harness = harness(json!([{ "name": "user", "per": "user", "calls": 1 }]));
     let (_, held) = harness.begin(&call("alice"));
     assert!(held.is_some());
-    assert!(harness.call(&call("alice").dialog(Dialog::Confirmed)).is_next());
-    assert!(harness.call(&Request::new("BYE", "sip:bob@h").identity("alice")).is_next());
+    assert!(
+        harness
+            .call(&call("alice").dialog(Dialog::Confirmed))
+            .is_next()
+    );
+    assert!(
+        harness
+            .call(&Request::new("BYE", "sip:bob@h").identity("alice"))
+            .is_next()
+    );
 }
 
 #[test]
 fn the_defaults_are_what_the_documentation_says() {
-    let harness = Harness::<CallLimits>::new(json!({ "region": "DE" }))
-        .with_list("rates", [("+", "0.01")]);
+    let harness =
+        Harness::<CallLimits>::new(json!({ "region": "DE" })).with_list("rates", [("+", "0.01")]);
     let second = Duration::from_millis(500);
     let mut handles = Vec::new();
     for _ in 0..4 {

@@ -16,7 +16,13 @@ fn harness() -> Harness<CallLimits> {
 fn with(limit: Value) -> Harness<CallLimits> {
     Harness::new(json!({ "region": "DE", "limits": [limit] })).with_list(
         "rates",
-        [("+49", "3"), ("+4930", "3"), ("+49900", "6 2"), ("+41", "0"), ("+43", "cheap")],
+        [
+            ("+49", "3"),
+            ("+4930", "3"),
+            ("+49900", "6 2"),
+            ("+41", "0"),
+            ("+43", "cheap"),
+        ],
     )
 }
 
@@ -71,7 +77,10 @@ fn the_budget_is_talked_away_to_the_second_and_not_beyond() {
     );
     assert_eq!(harness.leases(), []);
     assert_eq!(harness.call(&call("030123456")).status(), Some(403));
-    assert!(harness.call(&call("0041446681800")).is_next(), "free ones go on");
+    assert!(
+        harness.call(&call("0041446681800")).is_next(),
+        "free ones go on"
+    );
 }
 
 #[test]
@@ -137,12 +146,22 @@ fn the_operator_is_warned_once_during_the_call() {
     let handle = handle.unwrap();
     handle.answered();
     let heard = handle.advance(Duration::from_secs(599));
-    let warnings: Vec<_> = heard.iter().map(|outcome| outcome.alerts().count()).collect();
+    let warnings: Vec<_> = heard
+        .iter()
+        .map(|outcome| outcome.alerts().count())
+        .collect();
     // At 7 minutes the eighth is paid.
     assert_eq!(warnings, [0, 0, 0, 0, 0, 0, 1, 0, 0]);
-    let alert = heard.iter().flat_map(|outcome| outcome.alerts()).next().unwrap();
+    let alert = heard
+        .iter()
+        .flat_map(|outcome| outcome.alerts())
+        .next()
+        .unwrap();
     assert_eq!(alert.key, "call-limits/user/minutes-per-day/warning/alice");
-    assert_eq!(alert.text, "alice has used 80 % of limit `user`: 10 minutes a day");
+    assert_eq!(
+        alert.text,
+        "alice has used 80 % of limit `user`: 10 minutes a day"
+    );
     assert!(!handle.is_over());
     handle.advance(Duration::from_secs(1));
     assert!(handle.is_over());
@@ -168,8 +187,8 @@ fn calendar_days_begin_at_the_operators_midnight_and_calls_go_on_over_it() {
         "region": "DE", "periods": "calendar", "utc_offset_minutes": 60,
         "limits": [{ "name": "user", "per": "user", "minutes_per_day": 10, "minutes_per_month": 14, "calls": 2 }],
     }));
-    // 30 December 2024, 23:52 at UTC+1.
-    harness.set_now_ms(1_735_599_120_000);
+    // 29 December 2024, 23:52 at UTC+1.
+    harness.set_now_ms(1_735_512_720_000);
     let (_, handle) = harness.begin(&call("030123456"));
     let handle = handle.unwrap();
     handle.answered();
@@ -199,18 +218,25 @@ fn prices_are_by_the_longest_prefix_and_by_default() {
         ("+12125550123", "5000 0"),
         // Extensions and names are free; what only looks like one is not.
         ("4711", "0 0"),
-        ("11833", "5000 0"),
+        ("11833", "30000 0"),
         ("*21*0900", "5000 0"),
         ("bob", "0 0"),
         ("bob2", "5000 0"),
         ("%C2%B2", "5000 0"),
         ("30;phone-context=+49", "5000 0"),
     ] {
-        assert_eq!(price(&harness, &call(dialled)).as_deref(), Some(wanted), "{dialled}");
+        assert_eq!(
+            price(&harness, &call(dialled)).as_deref(),
+            Some(wanted),
+            "{dialled}"
+        );
     }
     let refused = harness.call(&call("+431234567"));
     assert_eq!(refused.status(), Some(403));
-    assert_eq!(refused.reason(), "the list `rates` has `cheap` for +43, which is no price");
+    assert_eq!(
+        refused.reason(),
+        "the list `rates` has `cheap` for +43, which is no price"
+    );
     assert_eq!(refused.alerts().count(), 1);
 }
 
@@ -218,7 +244,10 @@ fn prices_are_by_the_longest_prefix_and_by_default() {
 fn who_comes_in_is_free_only_if_the_settings_say_so() {
     let inbound = Request::invite("sip:030123456@example.com").peer_name("carrier");
     assert_eq!(price(&harness(), &inbound).as_deref(), Some("0 0"));
-    assert_eq!(price(&harness(), &inbound.clone().identity("bob")).as_deref(), Some("30000 0"));
+    assert_eq!(
+        price(&harness(), &inbound.clone().identity("bob")).as_deref(),
+        Some("30000 0")
+    );
     let charged = Harness::<CallLimits>::new(json!({
         "region": "DE", "prices": { "inbound_free": false },
         "limits": [{ "name": "peer", "per": "peer", "cost_per_day": 0.2 }],
@@ -232,7 +261,10 @@ fn without_a_list_all_has_the_default_price_and_the_operator_hears_of_it() {
     let harness = Harness::<CallLimits>::new(json!({ "region": "DE" }));
     let outcome = harness.call(&call("030123456"));
     assert_eq!(outcome.annotation("call-limits.price"), Some("5000 0"));
-    assert_eq!(outcome.alerts().next().unwrap().key, "call-limits/no-prices");
+    assert_eq!(
+        outcome.alerts().next().unwrap().key,
+        "call-limits/no-prices"
+    );
 }
 
 #[test]
@@ -271,7 +303,10 @@ fn a_trunk_pays_from_the_answer_on() {
     let (first, second) = (first.unwrap(), second.unwrap());
     assert!(first.answered_by("carrier").is_next());
     let refused = second.answered_by("carrier");
-    assert_eq!(refused.reason(), "carrier has reached limit `trunk`: a cost of 5.00 a day");
+    assert_eq!(
+        refused.reason(),
+        "carrier has reached limit `trunk`: a cost of 5.00 a day"
+    );
     first.advance(Duration::from_secs(60));
     assert!(first.is_over());
 }

@@ -42,7 +42,10 @@ fn between(key: &str, value: f64, least: f64, most: f64) -> Checked {
 fn country(key: &str, text: &str) -> Checked {
     match text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_uppercase()) {
         true => Ok(()),
-        false => wrong(key, format!("`{text}` is no country; write two letters as in DE")),
+        false => wrong(
+            key,
+            format!("`{text}` is no country; write two letters as in DE"),
+        ),
     }
 }
 
@@ -72,10 +75,15 @@ pub(crate) fn settings(settings: &Settings) -> Checked {
             format!("is {offset}; -720 to 840 is possible"),
         );
     }
-    signs(&settings.signs)?;
+    points(&settings.signs)?;
+    counts(&settings.signs)?;
+    ratios(&settings.signs)?;
     if settings.rules.len() > RULES {
         let count = settings.rules.len();
-        return wrong("rules", format!("has {count}; at most {RULES} are possible"));
+        return wrong(
+            "rules",
+            format!("has {count}; at most {RULES} are possible"),
+        );
     }
     emergency(&settings.emergency)
 }
@@ -101,7 +109,7 @@ fn thresholds(thresholds: &Thresholds) -> Checked {
     Ok(())
 }
 
-fn signs(signs: &Signs) -> Checked {
+fn points(signs: &Signs) -> Checked {
     for (name, points) in [
         ("rate", signs.rate.points),
         ("repeated", signs.repeated.points),
@@ -119,8 +127,17 @@ fn signs(signs: &Signs) -> Checked {
     ] {
         within(&format!("signs.{name}.points"), points, 0, POINTS)?;
     }
+    Ok(())
+}
+
+fn counts(signs: &Signs) -> Checked {
     for (key, value, least, most) in [
-        ("rate.calls_per_minute", signs.rate.calls_per_minute, 1, 100_000),
+        (
+            "rate.calls_per_minute",
+            signs.rate.calls_per_minute,
+            1,
+            100_000,
+        ),
         ("repeated.calls", signs.repeated.calls, 2, 100_000),
         ("repeated.within_s", signs.repeated.within_s, 1, MONTH_S),
         ("sequential.numbers", signs.sequential.numbers, 2, 100),
@@ -129,25 +146,69 @@ fn signs(signs: &Signs) -> Checked {
         ("short.calls", signs.short.calls, 1, 100_000),
         ("short.within_s", signs.short.within_s, 1, MONTH_S),
         ("duration.at_least_s", signs.duration.at_least_s, 60, 86_400),
-        ("duration.unlearned_s", signs.duration.unlearned_s, 60, 86_400),
-        ("concurrency.at_least", signs.concurrency.at_least, 2, 100_000),
-        ("concurrency.unlearned", signs.concurrency.unlearned, 2, 100_000),
+        (
+            "duration.unlearned_s",
+            signs.duration.unlearned_s,
+            60,
+            86_400,
+        ),
+        (
+            "concurrency.at_least",
+            signs.concurrency.at_least,
+            2,
+            100_000,
+        ),
+        (
+            "concurrency.unlearned",
+            signs.concurrency.unlearned,
+            2,
+            100_000,
+        ),
         ("learning.calls", signs.learning.calls, 1, 10_000),
-        ("new_country.forget_days", signs.new_country.forget_days, 1, 200),
-        ("high_cost.share_percent", signs.high_cost.share_percent, 1, 100),
+        (
+            "new_country.forget_days",
+            signs.new_country.forget_days,
+            1,
+            200,
+        ),
+        (
+            "high_cost.share_percent",
+            signs.high_cost.share_percent,
+            1,
+            100,
+        ),
         ("high_cost.at_least", signs.high_cost.at_least, 1, 100_000),
         ("high_cost.within_s", signs.high_cost.within_s, 60, MONTH_S),
         ("failed.at_least", signs.failed.at_least, 1, 100_000),
         ("failed.within_s", signs.failed.within_s, 60, MONTH_S),
-        ("new_origin.forget_days", signs.new_origin.forget_days, 1, 200),
-        ("call_back.rang_at_most_s", signs.call_back.rang_at_most_s, 1, 60),
+        (
+            "new_origin.forget_days",
+            signs.new_origin.forget_days,
+            1,
+            200,
+        ),
+        (
+            "call_back.rang_at_most_s",
+            signs.call_back.rang_at_most_s,
+            1,
+            60,
+        ),
         ("call_back.within_s", signs.call_back.within_s, 60, MONTH_S),
     ] {
         within(&format!("signs.{key}"), value, least, most)?;
     }
+    Ok(())
+}
+
+fn ratios(signs: &Signs) -> Checked {
     for (key, value, least, most) in [
         ("duration.deviations", signs.duration.deviations, 0.5, 100.0),
-        ("concurrency.deviations", signs.concurrency.deviations, 0.5, 100.0),
+        (
+            "concurrency.deviations",
+            signs.concurrency.deviations,
+            0.5,
+            100.0,
+        ),
         ("learning.weight", signs.learning.weight, 0.001, 0.5),
         ("failed.ratio", signs.failed.ratio, 0.1, 1_000.0),
     ] {
@@ -159,7 +220,10 @@ fn signs(signs: &Signs) -> Checked {
 fn emergency(numbers: &[String]) -> Checked {
     if numbers.len() > NAMES {
         let count = numbers.len();
-        return wrong("emergency", format!("has {count}; at most {NAMES} are possible"));
+        return wrong(
+            "emergency",
+            format!("has {count}; at most {NAMES} are possible"),
+        );
     }
     let dialled = |byte: u8| matches!(byte, b'0'..=b'9' | b'+' | b'*' | b'#');
     for (index, number) in numbers.iter().enumerate() {

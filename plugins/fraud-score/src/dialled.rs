@@ -42,9 +42,8 @@ impl Reader {
         let at_home = number.region == self.region || self.home.contains(&number.region);
         // Ranges that no plan has are sold to fraudsters.
         let nowhere = !at_home && !number.valid;
-        let dear = nowhere
-            || self.dear_classes.contains(&number.class)
-            || self.is_listed(&number.e164);
+        let dear =
+            nowhere || self.dear_classes.contains(&number.class) || self.is_listed(&number.e164);
         let abroad = (!at_home).then(|| match number.region.len() {
             2 => number.region,
             // Numbers of no country are told apart by their codes.

@@ -44,7 +44,8 @@ impl Habit {
     /// What is kept; nothing is known of an account that the store cannot read.
     pub(crate) fn load(account: &str) -> Self {
         let kept = keyvalue::get(&place(account)).ok().flatten();
-        kept.and_then(|bytes| Self::decode(&bytes)).unwrap_or_default()
+        kept.and_then(|bytes| Self::decode(&bytes))
+            .unwrap_or_default()
     }
 
     /// Learns a call. The first ones weigh more, so that the mean is theirs.
@@ -58,7 +59,9 @@ impl Habit {
     /// Keeps it.
     pub(crate) fn store(&self, account: &str) {
         if keyvalue::set(&place(account), &self.encode(), KEEP_MS).is_err() {
-            warn!("the key-value store did not take the habits of an account; they stay as they were");
+            warn!(
+                "the key-value store did not take the habits of an account; they stay as they were"
+            );
         }
     }
 

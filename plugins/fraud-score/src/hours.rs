@@ -90,7 +90,9 @@ impl Span {
     pub(crate) fn new(hours: &Hours) -> Result<Self, (&'static str, String)> {
         let read = |field: &'static str, text: &str, most: u32| {
             let wrong = || (field, format!("`{text}` is no time; write it as 07:30"));
-            minute(text).filter(|minute| *minute <= most).ok_or_else(wrong)
+            minute(text)
+                .filter(|minute| *minute <= most)
+                .ok_or_else(wrong)
         };
         let from = read("from", &hours.from, DAY - 1)?;
         let to = read("to", &hours.to, DAY)?;
@@ -98,9 +100,15 @@ impl Span {
             return Err(("days", "is empty; name at least one day".to_owned()));
         }
         if from == to {
-            return Err(("to", "is when it begins; write 00:00 and 24:00 for all day".to_owned()));
+            return Err((
+                "to",
+                "is when it begins; write 00:00 and 24:00 for all day".to_owned(),
+            ));
         }
-        let days = hours.days.iter().fold(0, |days, day| days | 1 << *day as u8);
+        let days = hours
+            .days
+            .iter()
+            .fold(0, |days, day| days | 1 << *day as u8);
         Ok(Self { days, from, to })
     }
 
@@ -111,9 +119,7 @@ impl Span {
         match self.from < self.to {
             true => on(weekday) && (self.from..self.to).contains(&minute),
             // Over midnight: tonight from its beginning, or last night until its end.
-            false => {
-                (on(weekday) && minute >= self.from) || (on(weekday + 6) && minute < self.to)
-            }
+            false => (on(weekday) && minute >= self.from) || (on(weekday + 6) && minute < self.to),
         }
     }
 }

@@ -122,7 +122,12 @@ impl FraudScore {
             .origin(&account, source, &mut findings)
             .and_then(|()| self.ledger.add(&account, &findings));
         match total {
-            Ok(total) => self.tell(scored(Outcome::next(), &findings, total), &account, total, &findings),
+            Ok(total) => self.tell(
+                scored(Outcome::next(), &findings, total),
+                &account,
+                total,
+                &findings,
+            ),
             Err(_) => Outcome::next().because("the counters are full"),
         }
     }
@@ -153,9 +158,7 @@ impl FraudScore {
             Ok((noted, total))
         });
         match judged {
-            Ok(((note, ticks), total)) => {
-                self.judge(request, note, &ticks, total, &mut findings)
-            }
+            Ok(((note, ticks), total)) => self.judge(request, &note, &ticks, total, findings),
             Err(_) => Outcome::reject(503).because("the tables are full: nobody can be scored"),
         }
     }
@@ -204,57 +207,76 @@ impl FraudScore {
     fn judge(
         &self,
         request: &Request<'_>,
-        note: Note,
+        note: &Note,
         ticks: &[u32],
         total: Total,
-        findings: &mut Vec<Finding>,
+        findings: Vec<Finding>,
     ) -> Outcome {
         let thresholds = &self.ledger.thresholds;
         let account = &note.account;
-        let refused = |total: Total| {
-            let name = account.name();
-            let reason = format!("{name} has {} points", total.after);
-            let outcome = scored(Outcome::reject(403).because(reason), findings, total);
-            self.tell(outcome, account, total, findings)
-        };
         if total.reaches(thresholds.lock) || total.reaches(thresholds.reject) {
-            return refused(total);
+            return self.refused(account, total, &findings);
         }
-        let challenged = total.reaches(thresholds.challenge) && !self.challenge_realm.is_empty();
-        if challenged && !proved(request) {
-            let stale = match verify(request, &self.challenge_realm, &ALGORITHMS) {
-                Verification::Ok(user) if may_answer(request, &user) => None,
-                Verification::Stale(_) => Some(true),
-                Verification::Wrong(_) | Verification::Replayed(_) | Verification::Ok(_) => {
-                    let wrong = [self.signs.wrong_answer()];
-                    match self.ledger.add(account, &wrong) {
-                        Ok(after) if after.reaches(thresholds.reject) => {
-                            findings.extend(wrong);
-                            return self.refused_after(account, after, findings);
-                        }
-                        _ => Some(false),
-                    }
+        if total.reaches(thresholds.challenge) && !self.challenge_realm.is_empty() {
+            match self.proof(request) {
+                Proof::Given => {}
+                Proof::Missing { stale } => {
+                    let reason = format!("{} has {} points", account.name(), total.after);
+                    let challenge = Outcome::challenge(self.challenge_realm.as_str())
+                        .algorithms(&ALGORITHMS)
+                        .stale(stale)
+                        .because(reason);
+                    let outcome = scored(challenge, &findings, total);
+                    return self.tell(outcome, account, total, &findings);
                 }
-                _ => Some(false),
-            };
-            if let Some(stale) = stale {
-                let reason = format!("{} has {} points", account.name(), total.after);
-                let challenge = Outcome::challenge(self.challenge_realm.as_str())
-                    .algorithms(&ALGORITHMS)
-                    .stale(stale)
-                    .because(reason);
-                let outcome = scored(challenge, findings, total);
-                return self.tell(outcome, account, total, findings);
+                Proof::Wrong => return self.wrong_answer(account, findings),
             }
         }
         let outcome = ticks
             .iter()
-            .fold(Outcome::next(), |outcome, seconds| outcome.tick_after(*seconds))
+            .fold(Outcome::next(), |outcome, seconds| {
+                outcome.tick_after(*seconds)
+            })
             .annotate(note::KEY, note.write());
-        self.tell(scored(outcome, findings, total), account, total, findings)
+        self.tell(scored(outcome, &findings, total), account, total, &findings)
     }
 
-    fn refused_after(&self, account: &Account, total: Total, findings: &[Finding]) -> Outcome {
+    /// Whether the request proves who calls.
+    fn proof(&self, request: &Request<'_>) -> Proof {
+        let may_answer = |user: &str| request.identity().is_none_or(|identity| identity == user);
+        // An earlier plugin may just have asked.
+        if identity::verified().iter().any(|who| may_answer(&who.user)) {
+            return Proof::Given;
+        }
+        match verify(request, &self.challenge_realm, &ALGORITHMS) {
+            Verification::Ok(user) if may_answer(&user) => Proof::Given,
+            Verification::Stale(_) => Proof::Missing { stale: true },
+            Verification::Wrong(_) | Verification::Replayed(_) | Verification::Ok(_) => {
+                Proof::Wrong
+            }
+            _ => Proof::Missing { stale: false },
+        }
+    }
+
+    /// A wrong answer to the challenge. It is asked again until its points refuse it.
+    fn wrong_answer(&self, account: &Account, mut findings: Vec<Finding>) -> Outcome {
+        let wrong = [self.signs.wrong_answer()];
+        let Ok(total) = self.ledger.add(account, &wrong) else {
+            return Outcome::reject(503).because("the tables are full: nobody can be scored");
+        };
+        findings.extend(wrong);
+        let thresholds = &self.ledger.thresholds;
+        if total.reaches(thresholds.lock) || total.reaches(thresholds.reject) {
+            return self.refused(account, total, &findings);
+        }
+        let challenge = Outcome::challenge(self.challenge_realm.as_str())
+            .algorithms(&ALGORITHMS)
+            .because(format!("{} has answered wrongly", account.name()));
+        let outcome = scored(challenge, &findings, total);
+        self.tell(outcome, account, total, &findings)
+    }
+
+    fn refused(&self, account: &Account, total: Total, findings: &[Finding]) -> Outcome {
         let reason = format!("{} has {} points", account.name(), total.after);
         let outcome = scored(Outcome::reject(403).because(reason), findings, total);
         self.tell(outcome, account, total, findings)
@@ -271,7 +293,10 @@ impl FraudScore {
         let thresholds = &self.ledger.thresholds;
         let (name, points) = (account.name(), total.after);
         let why = || {
-            let reasons: Vec<_> = findings.iter().map(|finding| finding.why.as_str()).collect();
+            let reasons: Vec<_> = findings
+                .iter()
+                .map(|finding| finding.why.as_str())
+                .collect();
             match reasons.is_empty() {
                 true => "what was before".to_owned(),
                 false => reasons.join("; "),
@@ -289,7 +314,10 @@ impl FraudScore {
             return outcome.alert_about(
                 Severity::Critical,
                 format!("fraud-score/refused/{name}"),
-                format!("calls of {name} are refused, it has {points} points: {}", why()),
+                format!(
+                    "calls of {name} are refused, it has {points} points: {}",
+                    why()
+                ),
             );
         }
         match total.crosses(thresholds.warn) {
@@ -363,8 +391,8 @@ impl FraudScore {
         let account = &note.account;
         let mut findings = Vec::new();
         let answered = call.answered_ms().is_some();
-        let failed = end.cause == "timed-out"
-            || (end.cause == "refused" && !HARMLESS.contains(&end.status));
+        let failed =
+            end.cause == "timed-out" || (end.cause == "refused" && !HARMLESS.contains(&end.status));
         let looked = match (answered, failed) {
             (true, _) => self.signs.answered(account, end.lasted_ms, &mut findings),
             (false, true) => self.signs.failed(account, &mut findings),
@@ -400,16 +428,14 @@ impl FraudScore {
     }
 }
 
-/// Whether an earlier plugin has just verified who calls.
-fn proved(request: &Request<'_>) -> bool {
-    identity::verified()
-        .iter()
-        .any(|who| may_answer(request, &who.user))
-}
-
-/// Whether a user may answer for the caller.
-fn may_answer(request: &Request<'_>, user: &str) -> bool {
-    request.identity().is_none_or(|identity| identity == user)
+/// Whether a request proves who calls.
+enum Proof {
+    /// It does.
+    Given,
+    /// It does not try to, or with a nonce that is too old.
+    Missing { stale: bool },
+    /// It tries to, and fails.
+    Wrong,
 }
 
 fn breached(rule: &rule::Checked, breach: &rule::Breach) -> Finding {
@@ -419,7 +445,12 @@ fn breached(rule: &rule::Checked, breach: &rule::Breach) -> Finding {
     };
     Finding {
         points: rule.points(breach.level),
-        why: format!("rule `{}`: {} is {}, {level}", rule.name(), breach.item, breach.value),
+        why: format!(
+            "rule `{}`: {} is {}, {level}",
+            rule.name(),
+            breach.item,
+            breach.value
+        ),
     }
 }
 

@@ -54,7 +54,10 @@ mod tests {
     fn notes_come_back() {
         let text = "3 7200 - user/alice of sales";
         let note = Note::read(text).unwrap();
-        assert_eq!((note.held, note.long_s, note.rule.as_deref()), (3, 7_200, None));
+        assert_eq!(
+            (note.held, note.long_s, note.rule.as_deref()),
+            (3, 7_200, None)
+        );
         assert_eq!(note.write(), text);
         let ruled = Note::read("1 0 africa peer/x").unwrap();
         assert_eq!(ruled.rule.as_deref(), Some("africa"));

@@ -283,7 +283,10 @@ fn check(rule: &Rule) -> Result<(), (&'static str, String)> {
         (1..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
     });
     if !rule.prefix.is_empty() && !is_prefix {
-        let message = format!("`{}` has to be `+` and 1 to 15 digits, or nothing", rule.prefix);
+        let message = format!(
+            "`{}` has to be `+` and 1 to 15 digits, or nothing",
+            rule.prefix
+        );
         return Err(("prefix", message));
     }
     let items = [
@@ -298,23 +301,36 @@ fn check(rule: &Rule) -> Result<(), (&'static str, String)> {
             continue;
         };
         if warning > 0 && critical > 0 && critical < warning {
-            return Err((field, format!("is critical at {critical}, before the warning at {warning}")));
+            return Err((
+                field,
+                format!("is critical at {critical}, before the warning at {warning}"),
+            ));
         }
-        let most = if field == "call_duration" { 86_400 } else { 1_000_000 };
+        let most = if field == "call_duration" {
+            86_400
+        } else {
+            1_000_000
+        };
         let value = warning.max(critical);
         if value == 0 || value > most {
             return Err((field, format!("is {value}; 1 to {most} is possible")));
         }
     }
     if items.iter().all(|(_, pair)| pair.is_none()) {
-        return Err(("cpm", "is missing, and so is all else that it could look at".to_owned()));
+        return Err((
+            "cpm",
+            "is missing, and so is all else that it could look at".to_owned(),
+        ));
     }
     for (field, points) in [
         ("warning_points", rule.warning_points),
         ("critical_points", rule.critical_points),
     ] {
         if points > crate::check::POINTS {
-            return Err((field, format!("is {points}; 0 to {} is possible", crate::check::POINTS)));
+            return Err((
+                field,
+                format!("is {points}; 0 to {} is possible", crate::check::POINTS),
+            ));
         }
     }
     Ok(())

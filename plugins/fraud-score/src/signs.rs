@@ -116,8 +116,9 @@ impl Signs {
         let sequential = &self.settings.sequential;
         let block = dialled.text.len().checked_sub(2);
         let block = block.and_then(|end| dialled.text.as_bytes().get(..end));
-        // Extensions are side by side by nature.
-        let block = block.filter(|block| sequential.points > 0 && block.len() > 4);
+        // Extensions are side by side by nature: with the country's code they have at
+        // most eight characters.
+        let block = block.filter(|block| sequential.points > 0 && block.len() > 6);
         if let Some(block) = block
             && self.seen.add(&number, 1)? == 1
         {
@@ -164,7 +165,10 @@ impl Signs {
             && (dialled.dear || dialled.abroad.is_some())
             && self.bait.count(&key(&[dialled.text.as_bytes()]))? > 0
         {
-            found(back.points, "calls back a number that rang only briefly".to_owned());
+            found(
+                back.points,
+                "calls back a number that rang only briefly".to_owned(),
+            );
         }
         Ok(())
     }
