@@ -72,7 +72,7 @@ fn the_hook_can_be_chosen() {
             .is_next()
     );
     assert_eq!(
-        harness.answer(&Response::new(180, "Ringing")).status(),
+        harness.answer(&Response::new(486, "Busy Here")).status(),
         Some(200)
     );
 }
