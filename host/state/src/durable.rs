@@ -347,6 +347,13 @@ impl Files {
     }
 }
 
+/// How long to wait for a directory that another process has open. 1 s: the kernel gives
+/// the lock of a process that was killed free some moments after its end was told, and
+/// whoever starts the next one at once shall not be refused.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+/// How often to look meanwhile.
+const LOCK_EVERY: Duration = Duration::from_millis(10);
+
 fn lock_directory(directory: &Path) -> Result<File, StateError> {
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -361,7 +368,13 @@ fn lock_directory(directory: &Path) -> Result<File, StateError> {
         .mode(FILE_MODE)
         .open(&path)
         .map_err(StateError::io("open lock file", &path))?;
-    match file.try_lock() {
+    let waits = Instant::now() + LOCK_WAIT;
+    let mut locked = file.try_lock();
+    while matches!(locked, Err(TryLockError::WouldBlock)) && Instant::now() < waits {
+        std::thread::sleep(LOCK_EVERY);
+        locked = file.try_lock();
+    }
+    match locked {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(StateError::InUse {
             directory: directory.to_path_buf(),

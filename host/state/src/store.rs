@@ -22,6 +22,10 @@ use crate::{
 /// Largest value that `Limits::value_bytes` can allow: well inside a record.
 const VALUE_BYTES_MAX: usize = 8 << 20;
 
+/// How often a write makes room in a full journal. 3: the room that a checkpoint made
+/// may be gone to others before this write has its turn.
+const JOURNAL_TRIES: usize = 3;
+
 /// Scope of what the host itself keeps. No plugin's scope begins with NUL.
 const HOST_SCOPE: &str = "\0host";
 
@@ -295,7 +299,10 @@ impl State {
         if matches!(done, Err(SetError::Table)) && table.make_room(now_ms) {
             done = set();
         }
-        if matches!(done, Err(SetError::Journal)) && inner.make_journal_room() {
+        for _ in 0..JOURNAL_TRIES {
+            if !matches!(done, Err(SetError::Journal)) || !inner.make_journal_room() {
+                break;
+            }
             done = set();
         }
         done.map_err(|error| inner.kv_error(error))
@@ -321,7 +328,10 @@ impl State {
             Ok(alive)
         };
         let mut done = delete();
-        if matches!(done, Err(SetError::Journal)) && inner.make_journal_room() {
+        for _ in 0..JOURNAL_TRIES {
+            if !matches!(done, Err(SetError::Journal)) || !inner.make_journal_room() {
+                break;
+            }
             done = delete();
         }
         done.map_err(|error| inner.kv_error(error))
