@@ -124,14 +124,15 @@ impl Permit {
     }
 }
 
-/// What the pipeline that admitted a call found out about it.
+/// What a pipeline found out about a request, and about the call that it begins if it is
+/// admitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallAccount {
     /// Who the caller is.
     pub identity: Option<Arc<str>>,
     /// Notes of all plugins in order.
     pub annotations: Vec<(String, String)>,
-    /// The score with which it was admitted.
+    /// The score with which the pipeline ended.
     pub score: i32,
     /// What plugins want to hear about it later.
     pub ticks: Vec<TickWish>,
@@ -197,6 +198,12 @@ impl Run<'_> {
         let end = self.end.take();
         let points = std::mem::take(&mut self.gathered.points);
         let secrets = std::mem::take(&mut self.gathered.secrets);
+        let account = Arc::new(CallAccount {
+            identity: self.facts.identity.take().map(Arc::from),
+            annotations: std::mem::take(&mut self.facts.annotations),
+            score: self.facts.score,
+            ticks: std::mem::take(&mut self.gathered.ticks),
+        });
         let decision = match (end, unfinished) {
             (Some(End::Verdict(plugin, verdict, reason)), _) => {
                 match refusal_of(plugin, verdict, reason) {
@@ -211,13 +218,14 @@ impl Run<'_> {
                 self.refuse_all("the pipeline has no plugins; an empty pipeline refuses")
             }
             (None, None) if !self.judged => self.refuse_all("no plugin handles this method"),
-            (None, None) => Decision::Admit(self.admit()),
+            (None, None) => Decision::Admit(self.admit(&account)),
         };
         Conclusion {
             consult: self.consult,
             pipeline: Arc::clone(&self.pipeline.name),
             generation: self.pipeline.generation,
             decision,
+            account,
             alerts: self.alerts,
             score: self.facts.score,
             points,
@@ -226,19 +234,14 @@ impl Run<'_> {
         }
     }
 
-    fn admit(&mut self) -> Permit {
+    fn admit(&mut self, account: &Arc<CallAccount>) -> Permit {
         let gathered = std::mem::take(&mut self.gathered);
         Permit {
             consult: self.consult,
             pipeline: Arc::clone(&self.pipeline.name),
             generation: self.pipeline.generation,
             header_edits: gathered.header_edits,
-            account: Arc::new(CallAccount {
-                identity: self.facts.identity.take().map(Arc::from),
-                annotations: std::mem::take(&mut self.facts.annotations),
-                score: self.facts.score,
-                ticks: gathered.ticks,
-            }),
+            account: Arc::clone(account),
             limit_duration: gathered.limit_duration,
             route: gathered.route,
             media_requirement: gathered.media_requirement,

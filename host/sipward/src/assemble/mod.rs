@@ -7,6 +7,7 @@ mod accounts;
 mod listeners;
 mod media;
 mod plugins;
+mod records;
 mod routing;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ pub(crate) use accounts::accounts;
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
 pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
+pub(crate) use records::{alerts, records};
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,
 };

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::media::{Media, PeerMedia};
+use super::records::{Alerts, Records};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -49,6 +50,12 @@ pub struct Config {
     /// The media relay.
     #[serde(default)]
     pub media: Option<Media>,
+    /// Call records.
+    #[serde(default)]
+    pub records: Option<Records>,
+    /// Alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// The process.

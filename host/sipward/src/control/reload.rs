@@ -27,6 +27,7 @@ impl Control {
         let (policy, shelf) =
             self.shelf
                 .generation(number, &config, &self.engine, &self.services)?;
+        let archive = self.archive.prepare(&config)?;
         self.open(&listeners).await?;
         // From here on nothing fails.
         listeners.renew_certificates();
@@ -40,6 +41,13 @@ impl Control {
             routing: Arc::new(routing),
             policy: Arc::new(policy),
         });
+        let records_off = self.archive.change(archive);
+        let rules = self.archive.rules(&config);
+        self.shards
+            .each(|shard| shard.set_rules(Arc::clone(&rules)));
+        if let Some(mut records) = records_off {
+            records.stop();
+        }
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;

@@ -14,6 +14,7 @@ use transport::SharedTransport;
 
 use super::Control;
 use super::media::{MediaService, Recipients};
+use super::records::Archive;
 use crate::assemble::{self, ListenerBook, MediaBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
@@ -53,6 +54,7 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let media = media.map(|media| MediaBook::new(media, config.workers()));
     assemble::routing(config, &listeners.book, media.transpose()?.as_ref())?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
+    Archive::check(config)?;
     let mut lines = loaded
         .warnings
         .iter()
@@ -105,6 +107,7 @@ impl Control {
         let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
+        let archive = Archive::start(&config, &recipients)?;
         let shards = shards(
             &config,
             &snapshot,
@@ -112,6 +115,7 @@ impl Control {
             &challenger,
             &clock,
             media.as_ref(),
+            &archive,
         )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
@@ -133,6 +137,7 @@ impl Control {
             shards,
             workers,
             media,
+            archive,
             draining: None,
             started: Instant::now(),
             last_reload: "none".to_owned(),
@@ -158,7 +163,9 @@ fn shards(
     challenger: &Challenger,
     clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
+    archive: &Archive,
 ) -> anyhow::Result<Vec<Shard>> {
+    let rules = archive.rules(config);
     let offers = match media {
         Some(service) => service.book.offers(),
         None => OfferReader::new(&MediaLimits::default(), &[]),
@@ -177,6 +184,8 @@ fn shards(
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),
+            rules: Arc::clone(&rules),
+            desk: archive.desk(),
             challenger: challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),

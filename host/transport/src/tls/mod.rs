@@ -16,7 +16,9 @@ use std::sync::Arc;
 use rustls::SupportedProtocolVersion;
 use rustls::crypto::CryptoProvider;
 
-pub use self::client::{OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors};
+pub use self::client::{
+    OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors, system_bundle,
+};
 pub use self::server::{ClientCertificates, PreparedTls, ServerTlsConfig, TlsSettings};
 
 /// What we speak: the floor is TLS 1.2 (RFC 9325).
