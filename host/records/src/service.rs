@@ -240,6 +240,14 @@ impl RecordService {
     }
 }
 
+impl Drop for RecordService {
+    /// The threads end by themselves; [`RecordService::stop`] waits for them.
+    fn drop(&mut self) {
+        self.recorder.0.closed.store(true, Ordering::Relaxed);
+        self.recorder.0.nudge();
+    }
+}
+
 /// Other places for records, opened and checked.
 pub struct RecordChange {
     queue: usize,

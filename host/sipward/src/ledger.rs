@@ -300,3 +300,7 @@ pub(crate) fn streams(figures: &SessionFigures) -> Vec<StreamRecord> {
     });
     streams.collect()
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+pub(crate) mod tests;

@@ -360,4 +360,4 @@ impl Record {
 
 #[cfg(test)]
 #[path = "records_tests.rs"]
-mod tests;
+pub(crate) mod tests;

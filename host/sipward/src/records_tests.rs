@@ -48,7 +48,7 @@ impl io::Write for Lines {
     }
 }
 
-fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
+pub(crate) fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()

@@ -50,7 +50,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("geo", &[]),
     ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
-    ("records", &["policy", "sip-transaction", "sip-message"]),
+    ("records", &["policy"]),
     ("transport", &["sip-transaction", "sip-message"]),
     // Host interfaces are served from the state room.
     (

@@ -1,6 +1,7 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
 mod media;
+mod records;
 
 use std::path::Path;
 

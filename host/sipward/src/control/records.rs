@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ::records::alert::{AlertChange, AlertConfig, AlertDesk, AlertFigures, AlertService};
+use ::records::post::Post;
 use ::records::service::RecordChange;
 use ::records::{RecordConfig, RecordFigures, RecordService};
 use anyhow::Context;
@@ -52,8 +53,18 @@ impl Archive {
 
     /// Check that [`Archive::start`] would find what it needs, without opening a file.
     pub(super) fn check(config: &Config) -> anyhow::Result<()> {
-        assemble::records(config)?;
-        alerts(config)?;
+        let webhook = assemble::records(config)?.and_then(|records| records.webhook);
+        let alerts = alerts(config)?
+            .webhooks
+            .into_iter()
+            .map(|webhook| webhook.target);
+        for target in webhook
+            .map(|webhook| webhook.target)
+            .into_iter()
+            .chain(alerts)
+        {
+            Post::new(target)?;
+        }
         Ok(())
     }
 
