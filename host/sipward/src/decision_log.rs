@@ -6,9 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use media::Rejection;
-use policy::{
-    CallConclusion, CallFacts, CallHappening, Conclusion, Decision, Peer, RequestFacts,
-};
+use policy::{CallConclusion, CallFacts, CallHappening, Conclusion, Decision, Peer, RequestFacts};
 use records::conceal;
 use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};

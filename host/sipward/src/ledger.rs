@@ -194,7 +194,11 @@ impl About<'_> {
                 Some(name) => name.to_string(),
                 None => self.source.to_string(),
             },
-            identity: self.account.identity.as_deref().map_or_else(String::new, text),
+            identity: self
+                .account
+                .identity
+                .as_deref()
+                .map_or_else(String::new, text),
         }
     }
 }

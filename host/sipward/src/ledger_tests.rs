@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use media::{SessionFigures, SessionId};
 use policy::{
-    Alert, Effect, Outcome, Peer, Pipeline, RaisedAlert, ScoredPoints, Severity, Stage, Zone,
+    Alert, CallVeto, Effect, Outcome, Peer, Pipeline, RaisedAlert, ScoredPoints, Severity, Stage,
+    Zone,
 };
 use records::alert::{AlertConfig, AlertService};
 use records::service::SqliteConfig;
@@ -22,6 +23,7 @@ use sip_transaction::{Destination, Transmit, Transport};
 use super::*;
 use crate::outlet::of_receipt;
 use crate::records::Records;
+use crate::records::tests::started;
 
 const PIN: &str = "4711";
 
@@ -233,7 +235,7 @@ fn a_refusal_waits_for_its_record() {
     let sent = Sent::default();
     let mut outlet = Outlet::new(sent.clone(), 0);
     let (subject, conclusion) = judged("INVITE", refusal());
-    records.judged(&subject, &conclusion, &mut outlet);
+    records.judged(&subject, &conclusion, true, &mut outlet);
     outlet.send(response("SIP/2.0 403 Forbidden\r\n"));
     outlet.turn_over();
     assert!(sent.0.borrow().is_empty());
@@ -256,7 +258,7 @@ fn without_durable_nothing_waits() {
     let sent = Sent::default();
     let mut outlet = Outlet::new(sent.clone(), 0);
     let (subject, conclusion) = judged("INVITE", refusal());
-    records.judged(&subject, &conclusion, &mut outlet);
+    records.judged(&subject, &conclusion, true, &mut outlet);
     outlet.send(response("SIP/2.0 403 Forbidden\r\n"));
     assert_eq!(sent.0.borrow().len(), 1);
 }
@@ -268,38 +270,46 @@ fn the_answer_to_bye_waits_for_the_media_and_the_record() {
     records.set_rules(Arc::new(kept.rules(|_| {})));
     let sent = Sent::default();
     let mut outlet = Outlet::new(sent.clone(), 0);
-    let (subject, conclusion) = judged("INVITE", Outcome::next(""));
-    records.judged(&subject, &conclusion, &mut outlet);
+    let (subject, conclusion) = judged(
+        "INVITE",
+        Outcome::next("").with(Effect::Conceal(PIN.to_owned())),
+    );
+    records.judged(&subject, &conclusion, true, &mut outlet);
     let call = CallId::from_u64(9);
-    let started = CallEvent::Started {
-        call,
-        consult: conclusion.consult,
-        call_id: Arc::from(&b"c1"[..]),
-        caller: None,
-        zone: Zone::Outside,
-        source: ([192, 0, 2, 7], 5060).into(),
-        limit: None,
-    };
-    records.note(&started, true, &mut outlet);
+    assert_eq!(conclusion.consult, ConsultId::new(1), "as in `started`");
+    assert!(records.note(&started(call), &mut outlet).is_none());
     records.opened(SessionId::new(0, 9));
     let callee = Some(Arc::from("office"));
-    records.note(&CallEvent::Answered { call, callee }, true, &mut outlet);
+    let answered = CallEvent::Answered { call, callee };
+    assert!(records.note(&answered, &mut outlet).is_none());
+    let veto = CallConclusion {
+        end: Some(CallVeto {
+            plugin: Arc::from("media-guard"),
+            reason: "4711 and 0815".to_owned(),
+        }),
+        secrets: vec!["0815".to_owned()],
+        ..CallConclusion::default()
+    };
+    records.heed(call, &veto);
     outlet.turn_over();
     let ended = CallEvent::Ended {
         call,
         reason: EndReason::Bye,
         lasted: Some(Duration::from_secs(2)),
     };
-    records.note(&ended, true, &mut outlet);
+    let early = records.note(&ended, &mut outlet);
+    assert!(early.is_none(), "media is not closed");
     outlet.send(response("SIP/2.0 200 OK\r\n"));
     outlet.turn_over();
-    assert_eq!(outlet.held(), 1, "media is not closed");
+    assert_eq!(outlet.held(), 1);
     let closed = MediaRecord {
         call,
         call_id: Arc::from(&b"c1"[..]),
         figures: Box::new(SessionFigures::default()),
     };
-    records.close(closed, &mut outlet);
+    let finished = records.close(closed).unwrap();
+    assert_eq!(finished.secrets, [PIN, "0815"]);
+    records.finish(finished, &mut outlet);
     outlet.turn_over();
     assert!(sent.0.borrow().is_empty(), "the record is not committed");
     kept.confirm(&mut outlet);
@@ -313,6 +323,10 @@ fn the_answer_to_bye_waits_for_the_media_and_the_record() {
     );
     assert_eq!((stored.number, stored.lasted_ms), (Some(9), Some(2_000)));
     assert_eq!(stored.callee.as_deref(), Some("office"));
+    assert_eq!(
+        (stored.plugin.as_deref(), stored.reason.as_str()),
+        (Some("media-guard"), "* and *")
+    );
     assert!(stored.answered_ms >= stored.started_ms && stored.ended_ms >= stored.answered_ms);
 }
 
@@ -323,7 +337,7 @@ fn an_admitted_call_that_is_not_routed_says_so() {
     records.set_rules(Arc::new(kept.rules(|_| {})));
     let mut outlet = Outlet::new(Sent::default(), 0);
     let (subject, conclusion) = judged("INVITE", Outcome::next(""));
-    records.judged(&subject, &conclusion, &mut outlet);
+    records.judged(&subject, &conclusion, true, &mut outlet);
     records.not_routed(conclusion.consult, "no target");
     records.settle_admitted(&mut outlet);
     outlet.send(response("SIP/2.0 404 Not Found\r\n"));

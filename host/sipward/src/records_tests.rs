@@ -1,36 +1,28 @@
 //! Records of calls, with and without media.
 
-use std::cell::RefCell;
 use std::io;
-use std::rc::Rc;
 use std::sync::Mutex;
 
 use media::{Rejected, Side, StreamFigures};
-use policy::{ConsultId, Zone};
-use sip_transaction::Transmit;
+use policy::{CallPass, ConsultId, Decision, Outcome, Peer, Pipeline, RequestFacts, Stage, Zone};
+use sip_message::{Limits, Message};
+use sip_transaction::{Transmit, Transport};
 
 use super::*;
 
 /// Nothing is sent here.
-#[derive(Default)]
-struct Nowhere(Rc<RefCell<Vec<Transmit>>>);
+struct Nowhere;
 
 impl Wire for Nowhere {
-    fn send(&self, transmit: Transmit) {
-        self.0.borrow_mut().push(transmit);
-    }
+    fn send(&self, _: Transmit) {}
 }
 
 fn nowhere() -> Outlet<Nowhere> {
-    Outlet::new(Nowhere::default(), 0)
+    Outlet::new(Nowhere, 0)
 }
 
-fn note(records: &mut Records, event: &CallEvent) {
-    records.note(event, true, &mut nowhere());
-}
-
-fn close(records: &mut Records, closed: MediaRecord) {
-    records.close(closed, &mut nowhere());
+fn note(records: &mut Records, event: &CallEvent) -> Option<Finished> {
+    records.note(event, &mut nowhere())
 }
 
 /// What was logged.
@@ -64,7 +56,7 @@ pub(crate) fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
         .collect()
 }
 
-fn started(call: CallId) -> CallEvent {
+pub(crate) fn started(call: CallId) -> CallEvent {
     CallEvent::Started {
         call,
         consult: ConsultId::new(1),
@@ -73,6 +65,42 @@ fn started(call: CallId) -> CallEvent {
         zone: Zone::Inside,
         source: ([192, 0, 2, 1], 5060).into(),
         limit: None,
+        pass: admitted(&invite()),
+        request: invite(),
+    }
+}
+
+pub(crate) fn invite() -> Arc<Message> {
+    let text = "INVITE sip:b@example.org SIP/2.0\r\n\
+        Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
+        From: <sip:a@example.org>;tag=1\r\nTo: <sip:b@example.org>\r\nCall-ID: a@b\r\n\
+        CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n";
+    Arc::new(Message::parse_datagram(text.into(), &Limits::default()).unwrap())
+}
+
+/// A pass: only a pipeline that admits gives one.
+pub(crate) fn admitted(invite: &Arc<Message>) -> CallPass {
+    let peer = Peer {
+        address: [192, 0, 2, 1].into(),
+        port: 5060,
+        transport: Transport::Udp,
+        zone: Zone::Inside,
+        name: None,
+        certificate: None,
+        tls: None,
+    };
+    let pipeline = Pipeline {
+        name: "p".into(),
+        stages: vec![Stage::new("allow")],
+        generation: 1,
+    };
+    let facts = RequestFacts::new(Arc::clone(invite), peer);
+    let mut run = pipeline.begin(ConsultId::new(1), facts);
+    assert!(run.next_stage().is_some());
+    run.apply(Ok(Outcome::next("")), 0);
+    match run.conclude().decision {
+        Decision::Admit(permit) => permit.call_pass(),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -124,7 +152,7 @@ fn a_call_with_media_has_one_line_with_its_end_and_its_figures() {
                 lasted: Some(Duration::from_secs(61)),
             },
         );
-        close(&mut records, closed(call));
+        records.close(closed(call));
     });
     let [line] = &lines[..] else {
         panic!("{lines:?}")
@@ -155,11 +183,11 @@ fn media_may_be_closed_before_the_call_has_ended() {
     let early = logged(|| {
         note(&mut records, &started(call));
         records.opened(SessionId::new(3, 5));
-        close(&mut records, closed(call));
+        assert!(records.close(closed(call)).is_none(), "the call goes on");
     });
     assert!(early.is_empty(), "{early:?}");
     let lines = logged(|| {
-        note(
+        let finished = note(
             &mut records,
             &CallEvent::Ended {
                 call,
@@ -167,6 +195,9 @@ fn media_may_be_closed_before_the_call_has_ended() {
                 lasted: Some(Duration::from_secs(3)),
             },
         );
+        let finished = finished.unwrap();
+        assert_eq!((finished.call, finished.reason), (call, EndReason::Bye));
+        assert_eq!(finished.figures, Some(closed(call).figures));
     });
     let line = &lines[0];
     assert_eq!(
@@ -174,7 +205,7 @@ fn media_may_be_closed_before_the_call_has_ended() {
         (&"bye".into(), &50.into())
     );
     assert!(records.calls.is_empty());
-    let unknown = logged(|| close(&mut records, closed(CallId::from_u64(8))));
+    let unknown = logged(|| assert!(records.close(closed(CallId::from_u64(8))).is_none()));
     assert_eq!(unknown[0]["reason"], "-");
     assert!(records.calls.is_empty());
 }

@@ -10,7 +10,7 @@ use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
-use transport::SharedTransport;
+use transport::{ListenerConfig, SharedTransport};
 
 use super::Control;
 use super::media::{MediaService, Recipients};
@@ -24,7 +24,7 @@ use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Style};
-use crate::worker;
+use crate::worker::{self, StartError};
 
 /// Name of the secret that nonces are made with.
 const NONCE_SECRET: &str = "digest-nonce";
@@ -119,11 +119,7 @@ impl Control {
         )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
-        let workers = waiting
-            .into_iter()
-            .enumerate()
-            .map(|(index, worker)| worker.begin(index, &shards, &listeners.added))
-            .collect::<Result<Vec<_>, _>>()?;
+        let workers = begin(waiting, &shards, &listeners.added)?;
         Ok(Self {
             file: file.to_owned(),
             number: 1,
@@ -146,7 +142,6 @@ impl Control {
     }
 }
 
-/// One shard for each worker.
 /// Nonces whose secret outlives a restart.
 fn nonces(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<Arc<Nonces>> {
     let secret = state
@@ -156,6 +151,19 @@ fn nonces(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<Arc<Non
     Ok(Arc::new(Nonces::new(secret, lifetime).not_before(now_ms)))
 }
 
+/// Open the listeners of every worker.
+fn begin(
+    waiting: Vec<worker::Waiting>,
+    shards: &Arc<Shards>,
+    listeners: &[ListenerConfig],
+) -> Result<Vec<worker::Running>, StartError> {
+    let waiting = waiting.into_iter().enumerate();
+    waiting
+        .map(|(index, worker)| worker.begin(index, shards, listeners))
+        .collect()
+}
+
+/// One shard for each worker.
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,
