@@ -5,8 +5,8 @@
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
-//! - [`status`], `media_figures`, `decision_log`, `records`, [`telemetry`]: what is
-//!   told.
+//! - [`status`], `media_figures`, `decision_log`, `ledger`, `records`, `record_search`,
+//!   [`telemetry`]: what is told; `outlet`: what waits for a record.
 
 pub mod admin;
 mod assemble;
@@ -17,8 +17,11 @@ mod control;
 mod credentials;
 mod decision_log;
 mod followed;
+mod ledger;
 mod media_figures;
 mod offers;
+mod outlet;
+mod record_search;
 mod records;
 mod shard;
 mod shards;

@@ -110,7 +110,8 @@ fn hashes(
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+/// A file that holds a secret.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     use std::io::Read;
     let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path)

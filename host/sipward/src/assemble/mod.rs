@@ -8,6 +8,7 @@ mod listeners;
 mod lookups;
 mod media;
 mod plugins;
+mod records;
 mod routing;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ pub(crate) use listeners::{ListenerBook, PreparedListeners};
 pub(crate) use lookups::LookupShelf;
 pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
+pub(crate) use records::{alerts, records};
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,
 };

@@ -9,7 +9,7 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `media`, `lookups`: what may be written;
+//! - `model`, `media`, `lookups`, `records`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
@@ -21,6 +21,7 @@ mod media;
 mod model;
 mod place;
 mod read;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +39,11 @@ pub use media::{
     Ports,
 };
 pub use model::*;
+pub(crate) use records::Endpoint;
+pub use records::{
+    AlertCommand, AlertWebhook, Alerts, HeaderLine, LineRecords, RecordWebhook, Records, Severity,
+    SqliteRecords,
+};
 
 use check::Checks;
 use place::{KeyPath, Places};
@@ -122,13 +128,46 @@ pub fn admin_socket_of(file: &Path) -> Result<PathBuf, ConfigErrors> {
         places: &places,
         errors: Vec::new(),
     };
-    let server: Option<Server> = match root.remove("server") {
-        Some(server) => read::entry(server, &["server".to_owned()], &mut findings),
-        None => Some(Server::default()),
-    };
+    let server: Option<Server> = section(&mut root, "server", &mut findings);
     match server {
         Some(server) if findings.errors.is_empty() => Ok(beside(file, &server.admin_socket)),
         _ => Err(ConfigErrors(findings.errors)),
+    }
+}
+
+/// The database of call records of a configuration, which need not be right otherwise;
+/// none if there is none.
+///
+/// # Errors
+/// The file cannot be read, or `[server]` or `[records]` is wrong.
+pub fn record_database_of(file: &Path) -> Result<Option<PathBuf>, ConfigErrors> {
+    let environment: Vec<(String, String)> = process_environment().collect();
+    let (places, mut root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let server: Option<Server> = section(&mut root, "server", &mut findings);
+    let records: Option<Records> = section(&mut root, "records", &mut findings);
+    if !findings.errors.is_empty() {
+        return Err(ConfigErrors(findings.errors));
+    }
+    let state_dir = server.and_then(|server| server.state_dir);
+    let database = records
+        .unwrap_or_default()
+        .sqlite_path(state_dir.as_deref());
+    Ok(database.map(|database| beside(file, &database)))
+}
+
+/// One table of the root, or as it is without being written.
+fn section<T: serde::de::DeserializeOwned + Default>(
+    root: &mut Dict,
+    name: &str,
+    findings: &mut Findings<'_>,
+) -> Option<T> {
+    match root.remove(name) {
+        Some(table) => read::entry(table, &[name.to_owned()], findings),
+        None => Some(T::default()),
     }
 }
 
@@ -289,6 +328,10 @@ fn resolve_paths(config: &mut Config, file: &Path) {
             .flatten()
             .for_each(resolve);
     }
+    if let Some(records) = &mut config.records {
+        records.paths().for_each(resolve);
+    }
+    config.alerts.paths().for_each(resolve);
 }
 
 impl Config {
@@ -340,6 +383,8 @@ impl Config {
                     .cloned(),
             );
         }
+        files.extend(self.records.iter().flat_map(Records::files));
+        files.extend(self.alerts.files());
         files.sort();
         files.dedup();
         files

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
+use super::records::{Alerts, Records};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -59,6 +60,12 @@ pub struct Config {
     /// Groups of identities.
     #[serde(default)]
     pub groups: Groups,
+    /// Call records.
+    #[serde(default)]
+    pub records: Option<Records>,
+    /// Alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// The process.

@@ -2,6 +2,7 @@
 
 mod lookups;
 mod media;
+mod records;
 
 use std::path::Path;
 

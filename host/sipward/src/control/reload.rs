@@ -31,6 +31,7 @@ impl Control {
             self.shelf
                 .generation(number, &config, &self.engine, &self.services)?;
         drop(trial);
+        let archive = self.archive.prepare(&config)?;
         self.open(&listeners).await?;
         // From here on nothing fails.
         listeners.renew_certificates();
@@ -41,6 +42,13 @@ impl Control {
         self.accounts.replace(accounts);
         self.lookups.replace(book);
         self.install(Snapshot::new(number, routing, policy));
+        let records_off = self.archive.change(archive);
+        let rules = self.archive.rules(&config);
+        self.shards
+            .each(|shard| shard.set_rules(Arc::clone(&rules)));
+        if let Some(mut records) = records_off {
+            records.stop();
+        }
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;

@@ -10,10 +10,11 @@ use policy_wasm::{Clock, Engine, EngineConfig, HostServices, Lookups, RecentNumb
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
-use transport::SharedTransport;
+use transport::{ListenerConfig, SharedTransport};
 
 use super::Control;
 use super::media::{MediaService, Recipients};
+use super::records::Archive;
 use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
@@ -23,7 +24,7 @@ use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Style};
-use crate::worker;
+use crate::worker::{self, StartError};
 
 /// Name of the secret that nonces are made with.
 const NONCE_SECRET: &str = "digest-nonce";
@@ -55,6 +56,7 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let media = media.map(|media| MediaBook::new(media, config.workers()));
     assemble::routing(config, &listeners.book, media.transpose()?.as_ref())?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
+    Archive::check(config)?;
     let mut lines = loaded
         .warnings
         .iter()
@@ -101,6 +103,7 @@ impl Control {
         let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
+        let archive = Archive::start(&config, &recipients)?;
         let shards = shards(
             &config,
             &snapshot,
@@ -108,14 +111,11 @@ impl Control {
             &challenger,
             &clock,
             media.as_ref(),
+            &archive,
         )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
-        let workers = waiting
-            .into_iter()
-            .enumerate()
-            .map(|(index, worker)| worker.begin(index, &shards, &listeners.added))
-            .collect::<Result<Vec<_>, _>>()?;
+        let workers = begin(waiting, &shards, &listeners.added)?;
         Ok(Self {
             file: file.to_owned(),
             number: 1,
@@ -131,6 +131,7 @@ impl Control {
             shards,
             workers,
             media,
+            archive,
             draining: None,
             started: Instant::now(),
             last_reload: "none".to_owned(),
@@ -172,6 +173,18 @@ fn services(
     ))
 }
 
+/// Open the listeners of every worker.
+fn begin(
+    waiting: Vec<worker::Waiting>,
+    shards: &Arc<Shards>,
+    listeners: &[ListenerConfig],
+) -> Result<Vec<worker::Running>, StartError> {
+    let waiting = waiting.into_iter().enumerate();
+    waiting
+        .map(|(index, worker)| worker.begin(index, shards, listeners))
+        .collect()
+}
+
 /// One shard for each worker.
 fn shards(
     config: &Config,
@@ -180,7 +193,9 @@ fn shards(
     challenger: &Challenger,
     clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
+    archive: &Archive,
 ) -> anyhow::Result<Vec<Shard>> {
+    let rules = archive.rules(config);
     let offers = match media {
         Some(service) => service.book.offers(),
         None => OfferReader::new(&MediaLimits::default(), &[]),
@@ -199,6 +214,8 @@ fn shards(
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),
+            rules: Arc::clone(&rules),
+            desk: archive.desk(),
             challenger: challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),

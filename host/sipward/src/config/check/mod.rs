@@ -7,6 +7,7 @@ mod media;
 mod media_warnings;
 mod peers;
 mod plugins;
+mod records;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,6 +110,8 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
         self.credentials();
         self.lookups();
         self.ceilings();
+        self.records();
+        self.alerts();
         self.warnings(&peers)
     }
 
