@@ -38,8 +38,8 @@ pub use limits::{Isolation, PluginLimits};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{
-    Addition, Clock, CodeVerification, CounterError, Counters, Credentials, DigestCredentials,
-    HostServices, Keyvalue, KeyvalueError, Leases, LogLevel, LogSink, Randomness, StateCounters,
-    StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant, TokenRequest,
-    TracingLog, Verification,
+    Addition, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
+    DigestCredentials, HostServices, Keyvalue, KeyvalueError, Leases, LogLevel, LogSink,
+    Randomness, StateCounters, StateKeyvalue, StateLeases, SystemClock, SystemRandomness,
+    TokenGrant, TokenRequest, TracingLog, Verification,
 };

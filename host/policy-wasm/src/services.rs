@@ -7,9 +7,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy::{DigestAlgorithm, Holdings, LeaseError};
 
+mod digest;
 mod embedded;
 
-pub use embedded::{DigestCredentials, StateCounters, StateKeyvalue, StateLeases};
+pub use digest::{Codes, DigestCredentials};
+pub use embedded::{StateCounters, StateKeyvalue, StateLeases};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::admin::{self, Command};
 use crate::config;
 use crate::control;
+use crate::credential_command::CredentialArguments;
 
 /// A SIP policy proxy whose every security decision is a WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -35,6 +36,8 @@ enum Action {
     },
     /// Let a running proxy take no new calls and stop after the last one.
     Drain(ConfigFile),
+    /// Manage the accounts in the encrypted store.
+    Credential(CredentialArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -59,6 +62,7 @@ impl Arguments {
             Action::Reload(file) => ask(&file.config, Command::Reload, false),
             Action::Status { config, json } => ask(&config.config, Command::Status, json),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
+            Action::Credential(arguments) => return arguments.carry_out(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

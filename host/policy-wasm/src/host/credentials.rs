@@ -180,6 +180,48 @@ mod tests {
         );
     }
 
+    /// One account, one code.
+    struct OneCode;
+
+    impl services::Codes for OneCode {
+        fn check(&self, account: &str, code: &str, _: u64) -> services::CodeVerification {
+            match (account, code) {
+                ("alice", "492817") => services::CodeVerification::Ok,
+                ("alice", "492816") => services::CodeVerification::Replayed,
+                _ => services::CodeVerification::Wrong,
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_checked_where_accounts_have_some() {
+        let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
+        let accounts = || Arc::new(ArcSwap::from_pointee(Accounts::empty()));
+        let state = State::open(None, state::Limits::default(), 0).unwrap();
+        let mut services = HostServices::embedded(state, accounts(), Arc::clone(&nonces));
+        let check = |services: &HostServices, code: &str| {
+            let services = Arc::new(services.clone());
+            let mut host = HostState::new(services, "test".into(), PluginLimits::default());
+            let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
+            host.begin_call(Some(message), Some(at(HOME)));
+            host.check_code("alice".to_owned(), code.to_owned())
+                .unwrap()
+        };
+        let none = check(&services, "492817");
+        assert!(matches!(none, CodeVerification::Wrong), "nobody has codes");
+        let credentials = services::DigestCredentials::new(accounts(), Arc::clone(&nonces));
+        services.credentials = Arc::new(credentials.with_codes(Arc::new(OneCode)));
+        assert!(matches!(check(&services, "492817"), CodeVerification::Ok));
+        assert!(matches!(
+            check(&services, "492816"),
+            CodeVerification::Replayed
+        ));
+        assert!(matches!(
+            check(&services, "492818"),
+            CodeVerification::Wrong
+        ));
+    }
+
     #[test]
     fn a_response_has_no_credentials_and_leaves_nothing_behind() {
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));

@@ -20,7 +20,8 @@ impl Control {
         }
         let config = loaded.config;
         let number = self.number + 1;
-        let accounts = assemble::accounts(&config.credentials)?;
+        let now_ms = self.services.clock.now_ms();
+        let roster = assemble::roster(&config, now_ms)?;
         let mut listeners = self.book.prepare(&config)?;
         let book = self.media.as_ref().map(|media| &media.book);
         let routing = assemble::routing(&config, &listeners.book, book)?;
@@ -34,7 +35,8 @@ impl Control {
             &config,
             listeners.book.outbound_tls(),
         ));
-        self.accounts.replace(accounts);
+        self.accounts.replace(roster);
+        self.accounts.warn(now_ms);
         self.install(Snapshot {
             number,
             routing: Arc::new(routing),

@@ -46,8 +46,8 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
         random()?,
         Duration::from_secs(config.server.nonce_seconds),
     ));
-    let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+    let accounts = accounts(config, &state, SystemClock.now_ms())?;
+    let services = services(&state, &accounts, &nonces);
     let listeners = ListenerBook::default().prepare(config)?;
     let media = config.media.as_ref();
     let media = media.map(|media| MediaBook::new(media, config.workers()));
@@ -79,9 +79,9 @@ impl Control {
         let state = State::open(folder, state::Limits::default(), now_ms)
             .context("failed to open the state")?;
         let nonces = nonces(&config, &state, now_ms)?;
-        let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services =
-            HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+        let accounts = accounts(&config, &state, now_ms)?;
+        accounts.warn(now_ms);
+        let services = services(&state, &accounts, &nonces);
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let recipients = Recipients::default();
         let media = config.media.as_ref();
@@ -139,6 +139,21 @@ impl Control {
             config,
         })
     }
+}
+
+/// Who may authenticate at the start.
+fn accounts(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<AccountsInUse> {
+    let roster = assemble::roster(config, now_ms)?;
+    let forgetful = config.server.state_dir.is_none();
+    Ok(AccountsInUse::new(roster, state, forgetful, now_ms)?)
+}
+
+/// What plugins reach, on this state and these accounts.
+fn services(state: &State, accounts: &AccountsInUse, nonces: &Arc<Nonces>) -> HostServices {
+    let shared = accounts.digest();
+    let mut services = HostServices::embedded(state.clone(), shared, Arc::clone(nonces));
+    services.credentials = Arc::new(accounts.credentials(nonces));
+    services
 }
 
 /// One shard for each worker.

@@ -6,6 +6,7 @@ mod media;
 mod media_warnings;
 mod peers;
 mod plugins;
+mod store;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +107,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.pipeline(number, pipeline, &peer_names);
         }
         self.credentials();
+        self.credential_store();
         self.ceilings();
         self.warnings(&peers)
     }
