@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::admin::{self, Command};
 use crate::config;
 use crate::control;
+use crate::credential_command::CredentialArguments;
 use crate::record_search::{self, Search};
 
 /// A SIP policy proxy whose every security decision is a WebAssembly plugin.
@@ -38,6 +39,8 @@ enum Action {
     Records(Search),
     /// Let a running proxy take no new calls and stop after the last one.
     Drain(ConfigFile),
+    /// Manage the accounts in the encrypted store.
+    Credential(CredentialArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -63,6 +66,7 @@ impl Arguments {
             Action::Status { config, json } => ask(&config.config, Command::Status, json),
             Action::Records(search) => record_search::show(search),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
+            Action::Credential(arguments) => return arguments.carry_out(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,7 @@
 //! The binary's rooms: configuration, assembly, shards, control and what an
 //! operator sees.
 //!
-//! - [`command_line`]: what is typed; [`admin`]: how a running proxy is asked;
+//! - [`command_line`], `credential_command`: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
@@ -14,6 +14,7 @@ mod challenge;
 pub mod command_line;
 pub mod config;
 mod control;
+mod credential_command;
 mod credentials;
 mod decision_log;
 mod followed;

@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -51,6 +51,8 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
     ("records", &["policy"]),
+    // The store yields what digest verification reads, and remembers used codes there.
+    ("accounts", &["state"]),
     ("transport", &["sip-transaction", "sip-message"]),
     // Host interfaces are served from the state room.
     (
@@ -72,6 +74,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
             "transport",
             "policy-wasm",
             "relay",
+            "accounts",
             "records",
             "state",
             "geo",

@@ -135,16 +135,15 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
         "methods" => "SIP methods, such as [\"INVITE\", \"REGISTER\"]",
         "capabilities" => "capabilities, such as [\"counters\", \"keyvalue\"]",
-        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "log_level" => {
-            "a text in quotes"
-        }
+        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "key_env"
+        | "log_level" => "a text in quotes",
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
-        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "country" | "asn" | "city" => {
-            "a path in quotes"
-        }
+        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "key_file" | "country" | "asn"
+        | "city" => "a path in quotes",
         "watch" | "nat" => "true or false",
         "settings" | "tls" | "limits" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",
+        key if key.ends_with("_days") => "a whole number of days",
         key if key.ends_with("_ms") => "a whole number of milliseconds",
         _ => return None,
     })

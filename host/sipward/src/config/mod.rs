@@ -9,10 +9,11 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `media`, `lookups`, `records`: what may be written;
+//! - `model`, `accounts`, `lookups`, `media`, `records`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
+mod accounts;
 mod check;
 mod error;
 mod hint;
@@ -32,6 +33,7 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+pub use accounts::{CredentialStore, KEY_VARIABLE};
 pub use error::{ConfigError, ConfigErrors, Source};
 pub use lookups::{Geo, Groups, ListFile};
 pub use media::{
@@ -171,6 +173,43 @@ fn section<T: serde::de::DeserializeOwned + Default>(
     }
 }
 
+/// The store of accounts that a configuration names, which need not be right
+/// otherwise.
+///
+/// # Errors
+/// The file cannot be read, or `[credentials]` is missing or wrong.
+pub fn credential_store_of(file: &Path) -> Result<CredentialStore, ConfigErrors> {
+    let environment: Vec<(String, String)> = process_environment().collect();
+    let (places, mut root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let path = vec!["credentials".to_owned()];
+    let store = root.remove("credentials").and_then(|store| {
+        let store: Option<CredentialStore> = read::entry(store, &path, &mut findings);
+        store
+    });
+    match store {
+        Some(mut store) if findings.errors.is_empty() => {
+            resolve_store(&mut store, file);
+            Ok(store)
+        }
+        _ => {
+            if findings.errors.is_empty() {
+                let remedy = "add `[credentials]` with `file = ...` and `key_file = ...`";
+                findings.note(
+                    &path,
+                    place::Part::Key,
+                    "names no store of accounts",
+                    remedy,
+                );
+            }
+            Err(ConfigErrors(findings.errors))
+        }
+    }
+}
+
 /// File and environment as one tree of values.
 fn merge(file: &Path, environment: &[(String, String)]) -> Result<(Places, Dict), ConfigErrors> {
     let alone = |source: Source, problem: String, remedy: &str| {
@@ -283,7 +322,18 @@ fn beside(file: &Path, path: &Path) -> PathBuf {
     folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path))
 }
 
+fn resolve_store(store: &mut CredentialStore, file: &Path) {
+    store.file = beside(file, &store.file);
+    store
+        .key_file
+        .iter_mut()
+        .for_each(|key| *key = beside(file, key));
+}
+
 fn resolve_paths(config: &mut Config, file: &Path) {
+    if let Some(store) = &mut config.credential_store {
+        resolve_store(store, file);
+    }
     let resolve = |path: &mut PathBuf| *path = beside(file, path);
     let server = &mut config.server;
     resolve(&mut server.admin_socket);
@@ -385,6 +435,10 @@ impl Config {
         }
         files.extend(self.records.iter().flat_map(Records::files));
         files.extend(self.alerts.files());
+        if let Some(store) = &self.credential_store {
+            files.push(store.file.clone());
+            files.extend(store.key_file.clone());
+        }
         files.sort();
         files.dedup();
         files

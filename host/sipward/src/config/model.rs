@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::accounts::CredentialStore;
 use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
 use super::records::{Alerts, Records};
@@ -42,6 +43,9 @@ pub struct Config {
     /// Users that may authenticate.
     #[serde(default, rename = "credential")]
     pub credentials: Vec<Credential>,
+    /// The store of more of them.
+    #[serde(default, rename = "credentials")]
+    pub credential_store: Option<CredentialStore>,
     /// Timers of RFC 3261.
     #[serde(default)]
     pub timers: Timers,

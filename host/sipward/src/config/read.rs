@@ -306,8 +306,14 @@ fn note(error: &Error, path: &[String], written: Option<&str>, findings: &mut Fi
 }
 
 fn unknown_key(name: &str, known: &[&str], path: &[String]) -> String {
-    let is_secret =
-        is_private(path) && matches!(name, "password" | "ha1" | "secret" | "md5" | "sha256");
+    let is_secret = is_private(path)
+        && matches!(
+            name,
+            "password" | "ha1" | "secret" | "md5" | "sha256" | "key"
+        );
+    if is_secret && path.first().is_some_and(|section| section == "credentials") {
+        return "secrets do not belong into this file: use `key_file` or `key_env`".to_owned();
+    }
     if is_secret {
         return "secrets do not belong into this file: use `password_file`, `password_env` or `ha1_file`".to_owned();
     }
@@ -315,7 +321,8 @@ fn unknown_key(name: &str, known: &[&str], path: &[String]) -> String {
 }
 
 fn is_private(path: &[String]) -> bool {
-    path.first().is_some_and(|list| list == "credential")
+    path.first()
+        .is_some_and(|list| list == "credential" || list == "credentials")
 }
 
 /// What was found. Texts among the credentials are not shown, as they could be

@@ -1,5 +1,6 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
+mod accounts;
 mod lookups;
 mod media;
 mod records;

@@ -131,7 +131,9 @@ impl Control {
                     self.drain();
                 }
                 _ = housekeeping.tick() => {
-                    self.state.sweep(self.services.clock.now_ms());
+                    let now_ms = self.services.clock.now_ms();
+                    self.state.sweep(now_ms);
+                    self.accounts.warn_daily(now_ms);
                     if self.drained() {
                         break;
                     }

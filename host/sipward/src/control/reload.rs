@@ -20,11 +20,12 @@ impl Control {
         }
         let config = loaded.config;
         let number = self.number + 1;
-        let accounts = assemble::accounts(&config.credentials)?;
+        let now_ms = self.services.clock.now_ms();
+        let roster = assemble::roster(&config, now_ms)?;
         let mut listeners = self.book.prepare(&config)?;
         let book = self.media.as_ref().map(|media| &media.book);
         let routing = assemble::routing(&config, &listeners.book, book)?;
-        let (book, lookup_shelf) = self.lookup_shelf.book(&config)?;
+        let (book, lookup_shelf) = self.lookup_shelf.book(&config, &roster.members)?;
         let book = Arc::new(book);
         let trial = self.lookups.trial(Arc::clone(&book));
         let (policy, shelf) =
@@ -39,7 +40,8 @@ impl Control {
             &config,
             listeners.book.outbound_tls(),
         ));
-        self.accounts.replace(accounts);
+        self.accounts.replace(roster);
+        self.accounts.warn(now_ms);
         self.lookups.replace(book);
         self.install(Snapshot::new(number, routing, policy));
         let records_off = self.archive.change(archive);

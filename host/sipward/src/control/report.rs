@@ -66,6 +66,7 @@ impl Control {
             "total": total,
             "shards": shards,
             "work_lost": self.shards.lost(),
+            "accounts": self.accounts.figures(self.services.clock.now_ms()),
             "state": format!("{state:?}"),
             "transport": format!("{transport:?}"),
             "last_reload": self.last_reload,

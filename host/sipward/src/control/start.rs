@@ -15,7 +15,7 @@ use transport::{ListenerConfig, SharedTransport};
 use super::Control;
 use super::media::{MediaService, Recipients};
 use super::records::Archive;
-use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf};
+use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, Roster};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
@@ -47,8 +47,10 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
         random()?,
         Duration::from_secs(config.server.nonce_seconds),
     ));
-    let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let (book, _) = LookupShelf::default().book(config)?;
+    let now_ms = SystemClock.now_ms();
+    let roster = assemble::roster(config, now_ms)?;
+    let (book, _) = LookupShelf::default().book(config, &roster.members)?;
+    let accounts = accounts(config, roster, &state, now_ms)?;
     let lookups = Arc::new(Lookups::new(book));
     let services = services(&state, &accounts, &nonces, &lookups)?;
     let listeners = ListenerBook::default().prepare(config)?;
@@ -80,8 +82,10 @@ impl Control {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now_ms = clock.now_ms();
         let (state, nonces) = open_state(&config, now_ms)?;
-        let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let (book, lookup_shelf) = LookupShelf::default().book(&config)?;
+        let roster = assemble::roster(&config, now_ms)?;
+        let (book, lookup_shelf) = LookupShelf::default().book(&config, &roster.members)?;
+        let accounts = accounts(&config, roster, &state, now_ms)?;
+        accounts.warn(now_ms);
         let lookups = Arc::new(Lookups::new(book));
         let services = services(&state, &accounts, &nonces, &lookups)?;
         let mut listeners = ListenerBook::default().prepare(&config)?;
@@ -156,6 +160,17 @@ fn open_state(config: &Config, now_ms: u64) -> anyhow::Result<(State, Arc<Nonces
     Ok((state, nonces))
 }
 
+/// Who may authenticate at the start.
+fn accounts(
+    config: &Config,
+    roster: Roster,
+    state: &State,
+    now_ms: u64,
+) -> anyhow::Result<AccountsInUse> {
+    let forgetful = config.server.state_dir.is_none();
+    Ok(AccountsInUse::new(roster, state, forgetful, now_ms)?)
+}
+
 /// What plugins are served with.
 fn services(
     state: &State,
@@ -164,13 +179,15 @@ fn services(
     lookups: &Arc<Lookups>,
 ) -> anyhow::Result<HostServices> {
     let numbers = RecentNumbers::new()?;
-    Ok(HostServices::embedded(
+    let mut services = HostServices::embedded(
         state.clone(),
-        accounts.shared(),
+        accounts.digest(),
         Arc::clone(nonces),
         Arc::clone(lookups),
         Arc::new(numbers),
-    ))
+    );
+    services.credentials = Arc::new(accounts.credentials(nonces));
+    Ok(services)
 }
 
 /// Open the listeners of every worker.

@@ -8,6 +8,7 @@ mod media_warnings;
 mod peers;
 mod plugins;
 mod records;
+mod store;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,6 +109,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.pipeline(number, pipeline, &peer_names);
         }
         self.credentials();
+        self.credential_store();
         self.lookups();
         self.ceilings();
         self.records();
