@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::facts::ConsultId;
 use crate::outcome::{Alert, DigestAlgorithm};
-use crate::permit::Permit;
+use crate::permit::{CallAccount, Permit};
 
 /// The end of one run.
 #[derive(Debug)]
@@ -18,14 +18,14 @@ pub struct Conclusion {
     pub generation: u64,
     /// What becomes of the request.
     pub decision: Decision,
+    /// What the pipeline found out, whatever the decision. A permit carries the same.
+    pub account: Arc<CallAccount>,
     /// What the operator shall be told, whatever the decision.
     pub alerts: Vec<RaisedAlert>,
     /// The final score.
     pub score: i32,
     /// What it is made of, in order.
     pub points: Vec<ScoredPoints>,
-    /// Texts that nothing written about this request may show.
-    pub secrets: Vec<String>,
     /// One entry for each plugin that was asked, in order.
     pub trace: Vec<StageReport>,
 }

@@ -6,7 +6,7 @@ use sipward_plugin_sdk::testing::{Harness, Value, json};
 fn wrong(settings: &Value) -> String {
     match Harness::<FraudScore>::try_new(settings) {
         Err(error) => error.key().to_owned(),
-        Ok(_) => panic!("accepted: {settings}"),
+        Ok(_) => "accepted".to_owned(),
     }
 }
 
