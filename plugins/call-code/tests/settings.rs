@@ -80,6 +80,7 @@ fn each_wrong_key_is_named() {
             "destinations.all",
         ),
         (json!({ "region": "DE", "transfers": "maybe" }), "transfers"),
+        (json!({ "region": "DE", "tell_after": 1001 }), "tell_after"),
         (
             json!({ "region": "DE", "lockout": { "failures": 0 } }),
             "lockout.failures",
