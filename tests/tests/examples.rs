@@ -110,10 +110,10 @@ fn shipped() -> BTreeSet<String> {
         .collect()
 }
 
-fn config_of(example: &str) -> toml::Table {
+fn config_of(example: &str) -> serde_json::Value {
     let path = root().join("examples").join(example).join("sipward.toml");
     let text = std::fs::read_to_string(path).expect("the example");
-    text.parse().expect("TOML")
+    toml_edit::de::from_str(&text).expect("TOML")
 }
 
 #[test]
