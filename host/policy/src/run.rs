@@ -91,6 +91,13 @@ impl<'p> Run<'p> {
         &self.facts
     }
 
+    /// Addresses that earlier stages chose, which the next stage shall see instead of
+    /// those in the message. A request of a dialog keeps its own.
+    pub fn rewrites(&self) -> Option<&Rewrites> {
+        let rewrites = self.gathered.rewrites.as_deref();
+        rewrites.filter(|_| self.facts.message.to_tag().is_none())
+    }
+
     /// The question that is being answered.
     pub fn consult(&self) -> ConsultId {
         self.consult
@@ -231,9 +238,9 @@ impl<'p> Run<'p> {
                 plugin: Arc::clone(&stage.name),
                 seconds,
             }),
-            Effect::SetRequestUri(uri) => self.rewrites().request_uri = Some(uri),
-            Effect::SetFrom(address) => self.rewrites().from = Some(address),
-            Effect::SetTo(address) => self.rewrites().to = Some(address),
+            Effect::SetRequestUri(uri) => self.chosen().request_uri = Some(uri),
+            Effect::SetFrom(address) => self.chosen().from = Some(address),
+            Effect::SetTo(address) => self.chosen().to = Some(address),
             Effect::Conceal(secret) => self.gathered.secrets.push(secret),
             // Refused by `check_outcome`.
             Effect::Other { .. } => {}
@@ -241,7 +248,7 @@ impl<'p> Run<'p> {
     }
 
     /// Most requests keep their addresses.
-    fn rewrites(&mut self) -> &mut Rewrites {
+    fn chosen(&mut self) -> &mut Rewrites {
         self.gathered.rewrites.get_or_insert_default()
     }
 

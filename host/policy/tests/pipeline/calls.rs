@@ -128,3 +128,16 @@ fn what_shall_be_concealed_is_told_with_the_decision_and_lives_with_the_call() {
         }
     }
 }
+
+#[test]
+fn later_stages_see_the_addresses_that_earlier_ones_chose() {
+    let pipeline = pipeline(2);
+    let mut run = pipeline.begin(ConsultId::new(1), facts());
+    assert!(run.next_stage().is_some() && run.rewrites().is_none());
+    let chosen = Outcome::next("").with(Effect::SetRequestUri("sip:1@h".into()));
+    run.apply(Ok(chosen), 0);
+    assert!(run.next_stage().is_some());
+    let seen = run.rewrites().unwrap();
+    assert_eq!(seen.request_uri.as_deref(), Some("sip:1@h"));
+    assert_eq!((&seen.from, &seen.to), (&None, &None));
+}
