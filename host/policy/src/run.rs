@@ -241,6 +241,8 @@ impl<'p> Run<'p> {
             Effect::SetRequestUri(uri) => self.chosen().request_uri = Some(uri),
             Effect::SetFrom(address) => self.chosen().from = Some(address),
             Effect::SetTo(address) => self.chosen().to = Some(address),
+            // Two plugins may have seen the same one.
+            Effect::Conceal(secret) if self.gathered.secrets.contains(&secret) => {}
             Effect::Conceal(secret) => self.gathered.secrets.push(secret),
             // Refused by `check_outcome`.
             Effect::Other { .. } => {}
@@ -274,6 +276,7 @@ impl<'p> Run<'p> {
                 }
                 Effect::Alert(_) => alerts += 1,
                 Effect::TickAfter(_) => ticks += 1,
+                Effect::Conceal(secret) if self.gathered.secrets.contains(secret) => {}
                 Effect::Conceal(_) => secrets += 1,
                 Effect::Score { .. } => points += 1,
                 _ => {}
