@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::facts::ConsultId;
 use crate::outcome::{Alert, DigestAlgorithm};
 use crate::permit::{CallAccount, Permit};
+use crate::run::one_line;
 
 /// The end of one run.
 #[derive(Debug)]
@@ -141,6 +142,20 @@ pub struct RaisedAlert {
     pub plugin: Arc<str>,
     /// What it said.
     pub alert: Alert,
+}
+
+impl RaisedAlert {
+    /// Key and text on one line each: a plugin cannot forge a line of the log.
+    pub(crate) fn new(plugin: &Arc<str>, alert: Alert) -> Self {
+        Self {
+            plugin: Arc::clone(plugin),
+            alert: Alert {
+                key: one_line(alert.key),
+                text: one_line(alert.text),
+                ..alert
+            },
+        }
+    }
 }
 
 /// Points and who gave them.

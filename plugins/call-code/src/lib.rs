@@ -59,6 +59,7 @@ const MISSING_MS: u64 = 600_000;
 /// The configured policy.
 pub struct CallCode {
     pattern: Pattern,
+    hide_only: bool,
     destinations: Destinations,
     lockout: Lockout,
     exempt_users: Vec<String>,
@@ -89,6 +90,7 @@ impl Policy for CallCode {
         }
         Ok(Self {
             pattern: Pattern::new(&settings.pattern, settings.min_digits, settings.max_digits)?,
+            hide_only: settings.hide_only,
             destinations: Destinations::new(
                 settings.region,
                 settings.destinations,
@@ -104,6 +106,9 @@ impl Policy for CallCode {
     }
 
     fn on_request(&self, request: &Request<'_>) -> Outcome {
+        if self.hide_only {
+            return self.hide(request);
+        }
         match (request.method(), request.dialog()) {
             (Method::Refer, _) => self.transfer(request),
             (Method::Invite, Dialog::None) => self.call(request),
@@ -113,6 +118,19 @@ impl Policy for CallCode {
 }
 
 impl CallCode {
+    /// Whatever becomes of the request, codes in it are not shown.
+    fn hide(&self, request: &Request<'_>) -> Outcome {
+        let secrets = |uri: &Uri<'_>| shown_secrets(&self.pattern.read(uri));
+        let mut hidden = secrets(&request.request_uri());
+        hidden.extend(secrets(&request.to().uri()));
+        if request.method() == Method::Refer {
+            for value in request.headers("Refer-To") {
+                hidden.extend(Uri::parse_address(&value).iter().flat_map(secrets));
+            }
+        }
+        conceal(Outcome::next(), &hidden)
+    }
+
     fn call(&self, request: &Request<'_>) -> Outcome {
         let uri = request.request_uri();
         let to = self.pattern.read(&request.to().uri());
@@ -336,9 +354,9 @@ fn long_name(name: &str) -> &str {
     long.map_or(name, |(_, long)| long)
 }
 
-/// What To shows of a code.
-fn shown_secrets(to: &Shape) -> Vec<String> {
-    match to {
+/// What an address shows of a code.
+fn shown_secrets(shape: &Shape) -> Vec<String> {
+    match shape {
         Shape::Plain => Vec::new(),
         Shape::Coded(coded) => coded.secrets.clone(),
         Shape::Broken { secrets } => secrets.clone(),
