@@ -1,11 +1,13 @@
 //! `bench signalling`: whole calls through Sipward and through Kamailio 5.6.
 //!
-//! Every subject makes the same decisions (address list, digest, destination
-//! prefixes, rates) on the same sipp scenario: INVITE challenged by 407, INVITE with
-//! credentials, 100, 180, 200, ACK, BYE, 200. All traffic stays on 127.0.0.1.
+//! The first three subjects make the same decisions (address list, digest, destination
+//! prefixes, rates), the other two those of `examples/secure-trunk`, as far as each can.
+//! The sipp scenario is the same: INVITE challenged by 407, INVITE with credentials, 100,
+//! 180, 200, ACK, BYE, 200. All traffic stays on 127.0.0.1.
 
 mod load;
 mod ports;
+mod secure;
 mod subject;
 mod sums;
 mod usage;
@@ -38,7 +40,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     turns: u32,
     /// Who is measured.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Sipward, Kind::KamailioNative, Kind::KamailioKemi])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
     subjects: Vec<Kind>,
 }
 
