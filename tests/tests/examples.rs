@@ -159,7 +159,7 @@ fn a_wrong_line_of_the_secure_trunk_is_named() {
         ("mon-fri 07:00", "mon-fri 7 o'clock", "schedules.office.hours[0]"),
         ("warn = 40", "warn = 400", "thresholds.challenge"),
         ("charge_every_s = 60", "charge_every_s = 1", "charge_every_s"),
-        ("end_after = 20", "end_after = 20000", "end_after"),
+        ("end_after = 0", "end_after = 20000", "end_after"),
     ] {
         assert!(good.contains(right), "{right}");
         std::fs::write(&config, good.replacen(right, wrong, 1)).expect("a configuration");
