@@ -71,7 +71,14 @@ fn prepared(example: &Path) -> tempfile::TempDir {
     if text.contains("[credentials]") {
         for arguments in [
             &["credential", "init"][..],
-            &["credential", "add", "alice", "--realm", "sip.example.com", "--totp"],
+            &[
+                "credential",
+                "add",
+                "alice",
+                "--realm",
+                "sip.example.com",
+                "--totp",
+            ],
         ] {
             let output = sipward(arguments, &config);
             assert!(output.status.success(), "{arguments:?}: {}", said(&output));
@@ -126,7 +133,12 @@ fn the_secure_trunk_asks_every_policy_that_ships() {
         .iter()
         .filter(|plugin| asked.contains(&plugin["name"]))
         .map(|plugin| Path::new(plugin["path"].as_str().expect("a path")))
-        .map(|path| path.file_stem().expect("a name").to_string_lossy().into_owned())
+        .map(|path| {
+            path.file_stem()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned()
+        })
         .collect();
     assert_eq!(files, shipped());
 }
@@ -144,7 +156,10 @@ fn the_secure_trunk_explains_each_line() {
             comment if comment.starts_with('#') => 0,
             _ => bare + 1,
         };
-        assert!(bare <= TOGETHER, "line {number}: {bare} lines without a word");
+        assert!(
+            bare <= TOGETHER,
+            "line {number}: {bare} lines without a word"
+        );
     }
 }
 
@@ -154,11 +169,23 @@ fn a_wrong_line_of_the_secure_trunk_is_named() {
     let config = folder.path().join("sipward.toml");
     let good = std::fs::read_to_string(&config).expect("the configuration");
     for (right, wrong, expected) in [
-        ("[\"DE\", \"AT\", \"CH\"]", "[\"Germany\"]", "everybody.allow[0]"),
+        (
+            "[\"DE\", \"AT\", \"CH\"]",
+            "[\"Germany\"]",
+            "everybody.allow[0]",
+        ),
         ("min_digits = 6", "min_digits = 3", "min_digits"),
-        ("mon-fri 07:00", "mon-fri 7 o'clock", "schedules.office.hours[0]"),
+        (
+            "mon-fri 07:00",
+            "mon-fri 7 o'clock",
+            "schedules.office.hours[0]",
+        ),
         ("warn = 40", "warn = 400", "thresholds.challenge"),
-        ("charge_every_s = 60", "charge_every_s = 1", "charge_every_s"),
+        (
+            "charge_every_s = 60",
+            "charge_every_s = 1",
+            "charge_every_s",
+        ),
         ("end_after = 0", "end_after = 20000", "end_after"),
     ] {
         assert!(good.contains(right), "{right}");

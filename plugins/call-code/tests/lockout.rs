@@ -148,7 +148,11 @@ fn who_has_the_password_alone_is_told_of() {
         let outcome = call("alice", number);
         assert_eq!((outcome.status(), outcome.alerts().count()), (Some(403), 0));
     }
-    assert_eq!(call("bob", "00882991234").alerts().count(), 0, "each their own");
+    assert_eq!(
+        call("bob", "00882991234").alerts().count(),
+        0,
+        "each their own"
+    );
     for _ in 0..2 {
         let third = call("alice", "00979123456789");
         let alert = third.alerts().next().unwrap();

@@ -86,7 +86,10 @@ fn out_of_reach(settings: &mut Value) {
             ("rate", json!({ "calls_per_minute": many })),
             ("repeated", json!({ "calls": many })),
             ("short", json!({ "calls": many })),
-            ("concurrency", json!({ "at_least": many, "unlearned": many })),
+            (
+                "concurrency",
+                json!({ "at_least": many, "unlearned": many }),
+            ),
         ] {
             signs.insert(sign.to_owned(), amount);
         }
@@ -100,7 +103,9 @@ mod tests {
     #[test]
     fn what_ships_is_kept_but_for_amounts() {
         let mut config = config().unwrap();
-        let plugins: Vec<Value> = entries(&mut config, "plugin").map(|it| it.clone()).collect();
+        let plugins: Vec<Value> = entries(&mut config, "plugin")
+            .map(|it| it.clone())
+            .collect();
         let settings = |name: &str| {
             let plugin = plugins.iter().find(|plugin| plugin["name"] == name);
             plugin.unwrap()["settings"].clone()

@@ -80,7 +80,8 @@ fn is_name(text: &str) -> bool {
 /// Whether the name stands there as a whole word.
 fn mentions(text: &str, name: &str) -> bool {
     text.match_indices(name).any(|(at, _)| {
-        let part = |byte: Option<u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || it == b'_');
+        let part =
+            |byte: Option<u8>| byte.is_some_and(|it| it.is_ascii_alphanumeric() || it == b'_');
         let before = at.checked_sub(1).and_then(|it| text.as_bytes().get(it));
         let after = text.as_bytes().get(at + name.len());
         !part(before.copied()) && !part(after.copied())
@@ -96,7 +97,8 @@ mod tests {
             path: path.to_owned(),
             text: text.to_owned(),
         };
-        let settings = "/// One.\npub struct Settings {\n    /// Two.\n    pub end_after: u32,\n}\n";
+        let settings =
+            "/// One.\npub struct Settings {\n    /// Two.\n    pub end_after: u32,\n}\n";
         let pages = [
             page("plugins/a/src/settings.rs", settings),
             page("plugins/a/README.md", readme),

@@ -89,9 +89,7 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
     let same = || Source::Same(Arc::clone(&plain));
     let authenticated = |algorithm| {
         let source = Sender::plain_pbx().peer.address;
-        let nonce = shelf
-            .nonces
-            .issue(SystemClock.now_ms(), PBX.realm, source);
+        let nonce = shelf.nonces.issue(SystemClock.now_ms(), PBX.realm, source);
         Source::Authenticated(Caller::pbx(algorithm, nonce))
     };
     for isolation in [Isolation::default(), Isolation::PerCall] {
@@ -210,11 +208,7 @@ impl<'s> Subject<'s> {
             .warm(&generation)
             .map_err(|(plugin, failure)| anyhow::anyhow!("{plugin}: {failure}"))?;
         let message = source.next().context("failed to make a request")?;
-        let trial = executor.judge(
-            &generation,
-            ConsultId::new(0),
-            sender.facts(message),
-        );
+        let trial = executor.judge(&generation, ConsultId::new(0), sender.facts(message));
         ensure!(
             expected(&trial.decision),
             "{case}: unexpected decision: {:?}",
@@ -286,12 +280,7 @@ impl Source {
     }
 }
 
-fn verify(
-    shelf: &Shelf,
-    sender: &Sender,
-    algorithm: Algorithm,
-    message: &Message,
-) -> Verification {
+fn verify(shelf: &Shelf, sender: &Sender, algorithm: Algorithm, message: &Message) -> Verification {
     shelf.nonces.verify(
         &shelf.accounts.load(),
         message.method_name(),
