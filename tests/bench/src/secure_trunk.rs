@@ -79,6 +79,11 @@ fn out_of_reach(settings: &mut Value) {
             }
         }
     }
+    if let Some(thresholds) = settings.get_mut("thresholds").and_then(Value::as_object_mut) {
+        for value in thresholds.values_mut() {
+            *value = json!(1_000_000);
+        }
+    }
     if let Some(signs) = settings.get_mut("signs").and_then(Value::as_object_mut) {
         // Of one caller's many short calls to one number all of these have points.
         let many = 100_000;
@@ -115,7 +120,8 @@ mod tests {
         let fraud = settings("fraud-score");
         assert_eq!(fraud["signs"]["rate"]["calls_per_minute"], 100_000);
         assert_eq!(fraud["signs"]["high_cost"]["list"], "barred");
-        assert_eq!(fraud["thresholds"]["warn"], 40);
+        assert_eq!(fraud["thresholds"]["lock"], 1_000_000);
+        assert_eq!(fraud["usual"]["from"], "07:00");
         assert_eq!(settings("business-hours")["rules"][0]["when"], "always");
     }
 }
