@@ -79,7 +79,10 @@ fn out_of_reach(settings: &mut Value) {
             }
         }
     }
-    if let Some(thresholds) = settings.get_mut("thresholds").and_then(Value::as_object_mut) {
+    if let Some(thresholds) = settings
+        .get_mut("thresholds")
+        .and_then(Value::as_object_mut)
+    {
         for value in thresholds.values_mut() {
             *value = json!(1_000_000);
         }

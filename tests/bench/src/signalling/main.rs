@@ -12,6 +12,7 @@ mod subject;
 mod sums;
 mod usage;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -51,6 +52,8 @@ fn main() -> Result<()> {
         .iter()
         .map(|kind| Sums::new(kind.name()))
         .collect();
+    // Plugins are compiled once, not in each turn.
+    let cache = tempfile::tempdir().context("failed to make a folder")?;
     for turn in 1..=arguments.turns {
         for (kind, sums) in arguments.subjects.iter().zip(&mut all) {
             eprintln!(
@@ -59,7 +62,7 @@ fn main() -> Result<()> {
                 arguments.rate,
                 kind.name()
             );
-            let measured = measure(*kind, &arguments)
+            let measured = measure(*kind, &arguments, cache.path())
                 .with_context(|| format!("failed to measure {}", kind.name()))?;
             sums.add(measured);
         }
@@ -71,11 +74,11 @@ fn main() -> Result<()> {
     report::print(&figures, arguments.json)
 }
 
-fn measure(kind: Kind, arguments: &Arguments) -> Result<Turn> {
+fn measure(kind: Kind, arguments: &Arguments, cache: &Path) -> Result<Turn> {
     let folder = tempfile::tempdir().context("failed to make a folder")?;
     let ports = ports::Ports::find()?;
     let trunk = load::trunk(&ports)?;
-    let subject = subject::start(kind, &ports, folder.path())?;
+    let subject = subject::start(kind, &ports, folder.path(), cache)?;
     let warm_up = Load {
         calls: (arguments.calls / 10).max(10),
         rate: arguments.rate,

@@ -14,7 +14,7 @@ use crate::load::{PASSWORD, USER};
 use crate::ports::Ports;
 
 /// Writes the configuration and what it names into the folder.
-pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path) -> Result<()> {
+pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path, cache: &Path) -> Result<()> {
     let example = secure_trunk::config()?;
     let list = |name: &str| secure_trunk::folder().join(name);
     fs::write(folder.join("country.mmdb"), secure_trunk::countries())?;
@@ -24,7 +24,7 @@ pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path) -> Result<(
             "workers": 2,
             "admin_socket": folder.join("admin.sock"),
             "state_dir": folder.join("state"),
-            "cache_dir": folder.join("cache"),
+            "cache_dir": cache,
             "log_level": "warn",
             "watch": false,
             "domains": ["127.0.0.1"],
@@ -160,7 +160,7 @@ mod tests {
             pbx: 5061,
             trunk: 5062,
         };
-        configure("/plugins", &ports, folder.path()).unwrap();
+        configure("/plugins", &ports, folder.path(), folder.path()).unwrap();
         let text = fs::read_to_string(folder.path().join("sipward.toml")).unwrap();
         let config: Value = toml_edit::de::from_str(&text).unwrap();
         let asked = config["pipeline"][0]["plugins"].as_array().unwrap();

@@ -14,8 +14,8 @@ use crate::load;
 use crate::ports::Ports;
 use crate::secure;
 
-/// How long a subject may take until it answers.
-const START: Duration = Duration::from_secs(30);
+/// How long a subject may take until it answers: Sipward compiles its plugins once.
+const START: Duration = Duration::from_secs(180);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -87,13 +87,13 @@ impl Drop for Subject {
     }
 }
 
-/// Start a subject and wait until it answers.
-pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path) -> Result<Subject> {
+/// Start a subject and wait until it answers. Compiled plugins are kept in `cache`.
+pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path, cache: &Path) -> Result<Subject> {
     let mut command = match kind {
-        Kind::Sipward => sipward(ports, folder)?,
+        Kind::Sipward => sipward(ports, folder, cache)?,
         Kind::KamailioNative => kamailio("native.cfg", ports, folder)?,
         Kind::KamailioKemi => kamailio("kemi.cfg", ports, folder)?,
-        Kind::SipwardSecure => sipward_secure(ports, folder)?,
+        Kind::SipwardSecure => sipward_secure(ports, folder, cache)?,
         Kind::KamailioSecure => kamailio("secure.cfg", ports, folder)?,
     };
     let log_path = folder.join("subject.log");
@@ -208,10 +208,11 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
 }
 
 /// Sipward, built for release, with the four plugins.
-fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
+fn sipward(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
     let plugins = plugins()?;
     let config = include_str!("sipward.toml")
         .replace("@FOLDER@", &folder.to_string_lossy())
+        .replace("@CACHE@", &cache.to_string_lossy())
         .replace("@PLUGINS@", &plugins)
         .replace("@INSIDE@", &ports.inside.to_string())
         .replace("@TRUNK@", &ports.trunk.to_string());
@@ -221,8 +222,8 @@ fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
 }
 
 /// Sipward, built for release, with all plugins.
-fn sipward_secure(ports: &Ports, folder: &Path) -> Result<Command> {
-    secure::configure(&plugins()?, ports, folder)?;
+fn sipward_secure(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
+    secure::configure(&plugins()?, ports, folder, cache)?;
     program(folder)
 }
 
