@@ -78,8 +78,11 @@ fn changed(plugin: &mut Value, plugins: &str) -> Result<()> {
     plugin["path"] = json!(Path::new(plugins).join(file));
     let settings = &mut plugin["settings"];
     match name.as_str() {
-        // The PBX is looked at like a stranger.
-        "scanner-guard" => settings["exempt"] = json!({ "configured_peers": false }),
+        // The PBX is looked at like a stranger. OPTIONS tells when the subject is ready.
+        "scanner-guard" => {
+            settings["exempt"] = json!({ "configured_peers": false });
+            settings["options"] = json!("allow");
+        }
         "ip-acl" => settings["inside"] = json!({ "default": "deny", "allow": ["127.0.0.1/32"] }),
         "rate-limit" => settings["exempt"] = json!({}),
         // There is neither TLS nor SRTP; who used them before is looked up all the same.
