@@ -49,6 +49,11 @@ impl HandClock {
         let millis = u64::try_from(time.as_millis()).expect("a test is short");
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
+
+    /// It is this moment now, in milliseconds since 1970.
+    pub fn set(&self, now_ms: u64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
 }
 
 impl Clock for HandClock {
@@ -162,17 +167,11 @@ impl Host {
     /// it asks for, and more time than most get.
     #[must_use]
     pub fn source(&self, guest: &str, settings: Value) -> PluginSource {
-        let capabilities: &[&str] = match guest {
-            "digest-auth" => &["counters", "keyvalue", "credentials"],
-            "rate-limit" => &["counters"],
-            "destination-limits" => &["lists"],
-            "hostile-plugins" => &["edit-headers"],
-            _ => &[],
-        };
         let mut source = PluginSource::new(guest, component(guest));
-        source.capabilities = Grants::from_names(capabilities).expect("known names");
+        source.capabilities = Grants::from_names(wants(guest)).expect("known names");
         source.settings = settings;
         source.limits.deadline_ms = DEADLINE_MS;
+        source.limits.configure_deadline_ms = DEADLINE_MS;
         source
     }
 
@@ -194,6 +193,21 @@ impl Host {
             Ok(plugin) => plugin,
             Err(error) => panic!("{guest}: {error}"),
         }
+    }
+}
+
+/// What a guest asks for.
+fn wants(guest: &str) -> &'static [&'static str] {
+    match guest {
+        "rate-limit" | "encryption-required" | "scanner-guard" | "media-guard" => &["counters"],
+        "digest-auth" => &["counters", "keyvalue", "credentials"],
+        "geo-fence" => &["geo", "keyvalue"],
+        "destination-limits" => &["lists"],
+        "call-limits" => &["counters", "leases", "lists"],
+        "caller-identity" | "hostile-plugins" => &["edit-headers"],
+        "call-code" => &["counters", "keyvalue", "credentials", "lists", "edit-headers"],
+        "fraud-score" => &["counters", "keyvalue", "credentials", "leases", "geo", "lists"],
+        _ => &[],
     }
 }
 
