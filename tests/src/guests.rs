@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use accounts::{CodeTable, Codes, Dialled};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageReport, Zone};
 use policy_wasm::{
-    Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo, Groups,
+    Clock, CodeVerification, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo, Groups,
     HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec, Plugin,
     PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
     SystemRandomness,
@@ -83,6 +84,19 @@ impl LogSink for KeptLog {
     }
 }
 
+/// Codes as guests ask for them.
+struct Dialling(Codes);
+
+impl policy_wasm::Codes for Dialling {
+    fn check(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification {
+        match self.0.check(account, code, now_ms) {
+            Dialled::Ok => CodeVerification::Ok,
+            Dialled::Wrong => CodeVerification::Wrong,
+            Dialled::Replayed => CodeVerification::Replayed,
+        }
+    }
+}
+
 /// Numbering plans, which take a while to read.
 static NUMBERS: LazyLock<Arc<RecentNumbers>> =
     LazyLock::new(|| Arc::new(RecentNumbers::new().expect("plans")));
@@ -126,6 +140,15 @@ impl Host {
     /// The system refuses memory or threads.
     #[must_use]
     pub fn with(state: State, accounts: Accounts, now_ms: u64) -> Self {
+        Self::with_codes(state, accounts, CodeTable::default(), now_ms)
+    }
+
+    /// The same, with codes that holders of accounts may dial.
+    ///
+    /// # Panics
+    /// The system refuses memory, threads or randomness.
+    #[must_use]
+    pub fn with_codes(state: State, accounts: Accounts, table: CodeTable, now_ms: u64) -> Self {
         // Compiling takes seconds, so the tests of all programs share what was compiled.
         let cache_dir = plugin_folder().with_file_name("compiled-plugins");
         let config = EngineConfig {
@@ -138,7 +161,10 @@ impl Host {
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(300)));
         let lookups = Arc::new(Lookups::default());
         let accounts = Arc::new(ArcSwap::from_pointee(accounts));
-        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces));
+        let codes = Codes::new(state.clone(), false, now_ms).expect("randomness");
+        codes.replace(table);
+        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces))
+            .with_codes(Arc::new(Dialling(codes)));
         Self {
             engine: Engine::new(config).expect("an engine"),
             services: HostServices {

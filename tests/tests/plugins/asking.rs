@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use policy::{
-    AddressKind, Certificate, DialogState, MediaStream, RequestFacts, TlsSession, Zone,
-};
+use policy::{AddressKind, Certificate, DialogState, MediaStream, RequestFacts, TlsSession, Zone};
 use sip_message::Anomalies;
 use sip_transaction::Transport;
 use sipward_tests::guests::{Caller, message};

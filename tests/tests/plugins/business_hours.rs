@@ -186,7 +186,12 @@ fn business_hours_take_the_first_rule_for_caller_and_destination() {
             scene.at(at_ms);
             let conclusion = scene.judge(&Ask::call(user, dialled));
             let status = answer(&conclusion);
-            assert_eq!(status == 0, passes, "{user} {dialled}: {}", said(&conclusion));
+            assert_eq!(
+                status == 0,
+                passes,
+                "{user} {dialled}: {}",
+                said(&conclusion)
+            );
         }
     }
     scene.at(SUNDAY_MS);
@@ -220,74 +225,83 @@ fn business_hours_change_with_a_reload_and_outlive_a_restart() {
     check(&mut scene, &[(SUNDAY_MS, true), (MONDAY_MS, false)]);
 }
 
-#[test]
-fn business_hours_name_the_wrong_key() {
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let schedule = |schedule: Value| {
         let other = json!({ "hours": [] });
         with("schedules", json!({ "office": schedule, "weekend": other }))
     };
     let hours = |line: &str| schedule(json!({ "hours": ["mon 08:00-09:00", line] }));
-    let rule = |field: &str, value: Value| with("rules", json!([{ "when": "never", field: value }]));
+    let rule =
+        |field: &str, value: Value| with("rules", json!([{ "when": "never", field: value }]));
     let many: Vec<_> = (0..1_025).map(|n| n.to_string()).collect();
     let schedules: Value = (0..65)
         .map(|n| (format!("s{n}"), json!({ "hours": [] })))
         .collect();
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({}), ""),
-            (with("emergency", json!([])), "emergency"),
-            (with("emergency", json!(vec!["112"; 65])), "emergency"),
-            (with("emergency", json!(["112", "1 1 2"])), "emergency[1]"),
-            (with("time_zone", json!("Europe/Bonn")), "time_zone"),
-            (with("region", json!("de")), "region"),
-            (with("schedules", json!({})), "schedules"),
-            (with("schedules", schedules), "schedules"),
-            (
-                with("schedules", json!({ "always": { "hours": [] } })),
-                "schedules.always",
-            ),
-            (with("default", json!("nights")), "default"),
-            (hours("mon 8-18"), "schedules.office.hours[1]"),
-            (hours("weekdays 08:00-18:00"), "schedules.office.hours[1]"),
-            (
-                schedule(json!({ "hours": vec!["mon 08:00-09:00"; 65] })),
-                "schedules.office.hours",
-            ),
-            (
-                schedule(json!({ "hours": [], "holiday_hours": ["mon 08:00-09:00"] })),
-                "schedules.office.holiday_hours[0]",
-            ),
-            (
-                schedule(json!({ "hours": [], "time_zone": "Mars/Olympus" })),
-                "schedules.office.time_zone",
-            ),
-            (
-                schedule(json!({ "hours": [], "holidays": ["12-25", "2026-02-29"] })),
-                "schedules.office.holidays[1]",
-            ),
-            (schedule(json!({ "hour": [] })), "schedules.office.hour"),
-            (with("holidays", json!(["12-25", "24.12."])), "holidays[1]"),
-            (with("holidays", json!(vec!["12-25"; 1_025])), "holidays"),
-            (rule("when", json!("later")), "rules[0].when"),
-            (rule("prefixes", json!(["+49", "x"])), "rules[0].prefixes[1]"),
-            (rule("users", json!(many)), "rules[0].users"),
-            (rule("groups", json!(many)), "rules[0].groups"),
-            (rule("peers", json!(many)), "rules[0].peers"),
-            (rule("countries", json!(["Austria"])), "rules[0].countries[0]"),
-            (rule("classes", json!(["dear"])), "rules[0].classes[0]"),
-            (rule("foreign", json!("yes")), "rules[0].foreign"),
-            (rule("user", json!("a")), "rules[0].user"),
-            (
-                with("rules", json!(vec![json!({ "when": "never" }); 257])),
-                "rules",
-            ),
-            (with("zones", json!(["dmz"])), "zones[0]"),
-            (with("identified", json!(1)), "identified"),
-            (with("methods", json!(["BYE"])), "methods[0]"),
-            (with("local_digits", json!(16)), "local_digits"),
-            (with("status", json!(200)), "status"),
-            (with("hours", json!([])), "hours"),
-        ],
-    );
+    vec![
+        (json!({}), ""),
+        (with("emergency", json!([])), "emergency"),
+        (with("emergency", json!(vec!["112"; 65])), "emergency"),
+        (with("emergency", json!(["112", "1 1 2"])), "emergency[1]"),
+        (with("time_zone", json!("Europe/Bonn")), "time_zone"),
+        (with("region", json!("de")), "region"),
+        (with("schedules", json!({})), "schedules"),
+        (with("schedules", schedules), "schedules"),
+        (
+            with("schedules", json!({ "always": { "hours": [] } })),
+            "schedules.always",
+        ),
+        (with("default", json!("nights")), "default"),
+        (hours("mon 8-18"), "schedules.office.hours[1]"),
+        (hours("weekdays 08:00-18:00"), "schedules.office.hours[1]"),
+        (
+            schedule(json!({ "hours": vec!["mon 08:00-09:00"; 65] })),
+            "schedules.office.hours",
+        ),
+        (
+            schedule(json!({ "hours": [], "holiday_hours": ["mon 08:00-09:00"] })),
+            "schedules.office.holiday_hours[0]",
+        ),
+        (
+            schedule(json!({ "hours": [], "time_zone": "Mars/Olympus" })),
+            "schedules.office.time_zone",
+        ),
+        (
+            schedule(json!({ "hours": [], "holidays": ["12-25", "2026-02-29"] })),
+            "schedules.office.holidays[1]",
+        ),
+        (schedule(json!({ "hour": [] })), "schedules.office.hour"),
+        (with("holidays", json!(["12-25", "24.12."])), "holidays[1]"),
+        (with("holidays", json!(vec!["12-25"; 1_025])), "holidays"),
+        (rule("when", json!("later")), "rules[0].when"),
+        (
+            rule("prefixes", json!(["+49", "x"])),
+            "rules[0].prefixes[1]",
+        ),
+        (rule("users", json!(many)), "rules[0].users"),
+        (rule("groups", json!(many)), "rules[0].groups"),
+        (rule("peers", json!(many)), "rules[0].peers"),
+        (
+            rule("countries", json!(["Austria"])),
+            "rules[0].countries[0]",
+        ),
+        (rule("classes", json!(["dear"])), "rules[0].classes[0]"),
+        (rule("foreign", json!("yes")), "rules[0].foreign"),
+        (rule("user", json!("a")), "rules[0].user"),
+        (
+            with("rules", json!(vec![json!({ "when": "never" }); 257])),
+            "rules",
+        ),
+        (with("zones", json!(["dmz"])), "zones[0]"),
+        (with("identified", json!(1)), "identified"),
+        (with("methods", json!(["BYE"])), "methods[0]"),
+        (with("local_digits", json!(16)), "local_digits"),
+        (with("status", json!(200)), "status"),
+        (with("hours", json!([])), "hours"),
+    ]
+}
+
+#[test]
+fn business_hours_name_the_wrong_key() {
+    refuses_settings(GUEST, &wrong_settings());
 }

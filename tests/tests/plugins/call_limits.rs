@@ -41,7 +41,13 @@ fn call(user: &str) -> Ask {
 #[test]
 fn call_limits_give_a_place_back_on_every_way_a_call_ends() {
     let mut scene = scene(json!([{ "name": "user", "per": "user", "calls": 2 }]));
-    for cause in ["bye", "cancelled", "timed-out", "caller-gone", "media-timeout"] {
+    for cause in [
+        "bye",
+        "cancelled",
+        "timed-out",
+        "caller-gone",
+        "media-timeout",
+    ] {
         let (one, two) = (scene.begun(&call("alice")), scene.begun(&call("alice")));
         let (third, none) = scene.begin(&call("alice"));
         assert!(none.is_none());
@@ -193,7 +199,11 @@ fn call_limits_price_by_the_longest_prefix_and_refuse_what_is_no_price() {
         ("*21*0900", "5000 0"),
     ] {
         let conclusion = scene.judge(&Ask::call("alice", dialled));
-        assert_eq!(note(&conclusion, "call-limits.price"), Some(price), "{dialled}");
+        assert_eq!(
+            note(&conclusion, "call-limits.price"),
+            Some(price),
+            "{dialled}"
+        );
     }
     let refused = scene.judge(&Ask::call("alice", "+431234567"));
     assert_eq!(answer(&refused), 403);
@@ -268,8 +278,8 @@ fn call_limits_keep_their_counts_through_a_reload_and_judge_calls_that_run_by_th
     assert_eq!(scene.held(), (0, 0));
 }
 
-#[test]
-fn call_limits_name_the_wrong_key() {
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let all = |field: &str, value: Value| {
         let mut settings = json!({ "region": "DE" });
         settings[field] = value;
@@ -286,63 +296,77 @@ fn call_limits_name_the_wrong_key() {
         .collect();
     let one = json!({ "name": "x", "per": "user", "calls": 1 });
     let trunk = |field: &str| settings(json!([{ "name": "x", "per": "trunk", field: 1 }]));
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({}), ""),
-            (json!({ "region": "de" }), "region"),
-            (settings(json!([])), "limits"),
-            (settings(many.into()), "limits"),
-            (settings(json!([one, one])), "limits[1].name"),
-            (all("limit", json!([])), "limit"),
-            (all("prices", json!({ "list": "" })), "prices.list"),
-            (
-                all("prices", json!({ "default_per_minute": 1000.1 })),
-                "prices.default_per_minute",
-            ),
-            (
-                all("prices", json!({ "internal_digits": 11 })),
-                "prices.internal_digits",
-            ),
-            (
-                all("prices", json!({ "inbound_free": 1 })),
-                "prices.inbound_free",
-            ),
-            (all("periods", json!("weekly")), "periods"),
-            (all("utc_offset_minutes", json!(841)), "utc_offset_minutes"),
-            (all("charge_every_s", json!(5)), "charge_every_s"),
-            (all("warn_percent", json!(0)), "warn_percent"),
-            (all("emergency", json!(["112", ""])), "emergency[1]"),
-            (all("emergency", json!(vec!["1"; 65])), "emergency"),
-            (settings(json!([{ "name": "x", "per": "user" }])), "limits[0].calls"),
-            (named(json!("a b")), "limits[0].name"),
-            (named(json!("x".repeat(33))), "limits[0].name"),
-            (
-                settings(json!([{ "name": "x", "per": "phone", "calls": 1 }])),
-                "limits[0].per",
-            ),
-            (
-                settings(json!([{ "name": "x", "per": "all", "calls": 1, "of": ["a"] }])),
-                "limits[0].of",
-            ),
-            (limit("calls", json!(0)), "limits[0].calls"),
-            (limit("calls", json!(1_000_001)), "limits[0].calls"),
-            (
-                limit("calls_per_second", json!(0.0009)),
-                "limits[0].calls_per_second",
-            ),
-            (trunk("calls_per_second"), "limits[0].calls_per_second"),
-            (limit("calls_per_hour", json!(0)), "limits[0].calls_per_hour"),
-            (trunk("calls_per_hour"), "limits[0].calls_per_hour"),
-            (limit("longest_s", json!(86_401)), "limits[0].longest_s"),
-            (limit("minutes_per_day", json!(0)), "limits[0].minutes_per_day"),
-            (
-                limit("minutes_per_month", json!(100_000_001)),
-                "limits[0].minutes_per_month",
-            ),
-            (limit("cost_per_day", json!(0)), "limits[0].cost_per_day"),
-            (limit("cost_per_month", json!(-1)), "limits[0].cost_per_month"),
-            (limit("cost_per_week", json!(1)), "limits[0].cost_per_week"),
-        ],
-    );
+    vec![
+        (json!({}), ""),
+        (json!({ "region": "de" }), "region"),
+        (settings(json!([])), "limits"),
+        (settings(many.into()), "limits"),
+        (settings(json!([one, one])), "limits[1].name"),
+        (all("limit", json!([])), "limit"),
+        (all("prices", json!({ "list": "" })), "prices.list"),
+        (
+            all("prices", json!({ "default_per_minute": 1000.1 })),
+            "prices.default_per_minute",
+        ),
+        (
+            all("prices", json!({ "internal_digits": 11 })),
+            "prices.internal_digits",
+        ),
+        (
+            all("prices", json!({ "inbound_free": 1 })),
+            "prices.inbound_free",
+        ),
+        (all("periods", json!("weekly")), "periods"),
+        (all("utc_offset_minutes", json!(841)), "utc_offset_minutes"),
+        (all("charge_every_s", json!(5)), "charge_every_s"),
+        (all("warn_percent", json!(0)), "warn_percent"),
+        (all("emergency", json!(["112", ""])), "emergency[1]"),
+        (all("emergency", json!(vec!["1"; 65])), "emergency"),
+        (
+            settings(json!([{ "name": "x", "per": "user" }])),
+            "limits[0].calls",
+        ),
+        (named(json!("a b")), "limits[0].name"),
+        (named(json!("x".repeat(33))), "limits[0].name"),
+        (
+            settings(json!([{ "name": "x", "per": "phone", "calls": 1 }])),
+            "limits[0].per",
+        ),
+        (
+            settings(json!([{ "name": "x", "per": "all", "calls": 1, "of": ["a"] }])),
+            "limits[0].of",
+        ),
+        (limit("calls", json!(0)), "limits[0].calls"),
+        (limit("calls", json!(1_000_001)), "limits[0].calls"),
+        (
+            limit("calls_per_second", json!(0.0009)),
+            "limits[0].calls_per_second",
+        ),
+        (trunk("calls_per_second"), "limits[0].calls_per_second"),
+        (
+            limit("calls_per_hour", json!(0)),
+            "limits[0].calls_per_hour",
+        ),
+        (trunk("calls_per_hour"), "limits[0].calls_per_hour"),
+        (limit("longest_s", json!(86_401)), "limits[0].longest_s"),
+        (
+            limit("minutes_per_day", json!(0)),
+            "limits[0].minutes_per_day",
+        ),
+        (
+            limit("minutes_per_month", json!(100_000_001)),
+            "limits[0].minutes_per_month",
+        ),
+        (limit("cost_per_day", json!(0)), "limits[0].cost_per_day"),
+        (
+            limit("cost_per_month", json!(-1)),
+            "limits[0].cost_per_month",
+        ),
+        (limit("cost_per_week", json!(1)), "limits[0].cost_per_week"),
+    ]
+}
+
+#[test]
+fn call_limits_name_the_wrong_key() {
+    refuses_settings(GUEST, &wrong_settings());
 }

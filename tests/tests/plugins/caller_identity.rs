@@ -81,9 +81,9 @@ fn shown(conclusion: &Conclusion) -> Option<&str> {
 }
 
 fn with_headers(ask: Ask) -> Ask {
-    HEADERS
-        .iter()
-        .fold(ask, |ask, header| ask.header(header, "<sip:+33123456789@h>"))
+    HEADERS.iter().fold(ask, |ask, header| {
+        ask.header(header, "<sip:+33123456789@h>")
+    })
 }
 
 #[test]
@@ -150,7 +150,10 @@ fn caller_identity_can_refuse_instead() {
         (good().header(PAI, "<sip:101@h>, <tel:+4930123456>"), 0),
         (good().header(PAI, "<sip:+4930199@h>"), 403),
         (good().header(PAI, "<sip:101@h"), 403),
-        (good().header("Remote-Party-ID", "<sip:110@h>;screen=yes"), 403),
+        (
+            good().header("Remote-Party-ID", "<sip:110@h>;screen=yes"),
+            403,
+        ),
         (
             good().header("Diversion", "<tel:+4930199>;reason=unconditional"),
             403,
@@ -253,8 +256,8 @@ fn caller_identity_changes_with_a_reload_and_has_nothing_to_forget() {
     assert_eq!(scene.ask(&call("+4930199").by("bob")), 403);
 }
 
-#[test]
-fn caller_identity_names_the_wrong_key() {
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let with = |field: &str, value: Value| settings(&json!({ field: value }));
     let caller = |field: &str, value: Value| {
         let mut caller = json!({ "users": ["a"], "numbers": ["+4930123456"] });
@@ -264,45 +267,47 @@ fn caller_identity_names_the_wrong_key() {
     let many: Vec<_> = (0..1_025).map(|n| n.to_string()).collect();
     let few: Vec<_> = (0..257).map(|n| n.to_string()).collect();
     let one = json!({ "users": ["a"], "numbers": ["101"] });
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({}), ""),
-            (with("domain", json!("a b")), "domain"),
-            (with("region", json!("Germany")), "region"),
-            (with("callers", json!(vec![one; 1_025])), "callers"),
-            (caller("users", json!([])), "callers[0]"),
-            (caller("users", json!(many)), "callers[0].users"),
-            (caller("groups", json!(many)), "callers[0].groups"),
-            (caller("peers", json!(few)), "callers[0].peers"),
-            (caller("numbers", json!([])), "callers[0].numbers"),
-            (
-                caller("numbers", json!(["101", "+49 30"])),
-                "callers[0].numbers[1]",
-            ),
-            (caller("names", json!(few)), "callers[0].names"),
-            (caller("number", json!("+4930199")), "callers[0].number"),
-            (caller("name", json!("a\nb")), "callers[0].name"),
-            (caller("name", json!("x".repeat(129))), "callers[0].name"),
-            (caller("anonymous", json!(1)), "callers[0].anonymous"),
-            (caller("diverts", json!(1)), "callers[0].diverts"),
-            (caller("user", json!(["a"])), "callers[0].user"),
-            (with("answer", json!("ask")), "answer"),
-            (
-                with("unlisted", json!({ "inside": "drop" })),
-                "unlisted.inside",
-            ),
-            (with("own_numbers", json!("strip")), "own_numbers"),
-            (with("trusted_peers", json!(few)), "trusted_peers"),
-            (with("trusted_next", json!(1)), "trusted_next"),
-            (with("strip_also", json!(["X-A", "X A"])), "strip_also[1]"),
-            (with("strip_also", json!(["from"])), "strip_also[0]"),
-            (with("assert", json!("sometimes")), "assert"),
-            (with("check_contact", json!(1)), "check_contact"),
-            (with("domains", json!(["a", "b@c"])), "domains[1]"),
-            (with("methods", json!(["INVITE", "BYE"])), "methods[1]"),
-            (with("local_digits", json!(16)), "local_digits"),
-            (with("caller", json!([])), "caller"),
-        ],
-    );
+    vec![
+        (json!({}), ""),
+        (with("domain", json!("a b")), "domain"),
+        (with("region", json!("Germany")), "region"),
+        (with("callers", json!(vec![one; 1_025])), "callers"),
+        (caller("users", json!([])), "callers[0]"),
+        (caller("users", json!(many)), "callers[0].users"),
+        (caller("groups", json!(many)), "callers[0].groups"),
+        (caller("peers", json!(few)), "callers[0].peers"),
+        (caller("numbers", json!([])), "callers[0].numbers"),
+        (
+            caller("numbers", json!(["101", "+49 30"])),
+            "callers[0].numbers[1]",
+        ),
+        (caller("names", json!(few)), "callers[0].names"),
+        (caller("number", json!("+4930199")), "callers[0].number"),
+        (caller("name", json!("a\nb")), "callers[0].name"),
+        (caller("name", json!("x".repeat(129))), "callers[0].name"),
+        (caller("anonymous", json!(1)), "callers[0].anonymous"),
+        (caller("diverts", json!(1)), "callers[0].diverts"),
+        (caller("user", json!(["a"])), "callers[0].user"),
+        (with("answer", json!("ask")), "answer"),
+        (
+            with("unlisted", json!({ "inside": "drop" })),
+            "unlisted.inside",
+        ),
+        (with("own_numbers", json!("strip")), "own_numbers"),
+        (with("trusted_peers", json!(few)), "trusted_peers"),
+        (with("trusted_next", json!(1)), "trusted_next"),
+        (with("strip_also", json!(["X-A", "X A"])), "strip_also[1]"),
+        (with("strip_also", json!(["from"])), "strip_also[0]"),
+        (with("assert", json!("sometimes")), "assert"),
+        (with("check_contact", json!(1)), "check_contact"),
+        (with("domains", json!(["a", "b@c"])), "domains[1]"),
+        (with("methods", json!(["INVITE", "BYE"])), "methods[1]"),
+        (with("local_digits", json!(16)), "local_digits"),
+        (with("caller", json!([])), "caller"),
+    ]
+}
+
+#[test]
+fn caller_identity_names_the_wrong_key() {
+    refuses_settings(GUEST, &wrong_settings());
 }

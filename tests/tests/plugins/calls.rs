@@ -100,7 +100,10 @@ impl Scene {
         };
         let live = self.live();
         let generation = Arc::clone(&live.worker.generation);
-        let judged = live.worker.executor.judge_response(&generation, &pass, facts);
+        let judged = live
+            .worker
+            .executor
+            .judge_response(&generation, &pass, facts);
         let judged = judged.expect("it looks at responses");
         for report in &judged.trace {
             assert_eq!(report.failure, None, "{} failed", report.plugin);
@@ -196,9 +199,10 @@ impl Scene {
         let due = running.flat_map(|(number, call)| {
             let answered_ms = call.facts.answered_ms;
             let at = move |seconds: u32| answered_ms.map(|ms| ms + u64::from(seconds) * 1_000);
-            let ticks = call.ticks.iter().filter_map(move |wish| {
-                Some((at(wish.seconds)?, number, Due::Tick(wish.clone())))
-            });
+            let ticks = call
+                .ticks
+                .iter()
+                .filter_map(move |wish| Some((at(wish.seconds)?, number, Due::Tick(wish.clone()))));
             let limit = call.limit_s.and_then(at);
             ticks.chain(limit.map(|at_ms| (at_ms, number, Due::Limit)))
         });
@@ -215,7 +219,10 @@ impl Scene {
         let conclusion = self.show(call, happening, tick);
         let now_ms = self.now_ms();
         let open = &mut self.calls[call];
-        let passed_ms = open.facts.answered_ms.map(|answered_ms| now_ms - answered_ms);
+        let passed_ms = open
+            .facts
+            .answered_ms
+            .map(|answered_ms| now_ms - answered_ms);
         for wish in &conclusion.ticks {
             let passed = passed_ms.is_some_and(|ms| ms >= u64::from(wish.seconds) * 1_000);
             if !passed && !open.ticks.contains(wish) {

@@ -114,7 +114,11 @@ fn check(scene: &mut Scene, user: Option<&str>, cases: &[(&str, &str)]) {
         let conclusion = scene.judge(&ask);
         let expected = if rule.is_empty() { 0 } else { 403 };
         assert_eq!(answer(&conclusion), expected, "{user:?} {number}");
-        let ending = if rule.is_empty() { String::new() } else { format!("by {rule}") };
+        let ending = if rule.is_empty() {
+            String::new()
+        } else {
+            format!("by {rule}")
+        };
         let said = said(&conclusion);
         assert!(said.ends_with(&ending), "{user:?} {number}: {said}");
     }
@@ -184,7 +188,10 @@ fn destination_limits_look_into_lists_that_change_while_they_run() {
     check(
         &mut scene,
         None,
-        &[("+49300000000", ""), ("+4989123456", "+4989 in list barred")],
+        &[
+            ("+49300000000", ""),
+            ("+4989123456", "+4989 in list barred"),
+        ],
     );
     // What is gone lets nobody through who needed it, and a reload says so.
     scene.keeps_settings(
@@ -279,29 +286,30 @@ fn destination_limits_change_with_a_reload_and_keep_the_old_ones_if_it_is_wrong(
     check(&mut scene, None, &[("+33123456789", "country FR")]);
 }
 
-#[test]
-fn destination_limits_name_the_wrong_key() {
-    refuses_settings(
-        "destination-limits",
-        &[
-            (json!({ "default": "perhaps" }), "default"),
-            (
-                json!({ "default": "deny", "allow": ["+49", "forty-nine"] }),
-                "allow[1]",
-            ),
-            (
-                json!({ "default": "deny", "methods": ["invite"] }),
-                "methods[0]",
-            ),
-            (
-                json!({ "default": "deny", "allow": ["+49"], "deny": ["+49"] }),
-                "allow",
-            ),
-        ],
-    );
+/// Whole settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({ "default": "perhaps" }), "default"),
+        (
+            json!({ "default": "deny", "allow": ["+49", "forty-nine"] }),
+            "allow[1]",
+        ),
+        (
+            json!({ "default": "deny", "methods": ["invite"] }),
+            "methods[0]",
+        ),
+        (
+            json!({ "default": "deny", "allow": ["+49"], "deny": ["+49"] }),
+            "allow",
+        ),
+    ]
+}
+
+/// Keys, values that they cannot have, and how they are named.
+fn wrong_values() -> Vec<(&'static str, Value, &'static str)> {
     let list = json!([{ "name": "nowhere", "action": "deny" }]);
     let rule = |field: &str, value: Value| json!([{ "groups": ["a"], field: value }]);
-    for (field, value, key) in [
+    vec![
         ("alow", json!([]), "alow"),
         ("deny", json!(["x"]), "deny[0]"),
         ("exceptions", json!(["+49", "x"]), "exceptions[1]"),
@@ -312,7 +320,11 @@ fn destination_limits_name_the_wrong_key() {
         ("lists", json!([{ "name": "a" }]), "lists[0]"),
         ("redirects", json!("follow"), "redirects"),
         ("region", json!("001"), "region"),
-        ("international_prefixes", json!([""]), "international_prefixes[0]"),
+        (
+            "international_prefixes",
+            json!([""]),
+            "international_prefixes[0]",
+        ),
         ("country_code", json!("+49"), "country_code"),
         ("national_prefix", json!("0"), "national_prefix"),
         ("bare", json!("national"), "bare"),
@@ -321,13 +333,25 @@ fn destination_limits_name_the_wrong_key() {
         ("max_digits", json!(33), "max_digits"),
         ("letters", json!("ask"), "letters"),
         ("rules", json!([{}]), "rules[0]"),
-        ("rules", json!(vec![json!({ "groups": ["a"] }); 65]), "rules"),
+        (
+            "rules",
+            json!(vec![json!({ "groups": ["a"] }); 65]),
+            "rules",
+        ),
         ("rules", rule("allow", json!(["x"])), "rules[0].allow[0]"),
         ("rules", rule("lists", list), "rules[0].lists[0].name"),
         ("rules", rule("methods", json!([])), "rules[0].methods"),
-    ] {
+    ]
+}
+
+#[test]
+fn destination_limits_name_the_wrong_key() {
+    refuses_settings(GUEST, &wrong_settings());
+    let mut cases = Vec::new();
+    for (field, value, key) in wrong_values() {
         let mut settings = json!({ "default": "deny" });
         settings[field] = value;
-        refuses_settings(GUEST, &[(settings, key)]);
+        cases.push((settings, key));
     }
+    refuses_settings(GUEST, &cases);
 }

@@ -170,35 +170,37 @@ fn encryption_required_goes_on_remembering_through_a_reload() {
     assert_eq!(scene.ask(&call()), 403);
 }
 
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
+    let names = vec!["TLS_AES_256_GCM_SHA384"; 65];
+    vec![
+        (
+            json!({ "inside": { "signalling": "none" } }),
+            "inside.signalling",
+        ),
+        (json!({ "outside": { "media": "srtp" } }), "outside.media"),
+        (json!({ "outside": { "medium": "any" } }), "outside.medium"),
+        (json!({ "peers": { "a": {} } }), "peers.a"),
+        (
+            json!({ "peers": { "a": { "media": "no" } } }),
+            "peers.a.media",
+        ),
+        (json!({ "tls_version": "1.1" }), "tls_version"),
+        (json!({ "cipher_bits": 129 }), "cipher_bits"),
+        (json!({ "forward_secrecy": "yes" }), "forward_secrecy"),
+        (json!({ "aead": 1 }), "aead"),
+        (json!({ "ciphers": names }), "ciphers"),
+        (json!({ "ciphers": ["AES256-SHA"] }), "ciphers[0]"),
+        (json!({ "answer": "busy" }), "answer"),
+        (json!({ "remember_days": 366 }), "remember_days"),
+        (json!({ "remember_sources": 1 }), "remember_sources"),
+        (json!({ "downgrade": "ignore" }), "downgrade"),
+        (json!({ "tls": true }), "tls"),
+    ]
+}
+
 #[test]
 fn encryption_required_names_the_wrong_key() {
-    let names = vec!["TLS_AES_256_GCM_SHA384"; 65];
-    refuses_settings(
-        GUEST,
-        &[
-            (
-                json!({ "inside": { "signalling": "none" } }),
-                "inside.signalling",
-            ),
-            (json!({ "outside": { "media": "srtp" } }), "outside.media"),
-            (json!({ "outside": { "medium": "any" } }), "outside.medium"),
-            (json!({ "peers": { "a": {} } }), "peers.a"),
-            (
-                json!({ "peers": { "a": { "media": "no" } } }),
-                "peers.a.media",
-            ),
-            (json!({ "tls_version": "1.1" }), "tls_version"),
-            (json!({ "cipher_bits": 129 }), "cipher_bits"),
-            (json!({ "forward_secrecy": "yes" }), "forward_secrecy"),
-            (json!({ "aead": 1 }), "aead"),
-            (json!({ "ciphers": names }), "ciphers"),
-            (json!({ "ciphers": ["AES256-SHA"] }), "ciphers[0]"),
-            (json!({ "answer": "busy" }), "answer"),
-            (json!({ "remember_days": 366 }), "remember_days"),
-            (json!({ "remember_sources": 1 }), "remember_sources"),
-            (json!({ "downgrade": "ignore" }), "downgrade"),
-            (json!({ "tls": true }), "tls"),
-        ],
-    );
+    refuses_settings(GUEST, &wrong_settings());
     assert_eq!(scene(json!({ "remember_days": 365 })).ask(&call()), 403);
 }

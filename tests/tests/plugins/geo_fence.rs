@@ -226,8 +226,8 @@ fn geo_fence_keeps_places_over_a_restart_and_a_reload() {
     assert_eq!(scene.ask(&from(TOKYO).by("alice")), 403, "she is in Berlin");
 }
 
-#[test]
-fn geo_fence_names_the_wrong_key() {
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let fence = |fence: Value| json!({ "everybody": fence });
     let numbers: Vec<u32> = (1..=4_097).collect();
     let users: Vec<_> = (0..1_025).map(|n| n.to_string()).collect();
@@ -239,59 +239,64 @@ fn geo_fence_names_the_wrong_key() {
         )
     };
     let travel = |field: &str, value: Value| with("travel", json!({ field: value }));
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({}), ""),
-            (fence(json!({})), "everybody.allow"),
-            (fence(json!({ "allow": ["Germany"] })), "everybody.allow[0]"),
-            (
-                fence(json!({ "allow": ["DE"], "deny": ["DE"] })),
-                "everybody.deny[0]",
+    vec![
+        (json!({}), ""),
+        (fence(json!({})), "everybody.allow"),
+        (fence(json!({ "allow": ["Germany"] })), "everybody.allow[0]"),
+        (
+            fence(json!({ "allow": ["DE"], "deny": ["DE"] })),
+            "everybody.deny[0]",
+        ),
+        (
+            fence(json!({ "allow_asns": [0] })),
+            "everybody.allow_asns[0]",
+        ),
+        (
+            fence(json!({ "allow": ["DE"], "deny_asns": numbers })),
+            "everybody.deny_asns",
+        ),
+        (fence(json!({ "default": "ask" })), "everybody.default"),
+        (fence(json!({ "alow": [] })), "everybody.alow"),
+        (
+            with("rules", json!([{ "fence": { "allow": ["DE"] } }])),
+            "rules[0]",
+        ),
+        (
+            with(
+                "rules",
+                json!([rule.clone(), { "users": ["a"], "fence": {} }]),
             ),
-            (
-                fence(json!({ "allow_asns": [0] })),
-                "everybody.allow_asns[0]",
-            ),
-            (
-                fence(json!({ "allow": ["DE"], "deny_asns": numbers })),
-                "everybody.deny_asns",
-            ),
-            (fence(json!({ "default": "ask" })), "everybody.default"),
-            (fence(json!({ "alow": [] })), "everybody.alow"),
-            (
-                with("rules", json!([{ "fence": { "allow": ["DE"] } }])),
-                "rules[0]",
-            ),
-            (
-                with(
-                    "rules",
-                    json!([rule.clone(), { "users": ["a"], "fence": {} }]),
-                ),
-                "rules[1].fence.allow",
-            ),
-            (rules("users", &users), "rules[0].users"),
-            (rules("groups", &users), "rules[0].groups"),
-            (with("rules", vec![rule; 257].into()), "rules"),
-            (with("zones", json!(["dmz"])), "zones[0]"),
-            (
-                with("exempt", json!({ "networks": ["10.0.0.0/33"] })),
-                "exempt.networks[0]",
-            ),
-            (with("unknown", json!("drop")), "unknown"),
-            (with("private_exempt", json!("no")), "private_exempt"),
-            (with("answer", json!("busy")), "answer"),
-            (travel("action", json!("stop")), "travel.action"),
-            (travel("points", json!(10_001)), "travel.points"),
-            (travel("max_kmh", json!(49)), "travel.max_kmh"),
-            (travel("max_kmh", json!(10_001)), "travel.max_kmh"),
-            (travel("ignore_km", json!(5_001)), "travel.ignore_km"),
-            (travel("country_minutes", json!(0)), "travel.country_minutes"),
-            (
-                travel("neighbours", json!([["DE", "A"]])),
-                "travel.neighbours[0]",
-            ),
-            (with("countries", json!([])), "countries"),
-        ],
-    );
+            "rules[1].fence.allow",
+        ),
+        (rules("users", &users), "rules[0].users"),
+        (rules("groups", &users), "rules[0].groups"),
+        (with("rules", vec![rule; 257].into()), "rules"),
+        (with("zones", json!(["dmz"])), "zones[0]"),
+        (
+            with("exempt", json!({ "networks": ["10.0.0.0/33"] })),
+            "exempt.networks[0]",
+        ),
+        (with("unknown", json!("drop")), "unknown"),
+        (with("private_exempt", json!("no")), "private_exempt"),
+        (with("answer", json!("busy")), "answer"),
+        (travel("action", json!("stop")), "travel.action"),
+        (travel("points", json!(10_001)), "travel.points"),
+        (travel("max_kmh", json!(49)), "travel.max_kmh"),
+        (travel("max_kmh", json!(10_001)), "travel.max_kmh"),
+        (travel("ignore_km", json!(5_001)), "travel.ignore_km"),
+        (
+            travel("country_minutes", json!(0)),
+            "travel.country_minutes",
+        ),
+        (
+            travel("neighbours", json!([["DE", "A"]])),
+            "travel.neighbours[0]",
+        ),
+        (with("countries", json!([])), "countries"),
+    ]
+}
+
+#[test]
+fn geo_fence_names_the_wrong_key() {
+    refuses_settings(GUEST, &wrong_settings());
 }

@@ -13,7 +13,10 @@ const GUEST: &str = "media-guard";
 /// The pipeline needs a plugin that judges requests; this one admits all.
 fn scene(settings: Value) -> Scene {
     Scene::after(
-        ("ip-acl", json!({ "inside": { "default": "allow" }, "outside": { "default": "allow" } })),
+        (
+            "ip-acl",
+            json!({ "inside": { "default": "allow" }, "outside": { "default": "allow" } }),
+        ),
         GUEST,
         settings,
     )
@@ -90,7 +93,11 @@ fn media_guard_judges_quality_on_both_sides_of_its_edges() {
             callee_media: Some(PartyMedia::default()),
         };
         let heard = scene.end_with(call, &ended);
-        let texts: Vec<_> = heard.alerts.iter().map(|raised| &raised.alert.text).collect();
+        let texts: Vec<_> = heard
+            .alerts
+            .iter()
+            .map(|raised| &raised.alert.text)
+            .collect();
         assert_eq!(texts.len(), usize::from(said.is_some()), "{texts:?}");
         if let Some(said) = said {
             assert!(texts[0].contains(said), "{texts:?}");
@@ -98,21 +105,23 @@ fn media_guard_judges_quality_on_both_sides_of_its_edges() {
     }
 }
 
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({ "causes": ["source", "sauce"] }), "causes[1]"),
+        (json!({ "end_after": 1_001 }), "end_after"),
+        (json!({ "quality": { "packets": 0 } }), "quality.packets"),
+        (
+            json!({ "quality": { "loss_percent": 101.0 } }),
+            "quality.loss_percent",
+        ),
+        (json!({ "quality": { "mos": 0.5 } }), "quality.mos"),
+        (json!({ "quality": { "mso": 3.0 } }), "quality.mso"),
+        (json!({ "cause": [] }), "cause"),
+    ]
+}
+
 #[test]
 fn media_guard_names_the_wrong_key() {
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({ "causes": ["source", "sauce"] }), "causes[1]"),
-            (json!({ "end_after": 1_001 }), "end_after"),
-            (json!({ "quality": { "packets": 0 } }), "quality.packets"),
-            (
-                json!({ "quality": { "loss_percent": 101.0 } }),
-                "quality.loss_percent",
-            ),
-            (json!({ "quality": { "mos": 0.5 } }), "quality.mos"),
-            (json!({ "quality": { "mso": 3.0 } }), "quality.mso"),
-            (json!({ "cause": [] }), "cause"),
-        ],
-    );
+    refuses_settings(GUEST, &wrong_settings());
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use accounts::{Ages, Book, CodeTable};
 use geo::{Database, Places};
 use lists::{List, ListLimits};
 use policy_wasm::{GroupBook, LookupBook};
@@ -14,12 +15,13 @@ use crate::mmdb::{Value as Field, countries, database};
 /// Where networks are; of cities the middle in degrees.
 type Cities = &'static [(&'static str, &'static str, f64, f64)];
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Props {
     places: Places,
     lists: BTreeMap<String, Arc<List>>,
     groups: Vec<(String, Vec<String>)>,
     users: Vec<(&'static str, &'static str)>,
+    book: Option<Book>,
 }
 
 impl Props {
@@ -77,6 +79,18 @@ impl Props {
     pub(crate) fn user(mut self, name: &'static str, password: &'static str) -> Self {
         self.users.push((name, password));
         self
+    }
+
+    /// What the account store has: PINs and secrets of one-time codes.
+    pub(crate) fn store(mut self, book: Book) -> Self {
+        self.book = Some(book);
+        self
+    }
+
+    pub(crate) fn codes(&self) -> CodeTable {
+        let book = self.book.as_ref();
+        book.map(|book| book.codes(&Ages::default()))
+            .unwrap_or_default()
     }
 
     pub(crate) fn password(&self, user: &str) -> Option<&'static str> {

@@ -74,10 +74,16 @@ fn scanner_guard_hears_scanners_out_in_silence_and_leaves_telephones_alone() {
         call().agent("Yealink SIP-T46U 108.86.0.20"),
         call().display("Conor O'Brien"),
         Ask::register("alice"),
-        call().odd(Anomalies::COMPACT_FORM).odd(Anomalies::VIA_MISMATCH),
+        call()
+            .odd(Anomalies::COMPACT_FORM)
+            .odd(Anomalies::VIA_MISMATCH),
     ] {
         let conclusion = scene.judge(&telephone);
-        assert_eq!((answer(&conclusion), conclusion.score), (0, 0), "{telephone:?}");
+        assert_eq!(
+            (answer(&conclusion), conclusion.score),
+            (0, 0),
+            "{telephone:?}"
+        );
     }
 }
 
@@ -105,7 +111,11 @@ fn scanner_guard_bans_a_proved_source_at_the_third_strike_over_a_restart_and_for
         assert_eq!(scene.ask(&ask), 0, "{ask:?}");
     }
     scene.restart();
-    assert_eq!(scene.ask(&call().tcp()), SILENCE, "a restart forgets no ban");
+    assert_eq!(
+        scene.ask(&call().tcp()),
+        SILENCE,
+        "a restart forgets no ban"
+    );
     scene.pass_s(2 * 3_600);
     assert_eq!(scene.ask(&call().tcp()), 0, "it ends");
 }
@@ -116,7 +126,10 @@ fn scanner_guard_never_bans_a_source_that_can_be_forged() {
     for _ in 0..1_000 {
         let conclusion = scene.judge(&scan());
         assert_eq!(answer(&conclusion), SILENCE);
-        assert!(conclusion.alerts.is_empty(), "alarms cannot be forged either");
+        assert!(
+            conclusion.alerts.is_empty(),
+            "alarms cannot be forged either"
+        );
     }
     for transport in [
         Transport::Udp,
@@ -222,63 +235,71 @@ fn scanner_guard_keeps_what_it_knows_through_a_reload() {
     assert_eq!(scene.ask(&call().tcp()), SILENCE);
 }
 
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
+    vec![
+        (json!({ "exempted": {} }), "exempted"),
+        (
+            json!({ "exempt": { "networks": ["x"] } }),
+            "exempt.networks[0]",
+        ),
+        (
+            json!({ "exempt": { "configured_peers": 1 } }),
+            "exempt.configured_peers",
+        ),
+        (json!({ "options": "answer" }), "options"),
+        (json!({ "injection": true }), "injection"),
+        (
+            json!({ "signatures": { "user_agents": ["sipcli", "ab"] } }),
+            "signatures.user_agents[1]",
+        ),
+        (
+            json!({ "signatures": { "more_user_agents": vec!["abc"; 257] } }),
+            "signatures.more_user_agents",
+        ),
+        (
+            json!({ "signatures": { "names": ["x".repeat(65)] } }),
+            "signatures.names[0]",
+        ),
+        (
+            json!({ "signatures": { "habits": 1 } }),
+            "signatures.habits",
+        ),
+        (
+            json!({ "enumeration": { "callers": 100_001 } }),
+            "enumeration.callers",
+        ),
+        (
+            json!({ "enumeration": { "targets": 100_001 } }),
+            "enumeration.targets",
+        ),
+        (
+            json!({ "enumeration": { "window_s": 9 } }),
+            "enumeration.window_s",
+        ),
+        (
+            json!({ "points": { "signature": 1_001 } }),
+            "points.signature",
+        ),
+        (json!({ "points": { "odd": -1 } }), "points.odd"),
+        (
+            json!({ "limits": { "silence_at": 0 } }),
+            "limits.silence_at",
+        ),
+        (json!({ "limits": { "ban_at": 99 } }), "limits.ban_at"),
+        (json!({ "limits": { "forget_s": 9 } }), "limits.forget_s"),
+        (
+            json!({ "limits": { "unproved_percent": 101 } }),
+            "limits.unproved_percent",
+        ),
+        (
+            json!({ "limits": { "ipv6_prefix": 129 } }),
+            "limits.ipv6_prefix",
+        ),
+    ]
+}
+
 #[test]
 fn scanner_guard_names_the_wrong_key() {
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({ "exempted": {} }), "exempted"),
-            (
-                json!({ "exempt": { "networks": ["x"] } }),
-                "exempt.networks[0]",
-            ),
-            (
-                json!({ "exempt": { "configured_peers": 1 } }),
-                "exempt.configured_peers",
-            ),
-            (json!({ "options": "answer" }), "options"),
-            (json!({ "injection": true }), "injection"),
-            (
-                json!({ "signatures": { "user_agents": ["sipcli", "ab"] } }),
-                "signatures.user_agents[1]",
-            ),
-            (
-                json!({ "signatures": { "more_user_agents": vec!["abc"; 257] } }),
-                "signatures.more_user_agents",
-            ),
-            (
-                json!({ "signatures": { "names": ["x".repeat(65)] } }),
-                "signatures.names[0]",
-            ),
-            (
-                json!({ "signatures": { "habits": 1 } }),
-                "signatures.habits",
-            ),
-            (
-                json!({ "enumeration": { "callers": 100_001 } }),
-                "enumeration.callers",
-            ),
-            (
-                json!({ "enumeration": { "targets": 100_001 } }),
-                "enumeration.targets",
-            ),
-            (
-                json!({ "enumeration": { "window_s": 9 } }),
-                "enumeration.window_s",
-            ),
-            (
-                json!({ "points": { "signature": 1_001 } }),
-                "points.signature",
-            ),
-            (json!({ "points": { "odd": -1 } }), "points.odd"),
-            (json!({ "limits": { "silence_at": 0 } }), "limits.silence_at"),
-            (json!({ "limits": { "ban_at": 99 } }), "limits.ban_at"),
-            (json!({ "limits": { "forget_s": 9 } }), "limits.forget_s"),
-            (
-                json!({ "limits": { "unproved_percent": 101 } }),
-                "limits.unproved_percent",
-            ),
-            (json!({ "limits": { "ipv6_prefix": 129 } }), "limits.ipv6_prefix"),
-        ],
-    );
+    refuses_settings(GUEST, &wrong_settings());
 }

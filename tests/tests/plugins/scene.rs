@@ -90,7 +90,8 @@ impl Scene {
         let state = State::open(Some(self.folder.path()), state::Limits::default(), now_ms)
             .expect("the folder is free");
         let leases = state.leases().clone();
-        let host = Host::with(state, self.props.accounts(), now_ms);
+        let (accounts, codes) = (self.props.accounts(), self.props.codes());
+        let host = Host::with_codes(state, accounts, codes, now_ms);
         host.lookups.replace(self.props.book().into());
         let mut live = Live {
             host,
@@ -207,13 +208,7 @@ impl Scene {
         let challenge = challenge_value(REALM, hash_of(algorithm), &nonce, false);
         self.signed += 1;
         let asked = [ask.method.as_str(), ask.uri.as_str()];
-        let value = digest_header(
-            [user, password],
-            asked,
-            &challenge,
-            algorithm,
-            self.signed,
-        );
+        let value = digest_header([user, password], asked, &challenge, algorithm, self.signed);
         ask.header("Proxy-Authorization", &value)
     }
 

@@ -187,76 +187,78 @@ fn tls_identity_takes_a_renewed_certificate_with_a_reload() {
     assert_eq!((scene.ask(&shows(&old)), scene.ask(&shows(&new))), (403, 0));
 }
 
-#[test]
-fn tls_identity_takes_its_largest_settings_and_names_the_wrong_key() {
-    let many = |count: usize| -> Value {
-        let rule = |number| json!({ "names": [format!("pbx{number}.example.com")] });
-        (0..count).map(rule).collect()
-    };
-    let last = identity(&mut scene(many(1_024)), &holder(&["pbx1023.example.com"]));
-    assert_eq!(last.as_deref(), Some("pbx1023.example.com"));
+fn many(count: usize) -> Value {
+    let rule = |number| json!({ "names": [format!("pbx{number}.example.com")] });
+    (0..count).map(rule).collect()
+}
+
+/// Settings, and the key that is wrong in them.
+fn wrong_settings() -> Vec<(Value, &'static str)> {
     let rule = |rule: Value| json!({ "certificates": [{ "names": ["a.example.com"] }, rule] });
     let one = |field: &str, value: Value| {
         let mut settings = rule(json!({ "names": ["a.b"] }));
         settings["certificates"][1][field] = value;
         settings
     };
-    let also = |field: &str, value: Value| {
-        json!({ "certificates": [{ "names": ["a.b"] }], field: value })
-    };
-    refuses_settings(
-        GUEST,
-        &[
-            (json!({}), ""),
-            (json!({ "certificates": [] }), "certificates"),
-            (json!({ "certificates": many(1_025) }), "certificates"),
-            (rule(json!({})), "certificates[1]"),
-            (one("names", json!(["*"])), "certificates[1].names[0]"),
-            (
-                one("names", json!(vec!["a.b"; 257])),
-                "certificates[1].names",
-            ),
-            (
-                one("issuers", json!(["Example CA"])),
-                "certificates[1].issuers[0]",
-            ),
-            (
-                one("fingerprints", json!(["ab"])),
-                "certificates[1].fingerprints[0]",
-            ),
-            (
-                rule(json!({ "issuers": ["CN=x"] })),
-                "certificates[1].identity",
-            ),
-            (one("identity", json!("")), "certificates[1].identity"),
-            (
-                one("identity", json!("x".repeat(257))),
-                "certificates[1].identity",
-            ),
-            (
-                one("methods", json!(["invite"])),
-                "certificates[1].methods[0]",
-            ),
-            (one("zones", json!(["dmz"])), "certificates[1].zones[0]"),
-            (one("users", json!(["*"])), "certificates[1].users[0]"),
-            (
-                one("domains", json!(["a", "b*"])),
-                "certificates[1].domains[1]",
-            ),
-            (one("name", json!("a")), "certificates[1].name"),
-            (also("unknown", json!("ask")), "unknown"),
-            (
-                also("required", json!({ "zones": ["dmz"] })),
-                "required.zones[0]",
-            ),
-            (
-                also("required", json!({ "peers": vec!["a"; 1_025] })),
-                "required.peers",
-            ),
-            (also("required", json!({ "zone": [] })), "required.zone"),
-            (also("other_identity", json!("ask")), "other_identity"),
-            (also("answer", json!("busy")), "answer"),
-            (also("certificate", json!([])), "certificate"),
-        ],
-    );
+    let also =
+        |field: &str, value: Value| json!({ "certificates": [{ "names": ["a.b"] }], field: value });
+    vec![
+        (json!({}), ""),
+        (json!({ "certificates": [] }), "certificates"),
+        (json!({ "certificates": many(1_025) }), "certificates"),
+        (rule(json!({})), "certificates[1]"),
+        (one("names", json!(["*"])), "certificates[1].names[0]"),
+        (
+            one("names", json!(vec!["a.b"; 257])),
+            "certificates[1].names",
+        ),
+        (
+            one("issuers", json!(["Example CA"])),
+            "certificates[1].issuers[0]",
+        ),
+        (
+            one("fingerprints", json!(["ab"])),
+            "certificates[1].fingerprints[0]",
+        ),
+        (
+            rule(json!({ "issuers": ["CN=x"] })),
+            "certificates[1].identity",
+        ),
+        (one("identity", json!("")), "certificates[1].identity"),
+        (
+            one("identity", json!("x".repeat(257))),
+            "certificates[1].identity",
+        ),
+        (
+            one("methods", json!(["invite"])),
+            "certificates[1].methods[0]",
+        ),
+        (one("zones", json!(["dmz"])), "certificates[1].zones[0]"),
+        (one("users", json!(["*"])), "certificates[1].users[0]"),
+        (
+            one("domains", json!(["a", "b*"])),
+            "certificates[1].domains[1]",
+        ),
+        (one("name", json!("a")), "certificates[1].name"),
+        (also("unknown", json!("ask")), "unknown"),
+        (
+            also("required", json!({ "zones": ["dmz"] })),
+            "required.zones[0]",
+        ),
+        (
+            also("required", json!({ "peers": vec!["a"; 1_025] })),
+            "required.peers",
+        ),
+        (also("required", json!({ "zone": [] })), "required.zone"),
+        (also("other_identity", json!("ask")), "other_identity"),
+        (also("answer", json!("busy")), "answer"),
+        (also("certificate", json!([])), "certificate"),
+    ]
+}
+
+#[test]
+fn tls_identity_takes_its_largest_settings_and_names_the_wrong_key() {
+    let last = identity(&mut scene(many(1_024)), &holder(&["pbx1023.example.com"]));
+    assert_eq!(last.as_deref(), Some("pbx1023.example.com"));
+    refuses_settings(GUEST, &wrong_settings());
 }
