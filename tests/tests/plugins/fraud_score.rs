@@ -332,9 +332,10 @@ fn fraud_score_warns_challenges_refuses_and_locks_in_this_order() {
         [
             "fraud-score/warning/user/alice",
             "fraud-score/refused/user/alice",
+            "fraud-score/refused/user/alice",
             "fraud-score/locked/user/alice"
         ],
-        "each once"
+        "alerts of one key are one to the operator"
     );
     assert_eq!(said(&heard[6]), "user/alice is locked");
     assert_eq!(scene.ask(&Ask::call("bob", "030123456")), 0);
