@@ -1,5 +1,5 @@
-//! One plugin in a host whose state is on disk: judged, reloaded, and started again in
-//! the same folder.
+//! One plugin in a host whose state is on disk: judged, reloaded, killed, and started
+//! again with what it left behind.
 
 use policy::{Conclusion, Decision, DigestAlgorithm, Permit, RaisedAlert};
 use policy_wasm::{Clock, LoadError, PipelineSpec, Selection};
@@ -148,12 +148,19 @@ impl Scene {
         self.host().clock.set(now_ms);
     }
 
-    /// The process dies, and another one begins in the same folder. All calls are gone,
-    /// and nobody was told.
+    /// The process is killed, and another one begins with what lies on the disk at that
+    /// moment. All calls are gone, and nobody was told.
     pub(crate) fn restart(&mut self) {
         let now_ms = self.now_ms();
+        let left = tempfile::tempdir().expect("a folder");
+        for entry in std::fs::read_dir(self.folder.path()).expect("a folder") {
+            let entry = entry.expect("a file");
+            let copy = left.path().join(entry.file_name());
+            std::fs::copy(entry.path(), copy).expect("a copy");
+        }
         self.calls.clear();
         self.live = None;
+        self.folder = left;
         self.start(now_ms);
     }
 
