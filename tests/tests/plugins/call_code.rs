@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use accounts::{Book, Digits, Enrolment, NewPassword};
-use policy::{Conclusion, HeaderEdit, Rewrites, Severity};
+use policy::{Conclusion, Decision, HeaderEdit, Rewrites, Severity};
 use serde_json::{Value, json};
 use sipward_tests::guests::START_MS;
 
@@ -66,12 +66,21 @@ fn call(dialled: &str) -> Ask {
 /// The code stands nowhere but where it is said to be secret.
 #[track_caller]
 fn hides(conclusion: &Conclusion, code: &str) {
+    let decision = match &conclusion.decision {
+        Decision::Admit(permit) => format!(
+            "{:?} {:?} {:?}",
+            permit.header_edits(),
+            permit.rewrites(),
+            permit.annotations()
+        ),
+        other => format!("{other:?}"),
+    };
     let shown = format!(
-        "{:?} {:?} {:?} {:?}",
-        conclusion.decision, conclusion.alerts, conclusion.points, conclusion.trace
+        "{decision} {:?} {:?} {:?}",
+        conclusion.alerts, conclusion.points, conclusion.trace
     );
     assert!(!shown.contains(code), "{shown}");
-    let secrets = &conclusion.secrets;
+    let secrets = &conclusion.account.secrets;
     assert!(secrets.iter().any(|secret| secret == code), "{secrets:?}");
 }
 
@@ -174,7 +183,7 @@ fn call_code_hides_wrong_codes_and_broken_ones_too() {
         let conclusion = scene.judge(&call(dialled));
         assert_eq!(answer(&conclusion), 484, "{dialled}");
         assert!(!said(&conclusion).contains(PIN));
-        let secrets = &conclusion.secrets;
+        let secrets = &conclusion.account.secrets;
         assert!(secrets.iter().any(|secret| secret.contains(PIN)));
     }
     scene.reload(settings(&json!({ "hide_only": true })));
