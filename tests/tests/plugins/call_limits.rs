@@ -225,14 +225,19 @@ fn call_limits_never_concern_an_emergency_call() {
     let mut scene = scene(json!([
         { "name": "user", "per": "user", "calls": 1, "cost_per_day": 0.01, "longest_s": 5 },
     ]));
+    let held = scene.begun(&Ask::call("alice", "4711"));
     let (first, call) = scene.begin(&Ask::call("alice", "112"));
     assert_eq!(permit(&first).limit_duration(), None);
     let call = call.expect("it is admitted");
     assert_eq!(scene.ask(&Ask::call("alice", "112")), 0, "and another one");
-    let _answered = scene.answer(call, None);
+    let _answered = (scene.answer(call, None), scene.answer(held, None));
     scene.pass_s(7_200);
     assert_eq!(scene.ending(call), None);
-    assert_eq!(scene.ask(&Ask::call("alice", "1120")), 403, "no emergency");
+    assert_eq!(scene.ending(held), Some("duration-limit"));
+    assert_eq!(scene.ask(&Ask::call("alice", "1120")), 0, "an extension");
+    let _held = scene.begun(&Ask::call("alice", "4711"));
+    assert_eq!(scene.ask(&Ask::call("alice", "1120")), 486, "no emergency");
+    assert_eq!(scene.ask(&Ask::call("alice", "112")), 0);
 }
 
 #[test]
