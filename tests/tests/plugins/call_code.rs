@@ -292,6 +292,29 @@ fn call_code_unlocks_nobody_by_a_restart_or_a_reload() {
     assert_eq!(scene.ask(&call("*735911*09001234567")), 403);
 }
 
+#[test]
+fn call_code_tells_of_the_third_call_without_a_code_and_not_of_the_second() {
+    let mut scene = scene(&json!({}));
+    let without = |scene: &mut Scene, user: &str, number: &str| {
+        let conclusion = scene.judge(&Ask::call(user, number));
+        assert_eq!(answer(&conclusion), 403);
+        alerted(&conclusion.alerts).join(" ")
+    };
+    assert_eq!(without(&mut scene, "alice", "0088213991234"), "");
+    assert_eq!(without(&mut scene, "alice", "09001234567"), "");
+    assert_eq!(without(&mut scene, "bob", "09001234567"), "", "each their own");
+    let told = without(&mut scene, "alice", "00979123456789");
+    assert_eq!(told, "call-code/missing/alice");
+    assert!(opens(&mut scene, "alice"), "who has the code goes on");
+    // Counted for ten minutes, and fading for as long again.
+    scene.pass_s(1_200);
+    assert_eq!(without(&mut scene, "alice", "09001234567"), "");
+    scene.reload(settings(&json!({ "tell_after": 0 })));
+    for _ in 0..5 {
+        assert_eq!(without(&mut scene, "alice", "09001234567"), "");
+    }
+}
+
 /// Settings, and the key that is wrong in them.
 fn wrong_settings() -> Vec<(Value, &'static str)> {
     let pattern = |pattern: &str| settings(&json!({ "pattern": pattern }));
@@ -326,6 +349,7 @@ fn wrong_settings() -> Vec<(Value, &'static str)> {
         (lockout("first_s", json!(0)), "lockout.first_s"),
         (lockout("longest_s", json!(2_592_001)), "lockout.longest_s"),
         (lockout("forget_s", json!(0)), "lockout.forget_s"),
+        (with("tell_after", json!(1_001)), "tell_after"),
         (with("emergency", json!(["112", "help"])), "emergency[1]"),
         (with("emergency", json!(vec!["112"; 65])), "emergency"),
     ]
