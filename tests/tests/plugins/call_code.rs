@@ -302,7 +302,11 @@ fn call_code_tells_of_the_third_call_without_a_code_and_not_of_the_second() {
     };
     assert_eq!(without(&mut scene, "alice", "0088213991234"), "");
     assert_eq!(without(&mut scene, "alice", "09001234567"), "");
-    assert_eq!(without(&mut scene, "bob", "09001234567"), "", "each their own");
+    assert_eq!(
+        without(&mut scene, "bob", "09001234567"),
+        "",
+        "each their own"
+    );
     let told = without(&mut scene, "alice", "00979123456789");
     assert_eq!(told, "call-code/missing/alice");
     assert!(opens(&mut scene, "alice"), "who has the code goes on");
