@@ -14,23 +14,62 @@ const TAG_BYTES: std::ops::RangeInclusive<usize> = 6..=192;
 /// Digits of 32 random bits.
 const RANDOM_DIGITS: usize = 10;
 
-/// The configured signatures, in lower case.
+/// The configured signatures.
 pub(crate) struct Signatures {
-    user_agents: Vec<Vec<u8>>,
-    names: Vec<Vec<u8>>,
+    user_agents: Texts,
+    names: Texts,
     habits: bool,
+}
+
+/// Texts in lower case, and which bytes they begin with: each position of every
+/// User-Agent is compared with all of them, and most begin no signature.
+struct Texts {
+    all: Vec<Vec<u8>>,
+    begins: [bool; 256],
+}
+
+impl Texts {
+    fn new<'t>(texts: impl Iterator<Item = &'t String>) -> Self {
+        let lower = |text: &String| text.to_ascii_lowercase().into_bytes();
+        let all: Vec<Vec<u8>> = texts.map(lower).collect();
+        let mut begins = [false; 256];
+        for first in all.iter().filter_map(|text| text.first()) {
+            if let Some(begin) = begins.get_mut(usize::from(*first)) {
+                *begin = true;
+            }
+        }
+        Self { all, begins }
+    }
+
+    /// The first place in a text where one of them stands.
+    fn find(&self, text: &[u8]) -> Option<&str> {
+        let text = text.get(..LOOKED_AT).unwrap_or(text);
+        let (mut at, begins) = (0, |byte: &u8| {
+            let lower = usize::from(byte.to_ascii_lowercase());
+            self.begins.get(lower).copied().unwrap_or_default()
+        });
+        loop {
+            let rest = text.get(at..)?;
+            at += rest.iter().position(begins)?;
+            let rest = text.get(at..)?;
+            let stands = |known: &&Vec<u8>| {
+                rest.get(..known.len())
+                    .is_some_and(|head| head.eq_ignore_ascii_case(known))
+            };
+            if let Some(known) = self.all.iter().find(stands) {
+                return std::str::from_utf8(known).ok();
+            }
+            at += 1;
+        }
+    }
 }
 
 impl Signatures {
     pub(crate) fn new(settings: &settings::Signatures) -> Self {
-        let lower = |text: &String| text.to_ascii_lowercase().into_bytes();
         let agents = settings.user_agents.iter();
         Self {
-            user_agents: agents
-                .chain(&settings.more_user_agents)
-                .map(lower)
-                .collect(),
-            names: settings.names.iter().map(lower).collect(),
+            user_agents: Texts::new(agents.chain(&settings.more_user_agents)),
+            names: Texts::new(settings.names.iter()),
             habits: settings.habits,
         }
     }
@@ -38,7 +77,7 @@ impl Signatures {
     /// What gives the sender away, if anything does.
     pub(crate) fn find(&self, request: &Request<'_>, contact: Option<&Uri<'_>>) -> Option<String> {
         if let Some(agent) = request.user_agent()
-            && let Some(known) = found(&self.user_agents, agent)
+            && let Some(known) = self.user_agents.find(agent)
         {
             return Some(format!("User-Agent has `{}`", known.trim_ascii_end()));
         }
@@ -55,19 +94,8 @@ impl Signatures {
         texts
             .into_iter()
             .flatten()
-            .find_map(|text| found(&self.names, text))
+            .find_map(|text| self.names.find(text))
     }
-}
-
-/// The first of the texts that is in another.
-fn found<'s>(signatures: &'s [Vec<u8>], text: &[u8]) -> Option<&'s str> {
-    let text = text.get(..LOOKED_AT).unwrap_or(text);
-    let lower = text.to_ascii_lowercase();
-    let known = signatures.iter().find(|known| {
-        let mut windows = lower.windows(known.len().max(1));
-        windows.any(|window| window == known.as_slice())
-    })?;
-    std::str::from_utf8(known).ok()
 }
 
 /// What sipvicious does under any name.
@@ -155,13 +183,15 @@ mod tests {
 
     #[test]
     fn texts_are_found_without_regard_to_case_and_within_bounds() {
-        let known = [b"sipcli".to_vec()];
-        assert_eq!(found(&known, b"my SIPCLI/v1.8"), Some("sipcli"));
-        assert_eq!(found(&known, b"sip-cli"), None);
-        assert_eq!(found(&known, b""), None);
+        let known = Texts::new(["SIPcli".to_owned(), "smap ".to_owned()].iter());
+        assert_eq!(known.find(b"my SIPCLI/v1.8"), Some("sipcli"));
+        assert_eq!(known.find(b"sssip sip-smap SMAP 1"), Some("smap "));
+        assert_eq!(known.find(b"sip-cli"), None);
+        assert_eq!(known.find(b"sipcl"), None);
+        assert_eq!(known.find(b""), None);
         let at_the_end = format!("{}sipcli", "x".repeat(LOOKED_AT - 6));
-        assert_eq!(found(&known, at_the_end.as_bytes()), Some("sipcli"));
+        assert_eq!(known.find(at_the_end.as_bytes()), Some("sipcli"));
         let beyond = format!("{}sipcli", "x".repeat(LOOKED_AT - 5));
-        assert_eq!(found(&known, beyond.as_bytes()), None);
+        assert_eq!(known.find(beyond.as_bytes()), None);
     }
 }
