@@ -118,6 +118,11 @@ impl Policy for GeoFence {
 impl GeoFence {
     /// Whether the sender is looked at.
     fn concerns(&self, request: &Request<'_>) -> bool {
+        // Nobody gives a password again inside a call, so that the fence of everybody
+        // would end the calls of those who have another one.
+        if request.dialog() != Dialog::None && request.identity().is_none() {
+            return false;
+        }
         let peer = request.peer();
         let zone = match peer.zone() {
             Zone::Inside => self.inside,
