@@ -132,10 +132,8 @@ impl Host {
         let log = Arc::new(KeptLog::default());
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(300)));
         let lookups = Arc::new(Lookups::default());
-        let credentials = DigestCredentials {
-            accounts: Arc::new(ArcSwap::from_pointee(accounts)),
-            nonces: Arc::clone(&nonces),
-        };
+        let accounts = Arc::new(ArcSwap::from_pointee(accounts));
+        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces));
         Self {
             engine: Engine::new(config).expect("an engine"),
             services: HostServices {

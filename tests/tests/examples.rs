@@ -13,6 +13,8 @@ fn bring(folder: &Path) {
     std::fs::write(folder.join("ca.pem"), made.cert.pem()).expect("ca.pem");
     std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("key.pem");
     std::fs::write(folder.join("office.password"), "a-long-password\n").expect("office.password");
+    std::fs::write(folder.join("chat-url"), "https://chat.example.com/hook\n").expect("chat-url");
+    std::fs::write(folder.join("page-night-shift"), "#!/bin/sh\n").expect("a program");
     std::fs::create_dir(folder.join("plugins")).expect("a folder for plugins");
     for entry in std::fs::read_dir(plugin_folder())
         .expect("plugins; run `cargo xtask plugins`")

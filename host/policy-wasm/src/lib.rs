@@ -38,7 +38,7 @@ pub use limits::{Isolation, PluginLimits};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{
-    Addition, Asking, Clock, CodeVerification, CounterError, Counters, Credentials,
+    Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
     DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,
     Lists, LogLevel, LogSink, LookupBook, Lookups, NoSuchList, Numbers, Randomness, RecentNumbers,
     StateCounters, StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant,

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy::{DigestAlgorithm, Holdings, LeaseError};
 
+mod digest;
 mod embedded;
 mod lookups;
 mod numbers;
 
-pub use embedded::{DigestCredentials, StateCounters, StateKeyvalue, StateLeases};
+pub use digest::{Codes, DigestCredentials};
+pub use embedded::{StateCounters, StateKeyvalue, StateLeases};
 pub use lookups::{
     Asking, Geo, GroupBook, Groups, Lists, LookupBook, Lookups, NoSuchList, Numbers, Trial,
 };

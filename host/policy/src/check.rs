@@ -84,12 +84,6 @@ const PROTECTED_HEADERS: [&str; 32] = [
 ];
 
 pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), PolicyFailure> {
-    if is_not_applied_yet(effect) {
-        return Err(PolicyFailure::BadEffect {
-            effect: effect.name(),
-            reason: "this host cannot do that yet".to_owned(),
-        });
-    }
     let problem = match effect {
         Effect::Header(edit) => header_problem(edit, grants),
         Effect::Annotate { key, value } => annotation_problem(key, value),
@@ -135,12 +129,6 @@ pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), Policy
             reason,
         }),
     }
-}
-
-/// The interface has this and nothing carries it out so far. A plugin must not be
-/// left to believe that a code was hidden.
-const fn is_not_applied_yet(effect: &Effect) -> bool {
-    matches!(effect, Effect::Conceal(_))
 }
 
 fn check_verdict(verdict: &Verdict) -> Result<(), PolicyFailure> {

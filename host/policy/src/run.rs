@@ -226,13 +226,7 @@ impl<'p> Run<'p> {
                 let strictest = self.gathered.media_requirement.max(requirement);
                 self.gathered.media_requirement = strictest;
             }
-            Effect::Alert(mut alert) => {
-                alert.text = one_line(alert.text);
-                self.alerts.push(RaisedAlert {
-                    plugin: Arc::clone(&stage.name),
-                    alert,
-                });
-            }
+            Effect::Alert(alert) => self.alerts.push(RaisedAlert::new(&stage.name, alert)),
             Effect::TickAfter(seconds) => self.gathered.ticks.push(TickWish {
                 plugin: Arc::clone(&stage.name),
                 seconds,

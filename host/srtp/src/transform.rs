@@ -82,14 +82,11 @@ pub(crate) trait Cipher {
     ) -> Result<usize, SrtpError>;
 }
 
-/// The cipher of SRTP or of SRTCP, with its session keys expanded: in place, because a packet
-/// of a call that was not heard for 20 ms finds neither it nor a pointer to it in the cache.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "two of them live in one box per context"
-)]
+/// The cipher of SRTP or of SRTCP, with its session keys expanded. Small, so that those of many
+/// calls lie close together: each packet finds its own anew, 20 ms after the last one.
 pub(crate) enum Transform {
-    CounterMode(CounterMode),
+    /// Of nearly 2 KiB, most of it the states of HMAC.
+    CounterMode(Box<CounterMode>),
     Gcm(Gcm),
 }
 
@@ -117,14 +114,16 @@ impl Transform {
             Suite::AesCm128HmacSha1_80
             | Suite::AesCm128HmacSha1_32
             | Suite::AesCm256HmacSha1_80
-            | Suite::AesCm256HmacSha1_32 => Self::CounterMode(CounterMode::new(keys, tag_len)?),
+            | Suite::AesCm256HmacSha1_32 => {
+                Self::CounterMode(Box::new(CounterMode::new(keys, tag_len)?))
+            }
         })
     }
 
     /// Whichever it is.
     pub(crate) fn cipher(&self) -> &dyn Cipher {
         match self {
-            Self::CounterMode(cipher) => cipher,
+            Self::CounterMode(cipher) => &**cipher,
             Self::Gcm(cipher) => cipher,
         }
     }

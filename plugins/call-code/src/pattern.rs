@@ -283,7 +283,7 @@ fn secrets(code: &[Decoded], written: &[u8]) -> Vec<String> {
 fn pieces(secret: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(secret);
     let mut pieces = Vec::new();
-    let mut rest = text.as_ref();
+    let mut rest: &str = &text;
     // The last piece is never too short: it has more than the 64 less 48 bytes.
     while rest.len() > 64 {
         let (piece, tail) = rest.split_at(rest.floor_char_boundary(SECRET_PIECE));

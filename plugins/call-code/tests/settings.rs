@@ -1,11 +1,11 @@
 //! Wrong settings of `call-code`: each is named.
 
 use call_code::CallCode;
-use sipward_plugin_sdk::testing::{Harness, Request, json};
+use sipward_plugin_sdk::testing::{Harness, Request, Value, json};
 
-#[test]
-fn each_wrong_key_is_named() {
-    for (settings, key) in [
+/// Settings, and the key that is wrong in them.
+fn wrong() -> Vec<(Value, &'static str)> {
+    vec![
         (json!({}), ""),
         (json!({ "region": "Germany" }), "region"),
         (json!({ "region": "DE", "code": 1 }), "code"),
@@ -112,7 +112,12 @@ fn each_wrong_key_is_named() {
             json!({ "region": "DE", "emergency": vec!["112"; 65] }),
             "emergency",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn each_wrong_key_is_named() {
+    for (settings, key) in wrong() {
         match Harness::<CallCode>::try_new(&settings) {
             Err(error) => assert_eq!(error.key(), key, "{settings}"),
             Ok(_) => panic!("accepted: {settings}"),

@@ -1,6 +1,6 @@
 //! Sipward policy `call-limits`: how many calls, how long, how dear.
 //!
-//! See the README for threats, settings, examples and limits; [`budget`] says how
+//! See the README for threats, settings, examples and limits; `budget.rs` says how
 //! money is kept.
 
 mod budget;
@@ -175,7 +175,7 @@ impl CallLimits {
         kinds: impl Fn(Per) -> bool + 'a,
     ) -> impl Iterator<Item = (&'a Limit, &'a str)> {
         let limits = self.limits.iter().filter(move |limit| kinds(limit.per));
-        limits.flat_map(|limit| limit.concerned(parties).map(move |who| (limit, who)))
+        limits.flat_map(move |limit| limit.concerned(parties).map(move |who| (limit, who)))
     }
 
     /// Takes a place, and what the first piece costs.

@@ -6,7 +6,7 @@ use sipward_plugin_sdk::testing::{Harness, Value, json};
 fn wrong(settings: &Value) -> String {
     match Harness::<CallLimits>::try_new(settings) {
         Err(error) => error.key().to_owned(),
-        Ok(_) => panic!("accepted: {settings}"),
+        Ok(_) => "accepted".to_owned(),
     }
 }
 
@@ -20,9 +20,9 @@ fn limit(mut limit: Value) -> Value {
     json!({ "region": "DE", "limits": [limit] })
 }
 
-#[test]
-fn each_wrong_key_is_named() {
-    for (settings, key) in [
+/// Settings outside `limits`, and the key that is wrong in them.
+fn wrong_around() -> Vec<(Value, &'static str)> {
+    vec![
         (json!({}), ""),
         (json!({ "region": "de" }), "region"),
         (json!({ "region": "DEU" }), "region"),
@@ -82,6 +82,12 @@ fn each_wrong_key_is_named() {
             json!({ "region": "DE", "emergency": vec!["1"; 65] }),
             "emergency",
         ),
+    ]
+}
+
+/// The same of a limit.
+fn wrong_limits() -> Vec<(Value, &'static str)> {
+    vec![
         (limit(json!({})), "limits[0].calls"),
         (limit(json!({ "calls": 1, "name": "" })), "limits[0].name"),
         (
@@ -144,7 +150,12 @@ fn each_wrong_key_is_named() {
             limit(json!({ "cost_per_week": 1 })),
             "limits[0].cost_per_week",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn each_wrong_key_is_named() {
+    for (settings, key) in wrong_around().into_iter().chain(wrong_limits()) {
         assert_eq!(wrong(&settings), key, "{settings}");
     }
     let twice = json!({ "region": "DE", "limits": [

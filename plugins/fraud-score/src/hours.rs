@@ -31,14 +31,20 @@ pub struct Hours {
 /// A day of the week.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "their names say it")]
 pub enum Day {
+    /// Monday.
     Mon,
+    /// Tuesday.
     Tue,
+    /// Wednesday.
     Wed,
+    /// Thursday.
     Thu,
+    /// Friday.
     Fri,
+    /// Saturday.
     Sat,
+    /// Sunday.
     Sun,
 }
 
@@ -108,13 +114,13 @@ impl Span {
         let days = hours
             .days
             .iter()
-            .fold(0, |days, day| days | 1 << *day as u8);
+            .fold(0, |days: u8, day| days | (1 << (*day as u8)));
         Ok(Self { days, from, to })
     }
 
     /// Whether a time lies within.
     pub(crate) fn contains(self, moment: Moment) -> bool {
-        let on = |weekday: u32| self.days >> (weekday % 7) & 1 == 1;
+        let on = |weekday: u32| (self.days >> (weekday % 7)) & 1 == 1;
         let Moment { weekday, minute } = moment;
         match self.from < self.to {
             true => on(weekday) && (self.from..self.to).contains(&minute),

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use sipward_plugin_sdk::numbers::NumberClass;
 
-pub use crate::hours::{Clock, Day, Hours};
-pub use crate::rule::{Pair, Rule};
+use crate::hours::{Clock, Hours};
+use crate::rule::Rule;
 
 /// What looks like fraud, and what to do about it.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -6,7 +6,7 @@ use sipward_plugin_sdk::testing::{Harness, Value, json};
 fn wrong(settings: &Value) -> String {
     match Harness::<FraudScore>::try_new(settings) {
         Err(error) => error.key().to_owned(),
-        Ok(_) => panic!("accepted: {settings}"),
+        Ok(_) => "accepted".to_owned(),
     }
 }
 
@@ -36,6 +36,10 @@ fn each_wrong_key_is_named() {
         settings[key] = value;
         assert_eq!(wrong(&settings), key, "{settings}");
     }
+}
+
+#[test]
+fn each_wrong_key_further_down_is_named() {
     for (settings, key) in [
         (json!({}), ""),
         (json!({ "region": "DE", "home": ["AT", "x"] }), "home[1]"),

@@ -53,19 +53,17 @@ fn points(harness: &Harness<FraudScore>, request: &Request) -> i32 {
 }
 
 /// What alice has got so far.
-fn total(harness: &Harness<FraudScore>) -> u64 {
+fn total(harness: &Harness<FraudScore>) -> Option<u64> {
     let outcome = harness.call(&call("reception"));
-    outcome
-        .annotation("fraud-score.total")
-        .unwrap()
-        .parse()
-        .unwrap()
+    outcome.annotation("fraud-score.total")?.parse().ok()
 }
 
 /// A call that is answered and lasts so long.
 fn talk(harness: &Harness<FraudScore>, seconds: u64) -> Vec<Outcome> {
     let (_, handle) = harness.begin(&call("030123456"));
-    let handle = handle.unwrap();
+    let Some(handle) = handle else {
+        return Vec::new();
+    };
     handle.answered();
     let heard = handle.advance(Duration::from_secs(seconds));
     handle.ended("bye");
@@ -131,12 +129,16 @@ fn many_short_calls() {
     );
     talk(&harness, 9);
     talk(&harness, 10);
-    assert_eq!(total(&harness), 0);
+    assert_eq!(total(&harness), Some(0));
     talk(&harness, 9);
-    assert_eq!(total(&harness), 7);
+    assert_eq!(total(&harness), Some(7));
     let (_, unanswered) = harness.begin(&call("030123456"));
     unanswered.unwrap().ended("cancelled");
-    assert_eq!(total(&harness), 7, "what nobody answered was not short");
+    assert_eq!(
+        total(&harness),
+        Some(7),
+        "what nobody answered was not short"
+    );
 }
 
 #[test]
@@ -150,9 +152,9 @@ fn a_long_call_is_told_while_it_goes_on() {
     let alert = heard.first().unwrap().alerts().next().unwrap();
     assert_eq!(alert.key, "fraud-score/duration/user/alice");
     assert!(!handle.is_over());
-    assert_eq!(total(&harness), 7);
+    assert_eq!(total(&harness), Some(7));
     handle.advance(Duration::from_secs(600));
-    assert_eq!(total(&harness), 14, "and as long again");
+    assert_eq!(total(&harness), Some(14), "and as long again");
 }
 
 #[test]
@@ -293,14 +295,14 @@ fn many_calls_that_fail() {
         fail(End::refused(status));
     }
     fail(End::new("cancelled"));
-    assert_eq!(total(&harness), 0);
+    assert_eq!(total(&harness), Some(0));
     fail(End::new("timed-out"));
-    assert_eq!(total(&harness), 7, "4 failed, 1 answered");
+    assert_eq!(total(&harness), Some(7), "4 failed, 1 answered");
     for _ in 0..4 {
         talk(&harness, 60);
     }
     fail(End::refused(503));
-    assert_eq!(total(&harness), 7, "5 failed, 5 answered");
+    assert_eq!(total(&harness), Some(7), "5 failed, 5 answered");
 }
 
 #[test]

@@ -259,9 +259,9 @@ fn trusted_peers_are_exempt() {
     assert!(is_silent(&some.call(&scanner)));
 }
 
-#[test]
-fn wrong_settings_name_their_key() {
-    for (settings, key) in [
+/// Settings, and the key that is wrong in them.
+fn wrong() -> Vec<(Value, &'static str)> {
+    vec![
         (json!({ "exempted": {} }), "exempted"),
         (
             json!({ "exempt": { "networks": ["x"] } }),
@@ -320,7 +320,12 @@ fn wrong_settings_name_their_key() {
             json!({ "limits": { "ipv6_prefix": 129 } }),
             "limits.ipv6_prefix",
         ),
-    ] {
+    ]
+}
+
+#[test]
+fn wrong_settings_name_their_key() {
+    for (settings, key) in wrong() {
         let error = Harness::<ScannerGuard>::try_new(&settings).err().unwrap();
         assert_eq!(error.key(), key, "{settings}: {error}");
     }

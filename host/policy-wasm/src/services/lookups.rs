@@ -90,6 +90,14 @@ impl GroupBook {
         Self(book)
     }
 
+    /// An identity is in these groups too.
+    pub fn add(&mut self, identity: &str, groups: &[String]) {
+        let known = self.0.entry(identity.to_owned()).or_default();
+        known.extend_from_slice(groups);
+        known.sort_unstable();
+        known.dedup();
+    }
+
     /// The groups of an identity, in alphabetical order.
     pub fn of(&self, identity: &str) -> &[String] {
         self.0.get(identity).map_or(&[], Vec::as_slice)
@@ -242,6 +250,12 @@ mod tests {
         assert_eq!(lookups.groups("bob"), ["desk", "sales"]);
         assert_eq!(lookups.groups("alice"), ["sales"]);
         assert!(lookups.groups("Bob").is_empty() && lookups.groups("").is_empty());
+        let mut more = book("none", "", groups);
+        more.groups.add("bob", &["board".into(), "desk".into()]);
+        more.groups.add("carol", &["board".into()]);
+        lookups.replace(Arc::new(more));
+        assert_eq!(lookups.groups("bob"), ["board", "desk", "sales"]);
+        assert_eq!(lookups.groups("carol"), ["board"]);
     }
 
     #[test]

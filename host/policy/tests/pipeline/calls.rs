@@ -114,17 +114,17 @@ fn points_are_told_whatever_the_decision() {
 }
 
 #[test]
-fn what_is_not_carried_out_yet_is_refused() {
+fn what_shall_be_concealed_is_told_with_the_decision_and_lives_with_the_call() {
     let pipeline = pipeline(1);
-    for effect in [Effect::Conceal("1234".into())] {
+    let conceal = || Effect::Conceal("1234".into());
+    for outcome in [Outcome::next(""), Outcome::reject(403, "no")] {
         let mut run = pipeline.begin(ConsultId::new(1), facts());
         assert!(run.next_stage().is_some());
-        run.apply(Ok(Outcome::next("").with(effect.clone())), 0);
-        match run.conclude().decision {
-            Decision::Refuse(refusal) => {
-                assert!(refusal.reason.contains("cannot do that yet"), "{refusal:?}");
-            }
-            other => panic!("{effect:?}: {other:?}"),
+        run.apply(Ok(outcome.with(conceal())), 0);
+        let conclusion = run.conclude();
+        assert_eq!(conclusion.account.secrets, ["1234"]);
+        if let Decision::Admit(permit) = conclusion.decision {
+            assert_eq!(permit.call_pass().account().secrets, ["1234"]);
         }
     }
 }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use accounts::Members;
 use geo::{Database, DatabaseLimits, Places};
 use lists::{List, ListLimits};
 use policy_wasm::{GroupBook, LookupBook};
@@ -47,12 +48,17 @@ pub(crate) struct LookupShelf {
 }
 
 impl LookupShelf {
-    /// Read what is new and put the book together. The shelf that comes with it
+    /// Read what is new and put the book together, with the groups of the account
+    /// store among those of the configuration. The shelf that comes with it
     /// replaces this one when the configuration is installed.
     ///
     /// # Errors
     /// A file cannot be read or something in it is wrong; nothing has changed.
-    pub(crate) fn book(&self, config: &Config) -> Result<(LookupBook, Self), AssembleError> {
+    pub(crate) fn book(
+        &self,
+        config: &Config,
+        members: &Members,
+    ) -> Result<(LookupBook, Self), AssembleError> {
         let mut shelf = Self::default();
         let mut places = Places::default();
         for (key, file) in config.geo.iter().flat_map(crate::config::Geo::files) {
@@ -68,11 +74,14 @@ impl LookupShelf {
             let read = shelf.list(self, &list.name, &list.file)?;
             lists.insert(list.name.clone(), read);
         }
-        let groups = config.groups.clone();
+        let mut groups = GroupBook::new(config.groups.clone());
+        for (user, named) in members.iter() {
+            groups.add(user, named);
+        }
         let book = LookupBook {
             places,
             lists,
-            groups: GroupBook::new(groups),
+            groups,
         };
         Ok((book, shelf))
     }
@@ -126,6 +135,8 @@ fn kept<T>(
 mod tests {
     use std::path::PathBuf;
 
+    use accounts::{Book, Enrolment, NewPassword};
+
     use super::*;
     use crate::config::load_with;
 
@@ -159,25 +170,56 @@ mod tests {
         folder.write("one", "a = 1\n");
         folder.write("two", "b = 1\n");
         let config = folder.config(LISTS);
-        let (first, shelf) = LookupShelf::default().book(&config).unwrap();
+        let (first, shelf) = LookupShelf::default()
+            .book(&config, &Members::default())
+            .unwrap();
         assert_eq!(first.groups.of("bob"), ["desk", "sales"]);
         assert!(Arc::ptr_eq(&first.lists["one"], &first.lists["again"]));
         folder.write("two", "b = 2\n");
-        let (second, shelf) = shelf.book(&config).unwrap();
+        let (second, shelf) = shelf.book(&config, &Members::default()).unwrap();
         assert!(Arc::ptr_eq(&first.lists["one"], &second.lists["one"]));
         assert_eq!(first.lists["two"].find("b"), Some("1"));
         assert_eq!(second.lists["two"].find("b"), Some("2"));
 
         folder.write("one", "a = 2\na = 3\n");
-        let error = shelf.book(&config).err().unwrap().to_string();
+        let error = shelf
+            .book(&config, &Members::default())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.starts_with("list `one`: "), "{error}");
         assert!(
             error.ends_with("one: line 2: its key stands in line 1 already"),
             "{error}"
         );
         std::fs::remove_file(folder.0.path().join("one")).unwrap();
-        let error = shelf.book(&config).err().unwrap().to_string();
+        let error = shelf
+            .book(&config, &Members::default())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(error.contains("failed to read it"), "{error}");
+    }
+
+    #[test]
+    fn groups_of_the_store_stand_beside_those_of_the_configuration() {
+        let folder = Folder(tempfile::tempdir().unwrap());
+        let config = folder.config("[groups]\nsales = [\"bob\"]\n");
+        let mut store = Book::new().unwrap();
+        for (user, groups) in [("bob", ["board"].as_slice()), ("eve", &["desk"])] {
+            let enrolment = Enrolment {
+                user,
+                realms: &["pbx"],
+                groups,
+                max_age_days: None,
+            };
+            store.add(enrolment, NewPassword::Generated, 1).unwrap();
+        }
+        let (book, _) = LookupShelf::default()
+            .book(&config, &store.members())
+            .unwrap();
+        assert_eq!(book.groups.of("bob"), ["board", "sales"]);
+        assert_eq!(book.groups.of("eve"), ["desk"]);
     }
 
     #[test]
@@ -186,7 +228,7 @@ mod tests {
         folder.write("city", "no database\n");
         let config = folder.config("[geo]\ncity = \"city\"\n");
         let error = LookupShelf::default()
-            .book(&config)
+            .book(&config, &Members::default())
             .err()
             .unwrap()
             .to_string();

@@ -101,6 +101,28 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
             _ => {}
         }
     }
+    let about_calls = path
+        .first()
+        .is_some_and(|section| section == "records" || section == "alerts");
+    match key.as_str() {
+        "url" if about_calls => {
+            return Some("an address in quotes, such as \"https://chat.example.com/hook\"");
+        }
+        "template" if about_calls => {
+            return Some("JSON in quotes with fields, such as '{\"text\": \"{{text}}\"}'");
+        }
+        "headers" if about_calls => {
+            return Some("tables, such as [{ name = \"Authorization\", value_env = \"TOKEN\" }]");
+        }
+        "arguments" if about_calls => return Some("texts, such as [\"--page\", \"night-shift\"]"),
+        "enabled" | "durable" | "challenges" | "log" if about_calls => {
+            return Some("true or false");
+        }
+        "program" | "url_file" | "value_file" | "spool_path" if about_calls => {
+            return Some("a path in quotes");
+        }
+        _ => {}
+    }
     Some(match key.as_str() {
         "bind" => "an address and a port, such as \"0.0.0.0:5060\" or \"[::]:5061\"",
         "sources" => "networks, such as [\"192.0.2.0/24\", \"2001:db8::1/128\"]",
@@ -113,16 +135,15 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
         "methods" => "SIP methods, such as [\"INVITE\", \"REGISTER\"]",
         "capabilities" => "capabilities, such as [\"counters\", \"keyvalue\"]",
-        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "log_level" => {
-            "a text in quotes"
-        }
+        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "key_env"
+        | "log_level" => "a text in quotes",
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
-        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "country" | "asn" | "city" => {
-            "a path in quotes"
-        }
+        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "key_file" | "country" | "asn"
+        | "city" => "a path in quotes",
         "watch" | "nat" => "true or false",
         "settings" | "tls" | "limits" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",
+        key if key.ends_with("_days") => "a whole number of days",
         key if key.ends_with("_ms") => "a whole number of milliseconds",
         _ => return None,
     })

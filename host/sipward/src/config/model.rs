@@ -10,8 +10,10 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::accounts::CredentialStore;
 use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
+use super::records::{Alerts, Records};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,6 +43,9 @@ pub struct Config {
     /// Users that may authenticate.
     #[serde(default, rename = "credential")]
     pub credentials: Vec<Credential>,
+    /// The store of more of them.
+    #[serde(default, rename = "credentials")]
+    pub credential_store: Option<CredentialStore>,
     /// Timers of RFC 3261.
     #[serde(default)]
     pub timers: Timers,
@@ -59,6 +64,12 @@ pub struct Config {
     /// Groups of identities.
     #[serde(default)]
     pub groups: Groups,
+    /// Call records.
+    #[serde(default)]
+    pub records: Option<Records>,
+    /// Alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// The process.

@@ -1,7 +1,9 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
+mod accounts;
 mod lookups;
 mod media;
+mod records;
 
 use std::path::Path;
 

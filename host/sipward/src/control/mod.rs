@@ -6,6 +6,7 @@
 mod leases;
 mod lookups;
 mod media;
+mod records;
 mod reload;
 mod report;
 mod start;
@@ -21,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use transport::SharedTransport;
 
 use self::media::MediaService;
+use self::records::Archive;
 use crate::admin::{AdminSocket, Answer, Asked, Command};
 use crate::assemble::{ListenerBook, LookupShelf, PluginShelf};
 use crate::config::{self, Config};
@@ -51,6 +53,7 @@ pub(crate) struct Control {
     shards: Arc<Shards>,
     workers: Vec<Running>,
     media: Option<MediaService>,
+    archive: Archive,
     draining: Option<std::time::Instant>,
     started: std::time::Instant,
     last_reload: String,
@@ -129,7 +132,9 @@ impl Control {
                     self.drain();
                 }
                 _ = housekeeping.tick() => {
-                    self.state.sweep(self.services.clock.now_ms());
+                    let now_ms = self.services.clock.now_ms();
+                    self.state.sweep(now_ms);
+                    self.accounts.warn_daily(now_ms);
                     if self.drained() {
                         break;
                     }
@@ -235,7 +240,8 @@ impl Control {
         }
         // A call that has ended has its record when its media is closed.
         let silent = total.media.sessions == 0 && total.media.closing == 0;
-        waited || (total.calls == 0 && total.pending_consults == 0 && silent)
+        let acknowledged = total.held_responses == 0;
+        waited || (total.calls == 0 && total.pending_consults == 0 && silent && acknowledged)
     }
 
     fn stop(&mut self) {
@@ -248,6 +254,7 @@ impl Control {
         }
         self.stop_media();
         self.shards.each(crate::shard::Shard::stop);
+        self.archive.stop();
         if let Err(error) = self.state.checkpoint() {
             tracing::error!(%error, "the last checkpoint failed; the journal has everything");
         }

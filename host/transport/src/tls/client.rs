@@ -147,12 +147,16 @@ impl OutboundTls {
 }
 
 /// Distributions carry authorities that the library cannot read; those are left out.
-fn system_anchors() -> Result<RootCertStore, TlsError> {
-    let path = SYSTEM_BUNDLES
+/// The PEM file with the authorities that the system trusts, if it has one.
+pub fn system_bundle() -> Option<&'static Path> {
+    SYSTEM_BUNDLES
         .iter()
         .map(Path::new)
         .find(|path| path.exists())
-        .ok_or(TlsError::NoSystemRoots)?;
+}
+
+fn system_anchors() -> Result<RootCertStore, TlsError> {
+    let path = system_bundle().ok_or(TlsError::NoSystemRoots)?;
     let mut anchors = RootCertStore::empty();
     let (added, _) = anchors.add_parsable_certificates(pem::load_certificates(path)?);
     if added == 0 {

@@ -13,7 +13,9 @@ mod server;
 use std::io;
 use std::path::PathBuf;
 
-pub use self::client::{OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors};
+pub use self::client::{
+    OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors, system_bundle,
+};
 pub use self::floor::{TlsFloor, TlsSession, TlsVersion, cipher_names, is_tls13_cipher};
 pub use self::server::{ClientCertificates, PreparedTls, ServerTlsConfig, TlsSettings};
 

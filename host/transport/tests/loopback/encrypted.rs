@@ -46,19 +46,21 @@ fn listening_with(
     (Station::start(transport, &[listener]), tls)
 }
 
-/// A station that trusts the authority and dials; it has a listener of no matter.
-fn dialling(authority: &Authority, certificate: Option<CertificateFiles>) -> Station {
+fn trusting(authority: &Authority, certificate: Option<CertificateFiles>) -> TransportConfig {
     let outbound = OutboundTls::load(&OutboundTlsConfig {
         anchors: TrustAnchors::File(authority.anchor().to_owned()),
         certificate,
         floor: TlsFloor::default(),
-    })
-    .unwrap();
-    let config = TransportConfig {
-        outbound_tls: Some(outbound),
+    });
+    TransportConfig {
+        outbound_tls: Some(outbound.unwrap()),
         ..TransportConfig::default()
-    };
-    Station::start(config, &[listener(Transport::Tcp)])
+    }
+}
+
+/// A station that trusts the authority and dials; it has a listener of no matter.
+fn dialling(authority: &Authority, certificate: Option<CertificateFiles>) -> Station {
+    Station::start(trusting(authority, certificate), &[listener(Transport::Tcp)])
 }
 
 fn to(address: SocketAddr, name: &str) -> Destination {
@@ -471,21 +473,11 @@ fn a_proved_alias_carries_requests_back() {
             },
         ))
         .unwrap();
-        let outbound = OutboundTls::load(&OutboundTlsConfig {
-            anchors: TrustAnchors::File(authority.anchor().to_owned()),
-            certificate: None,
-            floor: TlsFloor::default(),
-        })
-        .unwrap();
-        let config = TransportConfig {
-            outbound_tls: Some(outbound),
-            ..Default::default()
-        };
         let listener = ListenerConfig {
             tls: Some(tls),
             ..listener(Transport::Tls)
         };
-        let mut trunk = Station::start(config, &[listener]);
+        let mut trunk = Station::start(trusting(&authority, None), &[listener]);
         let mut pbx = dialling(&authority, Some(pbx));
         let there = to(trunk.address(), "trunk.example");
         pbx.send(&there, request_via("TLS 127.0.0.1:1;alias", 1, 0), None);

@@ -7,6 +7,8 @@ mod media;
 mod media_warnings;
 mod peers;
 mod plugins;
+mod records;
+mod store;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,8 +109,11 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.pipeline(number, pipeline, &peer_names);
         }
         self.credentials();
+        self.credential_store();
         self.lookups();
         self.ceilings();
+        self.records();
+        self.alerts();
         self.warnings(&peers)
     }
 
