@@ -12,14 +12,14 @@ use crate::phone::Phone;
 use crate::{DAILY, alone, ordinary_calls, shipped};
 
 /// Calls of the night.
-const ATTEMPTS: usize = 400;
+pub(crate) const ATTEMPTS: usize = 400;
 /// Addresses that the thief has: at a real night's pace one would do.
 const ADDRESSES: u8 = 50;
 /// Seconds between two looks at a running call; the plugin's default is six times that.
 const RECHECK_S: u64 = 10;
 
 /// Satellites, and countries whose numbers pay whoever is called.
-fn dear(attempt: usize) -> String {
+pub(crate) fn dear(attempt: usize) -> String {
     let serial = 10_000_000 + attempt * 37;
     match attempt % 4 {
         0 => format!("+8816{serial}"),
@@ -30,7 +30,7 @@ fn dear(attempt: usize) -> String {
 }
 
 /// It is two o'clock in the morning where the settings say that the operator is.
-fn at_night() -> [(String, String); 2] {
+pub(crate) fn at_night() -> [(String, String); 2] {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let hour = now.expect("after 1970").as_secs() / 3_600 % 24;
     let ahead = match 2 - i64::try_from(hour).expect("an hour") {
@@ -196,6 +196,7 @@ fn the_budget_holds_where_nothing_else_does() {
         &["scanner-guard", "digest-auth", "call-limits"],
         &[
             ("calls_per_second = 1\n", "calls_per_second = 1000\n"),
+            ("calls_per_second = 5\n", "calls_per_second = 1000\n"),
             ("calls_per_hour = 60\n", "calls_per_hour = 1000\n"),
         ],
     );

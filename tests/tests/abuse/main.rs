@@ -10,8 +10,10 @@ mod numbers;
 mod party;
 mod phone;
 mod scanners;
+mod secure;
 mod shipped;
 mod sipvicious;
+mod tls;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
