@@ -41,11 +41,7 @@ impl Edge {
         Self::with_trunk(plugins, others, TAKES_ALL)
     }
 
-    pub(crate) fn with_trunk(
-        plugins: &[&str],
-        others: &[(&str, &str)],
-        answers: Answers,
-    ) -> Self {
+    pub(crate) fn with_trunk(plugins: &[&str], others: &[(&str, &str)], answers: Answers) -> Self {
         let stage = Stage::new();
         stage.bring(&FROM_US);
         for file in ["barred.txt", "rates.txt"] {

@@ -122,7 +122,10 @@ fn told_meanwhile(edge: &Edge, night: &Night) {
     let locked = edge.alarms.wait("of the lock", |alert| {
         alert["severity"] == "critical" && alert["text"].to_string().contains("user/200 is locked")
     });
-    assert!(locked.at < night.ends, "the alert is there while it happens");
+    assert!(
+        locked.at < night.ends,
+        "the alert is there while it happens"
+    );
     let before = night.attempts.iter().filter(|at| **at < first.at).count();
     assert!(
         before < ATTEMPTS / 4,
@@ -208,7 +211,10 @@ fn the_budget_holds_where_nothing_else_does() {
     assert_eq!(out.len(), night.answered);
     let spent = cost(&out);
     assert!(spent <= money, "{spent} of {money} spent");
-    assert!(spent > 0.9 * money, "{spent} of {money}: something else held");
+    assert!(
+        spent > 0.9 * money,
+        "{spent} of {money}: something else held"
+    );
     edge.alarms.wait("of the limit", |alert| {
         alert["plugin"] == "call-limits" && alert["text"].to_string().contains("200")
     });

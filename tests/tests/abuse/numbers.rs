@@ -49,12 +49,11 @@ fn parted(text: &str, separator: &str) -> String {
     chars.join(separator)
 }
 
-/// Users of a SIP URI, and whole URIs, that some gateway dials as this number. `gateway`
-/// is the host and port behind the `@`.
-fn disguises(country: &str, rest: &str, gateway: &str) -> Vec<String> {
+/// Users of a SIP URI that some gateway dials as this number.
+fn users(country: &str, rest: &str) -> Vec<String> {
     let full = format!("{country}{rest}");
     let plain = ALLOWED;
-    let users = [
+    vec![
         format!("+{full}"),
         format!("00{full}"),
         format!("011{full}"),
@@ -134,12 +133,17 @@ fn disguises(country: &str, rest: &str, gateway: &str) -> Vec<String> {
         format!("p+{full}"),
         format!("tel:+{full}"),
         format!("+{full}w1"),
-    ];
-    let mut uris: Vec<String> = users
-        .iter()
-        .map(|user| format!("sip:{user}@{gateway}"))
-        .collect();
-    uris.extend(users.iter().map(|user| format!("tel:{user}")));
+    ]
+}
+
+/// URIs that some gateway dials as this number, behind whatever host and port.
+fn disguises(country: &str, rest: &str, gateway: &str) -> Vec<String> {
+    let users = users(country, rest);
+    let sip = users.iter().map(|user| format!("sip:{user}@{gateway}"));
+    let tel = users.iter().map(|user| format!("tel:{user}"));
+    let mut uris: Vec<String> = sip.chain(tel).collect();
+    let full = format!("{country}{rest}");
+    let plain = ALLOWED;
     uris.extend([
         format!("sip:+{full}@{gateway};user=phone"),
         format!("SIP:+{full}@{gateway}"),
@@ -324,7 +328,10 @@ fn no_other_way_leads_a_barred_number_to_the_trunk() {
         format!("Route: <sip:{barred}@{trunk}>"),
         format!("Route: <sip:{barred}@{trunk};lr>"),
         format!("Route: <sip:{};lr>, <sip:{barred}@{trunk}>", edge.inside()),
-        format!("Route: <sip:{};lr>, <sip:{trunk};lr>, <sip:{barred}@{trunk}>", edge.inside()),
+        format!(
+            "Route: <sip:{};lr>, <sip:{trunk};lr>, <sip:{barred}@{trunk}>",
+            edge.inside()
+        ),
     ] {
         let more = More {
             lines: std::slice::from_ref(&route),
@@ -336,7 +343,15 @@ fn no_other_way_leads_a_barred_number_to_the_trunk() {
         the_trunk_is_clean(&edge, &route);
     }
     // Other methods that a gateway makes a call or a bill of.
-    for method in ["REFER", "MESSAGE", "SUBSCRIBE", "PUBLISH", "NOTIFY", "INFO", "UPDATE"] {
+    for method in [
+        "REFER",
+        "MESSAGE",
+        "SUBSCRIBE",
+        "PUBLISH",
+        "NOTIFY",
+        "INFO",
+        "UPDATE",
+    ] {
         for uri in [format!("sip:{barred}@{trunk}"), format!("tel:{barred}")] {
             let line = format!("Refer-To: <{uri}>");
             let more = More {
@@ -406,7 +421,10 @@ fn no_transfer_leads_to_a_barred_number() {
     // The Request-URI of what belongs to the call.
     for method in ["INVITE", "UPDATE", "INFO", "MESSAGE", "OPTIONS"] {
         let status = phone.ask_within(&mut talk, method, &barred, &[]);
-        the_trunk_is_clean(&edge, &format!("{method} {barred} within a call: {status:?}"));
+        the_trunk_is_clean(
+            &edge,
+            &format!("{method} {barred} within a call: {status:?}"),
+        );
     }
     phone.hang_up(talk);
     let refers = |got: &crate::party::Got| {

@@ -113,9 +113,6 @@ fn serve(wire: &Wire, answers: Answers, got: &Mutex<Vec<Got>>, over: &AtomicBool
         for (name, value) in lines {
             response = response.header(name, value);
         }
-        wire.send(
-            &response.finish().expect("a response"),
-            datagram.source,
-        );
+        wire.send(&response.finish().expect("a response"), datagram.source);
     }
 }

@@ -210,13 +210,7 @@ impl Phone {
         Some(answer)
     }
 
-    fn in_dialog(
-        &mut self,
-        talk: &Talk,
-        method: &str,
-        uri: &str,
-        lines: &[String],
-    ) -> Option<u16> {
+    fn in_dialog(&mut self, talk: &Talk, method: &str, uri: &str, lines: &[String]) -> Option<u16> {
         let bytes = self.within(talk, method, uri, lines);
         let answer = self.send_until_answered(&bytes, &talk.call_id, talk.cseq)?;
         let status = answer.status();
@@ -257,7 +251,8 @@ impl Phone {
     fn send_until_answered(&mut self, bytes: &[u8], call_id: &str, cseq: u32) -> Option<Message> {
         let start = Instant::now();
         let mut provisional = false;
-        while start.elapsed() < self.patience || (provisional && start.elapsed() < 8 * self.patience)
+        while start.elapsed() < self.patience
+            || (provisional && start.elapsed() < 8 * self.patience)
         {
             if !provisional {
                 self.wire.send(bytes, self.proxy);

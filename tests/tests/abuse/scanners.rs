@@ -86,6 +86,15 @@ fn scanners_hear_nothing_while_a_user_calls() {
     assert!(edge.office.got().is_empty());
 }
 
+/// Two dictionaries with the right password: as the third word, and as the last of many.
+fn write_dictionaries(edge: &Edge) {
+    let wrong: Vec<String> = (0..30).map(|guess| format!("guess-{guess}")).collect();
+    for (file, before) in [("early.txt", 2), ("late.txt", wrong.len())] {
+        let words = format!("{}\n{PASSWORD_200}\n", wrong[..before].join("\n"));
+        std::fs::write(edge.stage.path(file), words).expect("a dictionary");
+    }
+}
+
 #[test]
 fn guessers_under_another_name_are_locked_out_while_the_user_calls() {
     let _alone = alone();
@@ -94,33 +103,49 @@ fn guessers_under_another_name_are_locked_out_while_the_user_calls() {
     let scanners = Scanners::disguised(&edge.stage);
     let inside = edge.stage.inside.to_string();
     // The company's own phone has been here before.
-    let mut home = edge
-        .phone(HOME, "200")
-        .with_password(PASSWORD_200);
-    let talk = home.call(&edge.number("+493012345601")).ok().expect("a call");
+    let mut home = edge.phone(HOME, "200").with_password(PASSWORD_200);
+    let talk = home
+        .call(&edge.number("+493012345601"))
+        .ok()
+        .expect("a call");
     home.hang_up(talk);
 
-    let failures = shipped::number("digest-auth", "lockout", "user_failures") as usize;
-    let wrong: Vec<String> = (0..30).map(|guess| format!("guess-{guess}")).collect();
-    let early = [&wrong[..2], &[PASSWORD_200.to_owned()]].concat();
-    let late = [&wrong[..], &[PASSWORD_200.to_owned()]].concat();
-    for (file, words) in [("early.txt", early), ("late.txt", late)] {
-        std::fs::write(edge.stage.path(file), words.join("\n") + "\n").expect("a dictionary");
-    }
+    write_dictionaries(&edge);
     let crack = |name: &str, number: u8, dictionary: &str| {
         let dictionary = edge.stage.path(dictionary);
         let dictionary = dictionary.to_string_lossy();
         let arguments = [
-            "-p", &inside, "-u", "200", "-d", &dictionary, "-t", "0.2", "127.0.0.1",
+            "-p",
+            &inside,
+            "-u",
+            "200",
+            "-d",
+            &dictionary,
+            "-t",
+            "0.2",
+            "127.0.0.1",
         ];
         scanners.start(&edge.stage, name, "svcrack", attacker(number), &arguments)
     };
     let lucky = crack("svcrack-lucky", 11, "early.txt");
     let guesser = crack("svcrack-guesses", 12, "late.txt");
     let arguments = [
-        "-p", &inside, "-e", "200-260", "--force", "-t", "0.15", "127.0.0.1",
+        "-p",
+        &inside,
+        "-e",
+        "200-260",
+        "--force",
+        "-t",
+        "0.15",
+        "127.0.0.1",
     ];
-    let counter = scanners.start(&edge.stage, "svwar-counts", "svwar", attacker(13), &arguments);
+    let counter = scanners.start(
+        &edge.stage,
+        "svwar-counts",
+        "svwar",
+        attacker(13),
+        &arguments,
+    );
     ordinary_calls(&edge.stage, &DAILY[..5]);
 
     // The tool works, and a password that is third in a dictionary is lost.
@@ -129,7 +154,15 @@ fn guessers_under_another_name_are_locked_out_while_the_user_calls() {
     // The same password later in the dictionary is not found: the lock comes first.
     guesser.finds_nothing();
     counter.finds_nothing();
-    let decisions = decisions_on(&proxy, attacker(12));
+    the_guesser_is_locked_out(&edge, &proxy);
+    // The owner is not.
+    let talk = home.call(&edge.number("+493012345702")).ok();
+    home.hang_up(talk.expect("the owner calls"));
+}
+
+fn the_guesser_is_locked_out(edge: &Edge, proxy: &Proxy<'_>) {
+    let failures = shipped::number("digest-auth", "lockout", "user_failures") as usize;
+    let decisions = decisions_on(proxy, attacker(12));
     let wrong = decisions
         .iter()
         .filter(|it| it["reason"].to_string().contains("wrong user or password"));
@@ -147,12 +180,7 @@ fn guessers_under_another_name_are_locked_out_while_the_user_calls() {
                 .as_str()
                 .is_some_and(|text| text.contains("200 is locked out at 127.66.12.1"))
     });
-    // The owner is not.
-    let talk = home.call(&edge.number("+493012345702")).ok();
-    home.hang_up(talk.expect("the owner calls"));
-    let mut thief = edge
-        .phone(attacker(12), "200")
-        .with_password(PASSWORD_200);
+    let mut thief = edge.phone(attacker(12), "200").with_password(PASSWORD_200);
     let tried = thief.call(&edge.number("+493012345702")).err();
     assert_eq!(tried, Some(Some(403)), "locked out with the right password");
 }
@@ -187,10 +215,7 @@ fn who_counts_up_users_is_not_answered_and_others_there_are() {
     // The telephone is one of the users that may be there.
     assert_eq!(answered, most - 1, "{answers:?}");
     assert!(
-        answers
-            .iter()
-            .skip(answered as usize)
-            .all(Option::is_none),
+        answers.iter().skip(answered as usize).all(Option::is_none),
         "{answers:?}"
     );
     let talk = known.call(&edge.number("+493012345702")).ok();

@@ -82,7 +82,13 @@ impl Secured {
             alarms,
         };
         secured.credential(&["init"], "");
-        let add = ["add", "alice", "--realm", "sip.example.com", "--password-stdin"];
+        let add = [
+            "add",
+            "alice",
+            "--realm",
+            "sip.example.com",
+            "--password-stdin",
+        ];
         secured.credential(&add, PASSWORD_200);
         secured
     }
@@ -123,57 +129,44 @@ impl Secured {
 /// The example's text with this machine's addresses.
 fn configuration(stage: &Stage, office: SocketAddr) -> String {
     let mut text = shipped::file("sipward.toml");
-    let folder = stage.path(".").to_string_lossy().into_owned();
-    let (inside, outside) = (stage.inside, stage.outside);
-    let server = format!(
-        "state_dir = \"{folder}/state\"\ncache_dir = \"{folder}/cache\"\nworkers = 2\nwatch = false"
-    );
-    let mut changes = vec![
-        (
-            "admin_socket = \"/run/sipward/admin.sock\"".to_owned(),
-            format!("admin_socket = \"{folder}/admin.sock\""),
-        ),
-        ("state_dir = \"/var/lib/sipward\"".to_owned(), server),
-        (
-            "log_format = \"human\"".to_owned(),
-            "log_format = \"json\"".to_owned(),
-        ),
-        (
-            "bind = \"10.0.0.10:5061\"".to_owned(),
-            format!("bind = \"127.0.0.1:{inside}\""),
-        ),
-        (
-            "bind = \"203.0.113.10:5061\"".to_owned(),
-            format!("bind = \"127.0.0.1:{outside}\""),
-        ),
-        (
-            "bind = \"10.0.0.10\"".to_owned(),
-            "bind = \"127.0.0.3\"".to_owned(),
-        ),
-        (
-            "bind = \"203.0.113.10\"".to_owned(),
-            "bind = \"127.0.0.4\"".to_owned(),
-        ),
-        ("ports = \"20000-29999\"".to_owned(), "ports = \"20000-20999\"".to_owned()),
-        ("ports = \"30000-39999\"".to_owned(), "ports = \"21000-21999\"".to_owned()),
-        ("certificate.pem".to_owned(), "us.pem".to_owned()),
-        ("key = \"key.pem\"".to_owned(), "key = \"us.key.pem\"".to_owned()),
-        ("10.0.0.20/32".to_owned(), format!("{OFFICE}/32")),
-        ("sip:10.0.0.20:5061".to_owned(), format!("sip:{office}")),
-        ("198.51.100.0/28".to_owned(), format!("{TRUNK}/32")),
-        ("198.51.100.64/26".to_owned(), "127.0.0.9/32".to_owned()),
-        (
-            "targets = [\"sip:198.51.100.1:5061;transport=tls\", \"sip:198.51.100.2:5061;transport=tls\"]"
-                .to_owned(),
-            format!("targets = [\"sip:{TRUNK}:{};transport=tls\"]", stage.trunk),
-        ),
-    ];
+    let mut changes = places(stage, office);
     changes.extend(at_night());
     for (shipped, here) in changes {
         assert!(text.contains(&shipped), "the example has no `{shipped}`");
         text = text.replace(&shipped, &here);
     }
     text
+}
+
+/// What the example says, and what counts here.
+fn places(stage: &Stage, office: SocketAddr) -> Vec<(String, String)> {
+    let folder = stage.path(".").to_string_lossy().into_owned();
+    let (inside, outside, trunk) = (stage.inside, stage.outside, stage.trunk);
+    let state = format!(
+        "state_dir = \"{folder}/state\"\ncache_dir = \"{folder}/cache\"\nworkers = 2\nwatch = false"
+    );
+    let gateways =
+        "\"sip:198.51.100.1:5061;transport=tls\", \"sip:198.51.100.2:5061;transport=tls\"";
+    let gateway = format!("\"sip:{TRUNK}:{trunk};transport=tls\"");
+    let change = |shipped: &str, here: String| (shipped.to_owned(), here);
+    vec![
+        change("/run/sipward/admin.sock", format!("{folder}/admin.sock")),
+        change("state_dir = \"/var/lib/sipward\"", state),
+        change("log_format = \"human\"", "log_format = \"json\"".into()),
+        change("10.0.0.10:5061", format!("127.0.0.1:{inside}")),
+        change("203.0.113.10:5061", format!("127.0.0.1:{outside}")),
+        change("bind = \"10.0.0.10\"", "bind = \"127.0.0.3\"".into()),
+        change("bind = \"203.0.113.10\"", "bind = \"127.0.0.4\"".into()),
+        change("20000-29999", "20000-20999".into()),
+        change("30000-39999", "21000-21999".into()),
+        change("certificate.pem", "us.pem".into()),
+        change("\"key.pem\"", "\"us.key.pem\"".into()),
+        change("10.0.0.20/32", format!("{OFFICE}/32")),
+        change("sip:10.0.0.20:5061", format!("sip:{office}")),
+        change(gateways, gateway),
+        change("198.51.100.0/28", format!("{TRUNK}/32")),
+        change("198.51.100.64/26", "127.0.0.9/32".into()),
+    ]
 }
 
 /// Whom an INVITE is for.
@@ -201,9 +194,7 @@ fn the_shipped_example_lets_business_through_and_a_night_of_fraud_not() {
         "{description}"
     );
     // Somebody at home calls an extension.
-    let mut alice = secured
-        .telephone(HOME, "alice")
-        .with_password(PASSWORD_200);
+    let mut alice = secured.telephone(HOME, "alice").with_password(PASSWORD_200);
     assert_eq!(alice.call("201"), 200);
     assert_eq!(secured.office.invites().len(), 1);
 
@@ -224,9 +215,9 @@ fn the_shipped_example_lets_business_through_and_a_night_of_fraud_not() {
     }
     let ends = Instant::now();
     let locked = secured.alarms.wait("of the lock", |alert| {
-        alert["text"].as_str().is_some_and(|text| {
-            text.starts_with("critical, fraud-score: user/office is locked")
-        })
+        alert["text"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("critical, fraud-score: user/office is locked"))
     });
     assert!(locked.at < ends, "the alert is there while it happens");
     let before = attempts.iter().filter(|at| **at < locked.at).count();

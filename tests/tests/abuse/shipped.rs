@@ -5,8 +5,7 @@ use sipward_tests::stage::root;
 /// A file of the example.
 pub(crate) fn file(name: &str) -> String {
     let path = root().join("examples/secure-trunk").join(name);
-    std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// The part of its configuration that is about one plugin.
@@ -39,7 +38,11 @@ pub(crate) fn number(plugin: &str, after: &str, key: &str) -> f64 {
     });
     let rest = found.unwrap_or_else(|| panic!("{plugin} has no {key} after `{after}`"));
     let digits = |it: char| it.is_ascii_digit() || it == '.';
-    let digits: String = rest.trim_start().chars().take_while(|it| digits(*it)).collect();
+    let digits: String = rest
+        .trim_start()
+        .chars()
+        .take_while(|it| digits(*it))
+        .collect();
     digits
         .parse()
         .unwrap_or_else(|error| panic!("{key} of {plugin} is no number: {error}"))

@@ -41,7 +41,11 @@ impl Scanners {
         let script = std::fs::canonicalize(find("svmap")).expect("svmap");
         let text = std::fs::read_to_string(&script).expect("svmap is a script");
         let first = text.lines().next().unwrap_or_default();
-        let interpreter = first.strip_prefix("#!").expect("a script").trim().to_owned();
+        let interpreter = first
+            .strip_prefix("#!")
+            .expect("a script")
+            .trim()
+            .to_owned();
         let beside = script.parent().expect("a folder").join("sipvicious");
         let shared = Path::new("/usr/share/sipvicious");
         let home = if beside.is_dir() {

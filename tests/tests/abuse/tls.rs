@@ -58,9 +58,7 @@ impl Authority {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         let key = KeyPair::generate().expect("a key");
-        let certificate = params
-            .signed_by(&key, &self.issuer)
-            .expect("a certificate");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         let write = |file: String, text: String| {
             std::fs::write(self.folder.join(file), text).expect("a file");
         };
@@ -68,10 +66,7 @@ impl Authority {
         write(format!("{name}.key.pem"), key.serialize_pem());
     }
 
-    fn identity(
-        &self,
-        name: &str,
-    ) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+    fn identity(&self, name: &str) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         let certificate = self.folder.join(format!("{name}.pem"));
         let key = self.folder.join(format!("{name}.key.pem"));
         (
@@ -330,8 +325,7 @@ fn take(
         match stream.read(&mut buffer) {
             Ok(0) => return,
             Ok(length) => framer.push(&buffer[..length]).expect("room"),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
             Err(_) => return,
         }
     }

@@ -99,7 +99,8 @@ impl Caller {
         }
         let now = Instant::now();
         let (wire, proxy) = (&self.wire, self.proxy);
-        self.calls.retain(|id, call| call.goes_on(wire, proxy, id, now));
+        self.calls
+            .retain(|id, call| call.goes_on(wire, proxy, id, now));
     }
 
     /// The proxy or the callee hangs up.
@@ -228,14 +229,7 @@ impl Call {
     }
 
     /// A request within the dialog that an answer has made.
-    fn within(
-        &self,
-        wire: &Wire,
-        id: &str,
-        answer: &Message,
-        method: &str,
-        cseq: u32,
-    ) -> Vec<u8> {
+    fn within(&self, wire: &Wire, id: &str, answer: &Message, method: &str, cseq: u32) -> Vec<u8> {
         let mut all = routes(answer);
         all.reverse();
         let lines: Vec<String> = all.iter().map(|route| format!("Route: {route}")).collect();
