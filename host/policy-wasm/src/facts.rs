@@ -1,13 +1,13 @@
 //! Facts on their way into a guest: one buffer of text and spans into it, made
-//! once for a request and lent to each plugin. Only what plugins add (identity,
-//! score, annotations) is written again, at the end of the buffer.
+//! once for a request and lent to each plugin. Only what plugins change (addresses,
+//! identity, score, annotations) is written again, at the end of the buffer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{
     AddressKind, CallFacts, CallHappening, DialogState, PartyMedia, Peer, RequestFacts,
-    ResponseFacts, Zone,
+    ResponseFacts, Rewrites, Zone,
 };
 use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
 use sip_transaction::Transport;
@@ -22,10 +22,19 @@ pub(crate) struct FactsText {
     changing: usize,
     fixed: Option<Fixed>,
     offer: Vec<wit::MediaStream>,
+    chosen: Chosen,
     identity: Option<wit::Span>,
     /// Where the annotations begin; they end with the text.
     annotations: usize,
     score: i32,
+}
+
+/// Addresses that a plugin has put in the place of those in the message.
+#[derive(Clone, Copy, Default)]
+struct Chosen {
+    request_uri: Option<wit::Uri>,
+    from: Option<wit::Party>,
+    to: Option<wit::Party>,
 }
 
 /// What no plugin changes.
@@ -82,12 +91,13 @@ impl FactsText {
         }
         self.fixed = Some(fixed);
         self.changing = self.text.len();
-        self.refresh(facts);
+        self.refresh(facts, None);
     }
 
     /// Writes again what plugins change.
-    pub(crate) fn refresh(&mut self, facts: &RequestFacts) {
+    pub(crate) fn refresh(&mut self, facts: &RequestFacts, rewrites: Option<&Rewrites>) {
         self.text.truncate(self.changing);
+        self.chosen = rewrites.map_or_else(Chosen::default, |rewrites| self.choose(rewrites));
         self.identity = facts
             .identity
             .as_ref()
@@ -95,6 +105,27 @@ impl FactsText {
         self.score = facts.score;
         self.annotations = self.text.len();
         self.annotate(&facts.annotations);
+    }
+
+    /// The pipeline has checked that these can be read.
+    fn choose(&mut self, rewrites: &Rewrites) -> Chosen {
+        let uri = rewrites.request_uri.as_deref();
+        let uri = uri.and_then(|text| Uri::parse(text.as_bytes()).ok());
+        // Tags are the dialog's, whoever is shown.
+        let tags = self.fixed.map(|fixed| (fixed.from.tag, fixed.to.tag));
+        let (from_tag, to_tag) = tags.unwrap_or_default();
+        let mut party = |address: Option<&String>, tag| {
+            let address = NameAddr::parse(address?.as_bytes()).ok()?;
+            Some(wit::Party {
+                tag,
+                ..self.party(&address)
+            })
+        };
+        Chosen {
+            from: party(rewrites.from.as_ref(), from_tag),
+            to: party(rewrites.to.as_ref(), to_tag),
+            request_uri: uri.map(|uri| self.uri(&uri)),
+        }
     }
 
     fn annotate(&mut self, annotations: &[(String, String)]) -> wit::Span {
@@ -115,9 +146,9 @@ impl FactsText {
             text: &self.text,
             method: fixed.method,
             method_name: fixed.method_name,
-            request_uri: fixed.request_uri,
-            from: fixed.from,
-            to: fixed.to,
+            request_uri: self.chosen.request_uri.unwrap_or(fixed.request_uri),
+            from: self.chosen.from.unwrap_or(fixed.from),
+            to: self.chosen.to.unwrap_or(fixed.to),
             call_id: fixed.call_id,
             user_agent: fixed.user_agent,
             peer: fixed.peer,
@@ -444,4 +475,74 @@ fn anomalies(seen: Anomalies) -> wit::Anomalies {
         }
     }
     flags
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use sip_message::{Limits, Message};
+
+    use super::*;
+
+    fn facts() -> RequestFacts {
+        let text = "INVITE sip:*4711*0049@h SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\n\
+             From: \"A\" <sip:a@h>;tag=1\r\nTo: <sip:*4711*0049@h>\r\nCall-ID: c\r\n\
+             CSeq: 1 INVITE\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n";
+        let message = Message::parse_datagram(Bytes::from(text), &Limits::default()).unwrap();
+        let peer = Peer {
+            address: [192, 0, 2, 1].into(),
+            port: 5060,
+            transport: Transport::Udp,
+            zone: Zone::Inside,
+            name: None,
+            certificate: None,
+            tls: None,
+        };
+        RequestFacts::new(Arc::new(message), peer)
+    }
+
+    fn at<'a>(facts: &wit::RequestFacts<'a>, span: wit::Span) -> &'a str {
+        let start = (span >> 32) as usize;
+        let text = &facts.text[start..start + span as u32 as usize];
+        std::str::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn addresses_that_a_plugin_chose_are_what_later_ones_see() {
+        let mut text = FactsText::default();
+        let mut facts = facts();
+        text.fill(&facts);
+        let seen = text.request().unwrap();
+        assert_eq!(at(&seen, seen.request_uri.user.unwrap()), "*4711*0049");
+        assert_eq!(at(&seen, seen.from.display.unwrap()), "A");
+
+        facts.identity = Some("alice".to_owned());
+        facts.annotations.push(("k".to_owned(), "v".to_owned()));
+        let rewrites = Rewrites {
+            request_uri: Some("sip:0049@h:5070;user=phone".to_owned()),
+            from: Some("\"B\" <sip:+4930@h>".to_owned()),
+            to: Some("<tel:+49>".to_owned()),
+        };
+        text.refresh(&facts, Some(&rewrites));
+        let seen = text.request().unwrap();
+        assert_eq!(
+            at(&seen, seen.request_uri.whole),
+            "sip:0049@h:5070;user=phone"
+        );
+        assert_eq!(at(&seen, seen.request_uri.user.unwrap()), "0049");
+        assert_eq!(at(&seen, seen.request_uri.params), "user=phone");
+        assert_eq!(seen.request_uri.port, Some(5070));
+        assert_eq!(at(&seen, seen.from.display.unwrap()), "B");
+        assert_eq!(at(&seen, seen.from.uri.user.unwrap()), "+4930");
+        assert_eq!(at(&seen, seen.from.tag.unwrap()), "1");
+        assert_eq!(at(&seen, seen.to.uri.user.unwrap()), "+49");
+        assert_eq!(seen.to.tag, None);
+        assert_eq!(at(&seen, seen.identity.unwrap()), "alice");
+        assert_eq!(at(&seen, seen.annotations), "k=v\n");
+
+        text.refresh(&facts, None);
+        let seen = text.request().unwrap();
+        assert_eq!(at(&seen, seen.request_uri.user.unwrap()), "*4711*0049");
+        assert_eq!(at(&seen, seen.annotations), "k=v\n");
+    }
 }

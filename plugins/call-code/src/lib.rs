@@ -55,6 +55,7 @@ const SECRETS: usize = 8;
 /// The configured policy.
 pub struct CallCode {
     pattern: Pattern,
+    hide_only: bool,
     destinations: Destinations,
     lockout: Lockout,
     exempt_users: Vec<String>,
@@ -79,6 +80,7 @@ impl Policy for CallCode {
         check(&settings.lockout)?;
         Ok(Self {
             pattern: Pattern::new(&settings.pattern, settings.min_digits, settings.max_digits)?,
+            hide_only: settings.hide_only,
             destinations: Destinations::new(
                 settings.region,
                 settings.destinations,
@@ -92,6 +94,9 @@ impl Policy for CallCode {
     }
 
     fn on_request(&self, request: &Request<'_>) -> Outcome {
+        if self.hide_only {
+            return self.hide(request);
+        }
         match (request.method(), request.dialog()) {
             (Method::Refer, _) => self.transfer(request),
             (Method::Invite, Dialog::None) => self.call(request),
@@ -101,6 +106,19 @@ impl Policy for CallCode {
 }
 
 impl CallCode {
+    /// Whatever becomes of the request, codes in it are not shown.
+    fn hide(&self, request: &Request<'_>) -> Outcome {
+        let secrets = |uri: &Uri<'_>| shown_secrets(&self.pattern.read(uri));
+        let mut hidden = secrets(&request.request_uri());
+        hidden.extend(secrets(&request.to().uri()));
+        if request.method() == Method::Refer {
+            for value in request.headers("Refer-To") {
+                hidden.extend(Uri::parse_address(&value).iter().flat_map(secrets));
+            }
+        }
+        conceal(Outcome::next(), &hidden)
+    }
+
     fn call(&self, request: &Request<'_>) -> Outcome {
         let uri = request.request_uri();
         let to = self.pattern.read(&request.to().uri());
@@ -306,9 +324,9 @@ fn long_name(name: &str) -> &str {
     long.map_or(name, |(_, long)| long)
 }
 
-/// What To shows of a code.
-fn shown_secrets(to: &Shape) -> Vec<String> {
-    match to {
+/// What an address shows of a code.
+fn shown_secrets(shape: &Shape) -> Vec<String> {
+    match shape {
         Shape::Plain => Vec::new(),
         Shape::Coded(coded) => coded.secrets.clone(),
         Shape::Broken { secrets } => secrets.clone(),

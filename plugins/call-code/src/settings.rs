@@ -16,6 +16,10 @@ pub struct Settings {
     /// between them begins with `*` or `#`.
     #[serde(default = "pattern")]
     pub pattern: String,
+    /// Let everything pass and only keep codes out of logs and records. For an instance
+    /// before `digest-auth`: a call that is challenged goes no further down the pipeline.
+    #[serde(default)]
+    pub hide_only: bool,
     /// Digits of the shortest code. 4 to 16.
     #[serde(default = "min_digits")]
     #[schemars(range(min = 4, max = 16))]

@@ -299,3 +299,23 @@ fn a_trunks_call_for_us_needs_no_code() {
         "its Request-URI is a Contact"
     );
 }
+
+#[test]
+fn an_instance_before_the_password_only_hides() {
+    let first = with(json!({ "hide_only": true }));
+    for request in [
+        call("*735911*0041446681800"),
+        Request::invite("sip:*735911*0041446681800@example.com"),
+        Request::invite("sip:1@example.com").to_uri("sip:*735911*0041446681800@example.com"),
+        Request::new("REFER", "sip:1@example.com")
+            .header("Refer-To", "<sip:*735911*0041446681800@example.com>"),
+    ] {
+        let outcome = first.call(&request);
+        assert!(outcome.is_next(), "{outcome:?}");
+        hides(&outcome);
+        let others = |effect: &&Effect| !matches!(effect, Effect::Conceal(_));
+        assert_eq!(outcome.effects().iter().filter(others).count(), 0);
+    }
+    let plain = first.call(&call("0041446681800"));
+    assert!(plain.is_next() && plain.effects().is_empty());
+}

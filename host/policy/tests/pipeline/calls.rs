@@ -128,3 +128,34 @@ fn what_shall_be_concealed_is_told_with_the_decision_and_lives_with_the_call() {
         }
     }
 }
+
+#[test]
+fn later_stages_see_the_addresses_that_earlier_ones_chose() {
+    let pipeline = pipeline(2);
+    let mut run = pipeline.begin(ConsultId::new(1), facts());
+    assert!(run.next_stage().is_some() && run.rewrites().is_none());
+    let chosen = Outcome::next("").with(Effect::SetRequestUri("sip:1@h".into()));
+    run.apply(Ok(chosen), 0);
+    assert!(run.next_stage().is_some());
+    let seen = run.rewrites().unwrap();
+    assert_eq!(seen.request_uri.as_deref(), Some("sip:1@h"));
+    assert_eq!((&seen.from, &seen.to), (&None, &None));
+}
+
+#[test]
+fn a_secret_that_two_plugins_name_counts_once() {
+    let pipeline = pipeline(2);
+    let mut run = pipeline.begin(ConsultId::new(1), facts());
+    // As many as a pipeline may have.
+    let full = || {
+        let secrets = (0..8).map(|n| Effect::Conceal(format!("secret{n}")));
+        secrets.fold(Outcome::next(""), Outcome::with)
+    };
+    for _ in 0..2 {
+        assert!(run.next_stage().is_some());
+        run.apply(Ok(full()), 0);
+    }
+    let conclusion = run.conclude();
+    assert!(matches!(conclusion.decision, Decision::Admit(_)));
+    assert_eq!(conclusion.account.secrets.len(), 8);
+}
