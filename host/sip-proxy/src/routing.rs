@@ -270,14 +270,16 @@ fn named_by<'r>(routing: &'r Routing, uri: &Uri<'_>, from: Zone) -> Option<&'r P
 /// side has given: that of a strict router which the route of the call does not have.
 pub(crate) fn leads_astray(approach: &Approach, other_side: &Leg) -> bool {
     let strict = approach.next_route.as_deref();
-    strict.filter(|_| approach.next_is_strict).is_some_and(|strict| {
-        let bare = |route: &[u8]| {
-            let inner = route.strip_prefix(b"<").unwrap_or(route);
-            inner.strip_suffix(b">").unwrap_or(inner) == strict
-        };
-        Uri::parse(strict).is_ok_and(|uri| uri.user.is_some())
-            && !other_side.routes.iter().any(|route| bare(route))
-    })
+    strict
+        .filter(|_| approach.next_is_strict)
+        .is_some_and(|strict| {
+            let bare = |route: &[u8]| {
+                let inner = route.strip_prefix(b"<").unwrap_or(route);
+                inner.strip_suffix(b">").unwrap_or(inner) == strict
+            };
+            Uri::parse(strict).is_ok_and(|uri| uri.user.is_some())
+                && !other_side.routes.iter().any(|route| bare(route))
+        })
 }
 
 /// Whether a Request-URI is for another user than the one across: section 12.2.1.1.

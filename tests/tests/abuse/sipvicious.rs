@@ -88,6 +88,7 @@ impl Scanners {
                     .replace("fromname='sipvicious'", "fromname='Reception'")
                     .replace("default=\"sipvicious\"", "default=\"Reception\"")
                     .replace("sip:100@1.1.1.1", "sip:4711@198.51.100.7")
+                    .replace("sip:123@1.1.1.1", "sip:4711@198.51.100.7")
                     .replace("\\x01", "\\x02");
                 std::fs::write(to.join(entry.file_name()), text).expect("a copy");
             }
