@@ -95,9 +95,19 @@ fn longest_prefix_and_default() {
             ("sip:+12125551234@gw", 0),
             ("sip:+33123456789@gw", 403),
             ("sip:112@gw", 0),
+            ("sip:0112@gw", 403),
             ("sip:113@gw", 403),
             ("sip:200@gw", 0),
             ("sip:290@gw", 403),
+        ],
+    );
+    // What begins like an international number may be too short for one.
+    check(
+        &german(&json!({ "allow": ["+49", "112", "0112"] })),
+        &[
+            ("sip:0112@gw", 0),
+            ("sip:0113@gw", 403),
+            ("sip:01149112@gw", 484),
         ],
     );
     let open = Harness::new(json!({ "default": "allow", "deny": ["+88"] }));

@@ -16,6 +16,7 @@ mod sipvicious;
 mod tls;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sipward_tests::stage::{Calls, Stage};
 
@@ -51,5 +52,7 @@ fn ordinary_calls(stage: &Stage, calls: &[(&'static str, &'static str)]) {
         }
         .make(stage);
         assert_eq!((made.successful, made.failed), (1, 0), "{name} to {number}");
+        // One call a second is what the example allows a person.
+        std::thread::sleep(Duration::from_millis(400));
     }
 }

@@ -4,17 +4,16 @@ use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sip_message::build::Response;
 use sip_message::{HeaderKind, Message, Method};
 use sipward_tests::stage::wire::Wire;
 
-/// What it got, and when.
+/// What it got.
 #[derive(Clone)]
 pub(crate) struct Got {
-    pub(crate) at: Instant,
     pub(crate) bytes: Bytes,
     pub(crate) message: Option<Message>,
 }
@@ -88,7 +87,6 @@ fn serve(wire: &Wire, answers: Answers, got: &Mutex<Vec<Got>>, over: &AtomicBool
         };
         let message = datagram.message();
         got.lock().expect("a whole list").push(Got {
-            at: Instant::now(),
             bytes: datagram.bytes.clone(),
             message: message.clone(),
         });

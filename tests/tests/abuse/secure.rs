@@ -206,6 +206,10 @@ fn the_shipped_example_lets_business_through_and_a_night_of_fraud_not() {
         let status = thief.call(&dear(attempt));
         assert!(status >= 400, "{}: {status}", dear(attempt));
     }
+    secured.alarms.wait("of calls without a code", |alert| {
+        let text = alert["text"].as_str().unwrap_or_default();
+        text.starts_with("warning, call-code: alice has made")
+    });
     // An extension of the PBX is taken over, and the PBX calls as it does by day.
     let mut attempts = Vec::new();
     for attempt in 0..ATTEMPTS {

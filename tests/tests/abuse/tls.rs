@@ -289,6 +289,18 @@ impl Drop for Taker {
     }
 }
 
+/// Our description with the number that the offer has for our suite.
+fn answer_to(invite: &Message) -> String {
+    const SUITE: &str = " AES_CM_128_HMAC_SHA1_80 ";
+    let offer = String::from_utf8_lossy(invite.body());
+    let tag = offer
+        .lines()
+        .filter_map(|line| line.strip_prefix("a=crypto:"))
+        .find_map(|line| line.split_once(SUITE))
+        .map_or("1", |(tag, _)| tag);
+    SECURED.replace("a=crypto:1 ", &format!("a=crypto:{tag} "))
+}
+
 fn take(
     mut stream: StreamOwned<ServerConnection, TcpStream>,
     got: &Mutex<Vec<Message>>,
@@ -314,7 +326,7 @@ fn take(
                 response = response.header("Record-Route", route);
             }
             if message.method() == Method::Invite {
-                response = response.body("application/sdp", SECURED);
+                response = response.body("application/sdp", answer_to(&message));
             }
             let bytes = response.finish().expect("a response");
             if stream.write_all(&bytes).is_err() {
