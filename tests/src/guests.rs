@@ -11,9 +11,9 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageReport, Zone};
 use policy_wasm::{
-    Clock, CodeVerification, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo, Groups,
-    HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec, Plugin,
-    PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
+    Clock, CodeVerification, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo,
+    Groups, HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec,
+    Plugin, PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
     SystemRandomness,
 };
 use serde_json::Value;
@@ -229,8 +229,21 @@ fn wants(guest: &str) -> &'static [&'static str] {
         "destination-limits" => &["lists"],
         "call-limits" => &["counters", "leases", "lists"],
         "caller-identity" | "hostile-plugins" => &["edit-headers"],
-        "call-code" => &["counters", "keyvalue", "credentials", "lists", "edit-headers"],
-        "fraud-score" => &["counters", "keyvalue", "credentials", "leases", "geo", "lists"],
+        "call-code" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "lists",
+            "edit-headers",
+        ],
+        "fraud-score" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "leases",
+            "geo",
+            "lists",
+        ],
         _ => &[],
     }
 }

@@ -23,7 +23,7 @@ use crate::guise::Guise;
 use crate::output::{CallEvent, CallId, EndReason, FullTable, LogEvent, Output};
 use crate::record_route;
 use crate::response_context::{Purpose, ResponseContext};
-use crate::routing::{Approach, records_route, target_set, within_call};
+use crate::routing::{Approach, leads_astray, records_route, target_set, within_call};
 use crate::targets::TargetSet;
 use crate::ticks::Ticks;
 use crate::validation::Validated;
@@ -251,6 +251,15 @@ impl ProxyCore {
             self.answer(now, server, &request, &flow, Answer::new(481));
             return;
         };
+        if leads_astray(&approach, other_side) {
+            self.log(LogEvent::Rejected {
+                status: 403,
+                cause: "a strict route that is not the call's",
+                source: flow.peer,
+            });
+            self.answer(now, server, &request, &flow, Answer::new(403));
+            return;
+        }
         let guise = call.guise.clone().map(|guise| (guise, dialog.side));
         let mut approach = approach;
         let choice = within_call(&self.site, &mut approach, &request, &flow, other_side);

@@ -18,7 +18,7 @@ use crate::dismissal::{OwnRequest, next_cseq};
 use crate::forwarding::{self, CopyFor, Plan};
 use crate::loop_detection;
 use crate::output::{CallEvent, CallId, EndReason, LogEvent, Output};
-use crate::routing::{approach, within_call};
+use crate::routing::{approach, leads_astray, within_call};
 use crate::timers::Timer;
 
 impl ProxyCore {
@@ -235,6 +235,13 @@ impl ProxyCore {
         let Some(other) = call.other_side(dialog.side, dialog.dialog) else {
             return;
         };
+        if leads_astray(&approach, other) {
+            self.log(LogEvent::Dropped {
+                cause: "ACK by a strict route that is not the call's",
+                source: flow.peer,
+            });
+            return;
+        }
         let choice = within_call(&site, &mut approach, ack, flow, other);
         let Some(egress) = site
             .own

@@ -18,8 +18,8 @@ use plan::{Fault, Plan};
 use settings::Redirects;
 pub use settings::Settings;
 
-/// Targets of one redirection that are looked at; an answer with more is refused.
-/// 16: more than any PBX names.
+/// Targets of one redirection, or routes of one request, that are looked at; what has
+/// more is refused. 16: more than any PBX names.
 const TARGETS: usize = 16;
 
 /// The configured policy.
@@ -73,7 +73,9 @@ impl Policy for DestinationLimits {
         // Inside a dialog the Request-URI is a Contact that was learnt, nothing
         // that anybody dialled.
         if request.dialog() == Dialog::None
-            && let Err(refusal) = self.judge(limits, "Request-URI", &request.request_uri())
+            && let Err(refusal) = self
+                .judge(limits, "Request-URI", &request.request_uri())
+                .and_then(|()| self.judge_routes(limits, request))
         {
             return refusal;
         }
@@ -98,6 +100,24 @@ impl Policy for DestinationLimits {
 }
 
 impl DestinationLimits {
+    /// Judges the way that the caller wants: a strict router puts a Route into the
+    /// Request-URI, which then is dialled (RFC 3261 section 16.6 step 6).
+    fn judge_routes(&self, limits: &Limits, request: &Request<'_>) -> Result<(), Outcome> {
+        let routes = request.headers("Route");
+        if routes.len() > TARGETS {
+            return Err(Outcome::reject(403).because(format!("{} routes", routes.len())));
+        }
+        for route in &routes {
+            let Some(uri) = Uri::parse_address(route) else {
+                return Err(Outcome::reject(400).because("a malformed Route"));
+            };
+            if uri.user().is_some() {
+                self.judge(limits, "Route", &uri)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Judges where a REFER sends the call: RFC 3515 section 2.4.2.
     fn judge_transfer(&self, limits: &Limits, request: &Request<'_>) -> Result<(), Outcome> {
         let values = request.headers("Refer-To");

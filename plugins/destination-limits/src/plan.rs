@@ -165,15 +165,16 @@ impl Plan {
         if dialled.contains(['*', '#']) {
             return self.local(dialled);
         }
+        // Before the prefixes: `0112` is an emergency call where `011` is one of them.
+        if bytes.len() <= self.local_digits {
+            return self.local(dialled);
+        }
         for prefix in &self.international_prefixes {
             if let Some(rest) = bytes.strip_prefix(prefix.as_slice())
                 && !rest.is_empty()
             {
                 return self.international("", text(rest));
             }
-        }
-        if bytes.len() <= self.local_digits {
-            return self.local(dialled);
         }
         if !self.national_prefix.is_empty()
             && let Some(rest) = bytes.strip_prefix(self.national_prefix.as_slice())

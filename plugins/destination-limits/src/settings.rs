@@ -225,5 +225,5 @@ const fn max_digits() -> u8 {
 }
 
 fn methods() -> Vec<String> {
-    vec!["INVITE".to_owned(), "REFER".to_owned()]
+    ["INVITE", "REFER", "MESSAGE"].map(str::to_owned).into()
 }

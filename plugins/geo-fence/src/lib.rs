@@ -128,13 +128,15 @@ impl GeoFence {
             Zone::Inside => self.inside,
             Zone::Outside => self.outside,
         };
+        if !zone {
+            return false;
+        }
         let (address, name) = (peer.address(), peer.name());
-        zone && !(self.private_exempt && is_private(address))
-            && !self.exempt_networks.contains(address)
-            && !self
-                .exempt_peers
-                .iter()
-                .any(|exempt| Some(exempt.as_str()) == name)
+        let mut exempt_peers = self.exempt_peers.iter();
+        let exempt = (self.private_exempt && is_private(address))
+            || self.exempt_networks.contains(address)
+            || exempt_peers.any(|exempt| Some(exempt.as_str()) == name);
+        !exempt
     }
 
     /// The first rule that names the user.

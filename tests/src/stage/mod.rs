@@ -2,9 +2,11 @@
 //!
 //! Everything is bounded in number and time, and ends when it is dropped.
 
+pub mod digest;
 pub mod media;
 mod proxy;
 mod sipp;
+pub mod wire;
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -81,14 +83,22 @@ impl Stage {
             trunk: free_port(TRUNK),
         };
         std::fs::create_dir(stage.path("plugins")).expect("a folder for plugins");
-        for name in PLUGINS {
+        stage.bring(&PLUGINS);
+        std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
+        stage
+    }
+
+    /// Have more plugins at hand.
+    ///
+    /// # Panics
+    /// One is not built.
+    pub fn bring(&self, plugins: &[&str]) {
+        for name in plugins {
             let built = plugin_folder().join(format!("{name}.wasm"));
-            std::fs::copy(&built, stage.plugin(name)).unwrap_or_else(|error| {
+            std::fs::copy(&built, self.plugin(name)).unwrap_or_else(|error| {
                 panic!("{}: {error}; run `cargo xtask plugins`", built.display())
             });
         }
-        std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
-        stage
     }
 
     /// A file of the stage.

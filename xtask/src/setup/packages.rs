@@ -52,6 +52,18 @@ pub(crate) const SIPP: Need = Need {
     elsewhere: ["sipp", "sipp", "sipp", "sipp"],
 };
 
+/// SIPVicious, whose scanners the tests of abuse run.
+pub(crate) const SIPVICIOUS: Need = Need {
+    name: "sipvicious",
+    found: || {
+        ["svmap", "svwar", "svcrack"]
+            .iter()
+            .all(|program| process::find(program).is_some())
+    },
+    debian: &["sipvicious"],
+    elsewhere: ["sipvicious", "sipvicious", "sipvicious", "sipvicious"],
+};
+
 /// Kamailio with its Lua interpreter and its look-ups of countries, the yardstick of `bench signalling`.
 pub(crate) const KAMAILIO: Need = Need {
     name: "kamailio",
@@ -272,7 +284,7 @@ mod tests {
     #[test]
     fn every_need_names_its_packages() {
         for need in [
-            OPENSSL, SIPP, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
+            OPENSSL, SIPP, SIPVICIOUS, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
         ] {
             assert!(
                 !need.debian.is_empty(),

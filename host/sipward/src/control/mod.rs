@@ -3,6 +3,7 @@
 //! It owns no call. Everything that can fail is done before the first shard is told
 //! what changes.
 
+mod leases;
 mod lookups;
 mod media;
 mod records;
@@ -257,7 +258,12 @@ impl Control {
         if let Err(error) = self.state.checkpoint() {
             tracing::error!(%error, "the last checkpoint failed; the journal has everything");
         }
-        tracing::info!("stopped");
+        let held = leases::figures(self.state.leases());
+        tracing::info!(
+            leases_held = held.units,
+            leases_conserved = held.conserved(),
+            "stopped"
+        );
     }
 
     /// Close every media port. Calls that are left have their records now.

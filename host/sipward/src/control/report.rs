@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Control, lookups};
+use super::{Control, leases, lookups};
 use crate::admin::Answer;
 use crate::media_figures::{LiveSession, MediaCounts};
 use crate::status::ShardFigures;
@@ -58,6 +58,7 @@ impl Control {
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
         }
+        message.push_str(&leases::text(self.state.leases()));
         message.push_str(&lookups::text(&book));
         let data = json!({
             "uptime_seconds": uptime,
@@ -73,6 +74,7 @@ impl Control {
             "records": self.archive.record_figures(),
             "alerts": self.archive.alert_figures(),
             "media": media.map(|media| media.json(&total)),
+            "leases": leases::json(self.state.leases()),
             "lookups": lookups::json(&book),
         });
         Answer {
