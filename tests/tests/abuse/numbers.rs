@@ -63,8 +63,6 @@ fn users(country: &str, rest: &str) -> Vec<String> {
         format!("++{full}"),
         format!("000{full}"),
         full.clone(),
-        format!("0{rest}"),
-        rest.to_owned(),
         format!("+{country}0{rest}"),
         format!("+{country}(0){rest}"),
         format!("+{full}00000000"),
@@ -144,6 +142,10 @@ fn disguises(country: &str, rest: &str, gateway: &str) -> Vec<String> {
     let mut uris: Vec<String> = sip.chain(tel).collect();
     let full = format!("{country}{rest}");
     let plain = ALLOWED;
+    if country == "49" {
+        uris.push(format!("sip:0{rest}@{gateway}"));
+        uris.push(format!("tel:{rest}"));
+    }
     uris.extend([
         format!("sip:+{full}@{gateway};user=phone"),
         format!("SIP:+{full}@{gateway}"),
