@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use accounts::{CodeTable, Codes, Dialled};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageReport, Zone};
 use policy_wasm::{
-    Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo, Groups,
-    HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec, Plugin,
-    PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
+    Clock, CodeVerification, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo,
+    Groups, HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec,
+    Plugin, PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
     SystemRandomness,
 };
 use serde_json::Value;
@@ -49,6 +50,11 @@ impl HandClock {
         let millis = u64::try_from(time.as_millis()).expect("a test is short");
         self.0.fetch_add(millis, Ordering::Relaxed);
     }
+
+    /// It is this moment now, in milliseconds since 1970.
+    pub fn set(&self, now_ms: u64) {
+        self.0.store(now_ms, Ordering::Relaxed);
+    }
 }
 
 impl Clock for HandClock {
@@ -75,6 +81,19 @@ impl LogSink for KeptLog {
     fn write(&self, plugin: &str, level: LogLevel, text: &str) {
         let mut lines = self.0.lock().expect("no writer panics");
         lines.push((plugin.to_owned(), level, text.to_owned()));
+    }
+}
+
+/// Codes as guests ask for them.
+struct Dialling(Codes);
+
+impl policy_wasm::Codes for Dialling {
+    fn check(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification {
+        match self.0.check(account, code, now_ms) {
+            Dialled::Ok => CodeVerification::Ok,
+            Dialled::Wrong => CodeVerification::Wrong,
+            Dialled::Replayed => CodeVerification::Replayed,
+        }
     }
 }
 
@@ -121,6 +140,15 @@ impl Host {
     /// The system refuses memory or threads.
     #[must_use]
     pub fn with(state: State, accounts: Accounts, now_ms: u64) -> Self {
+        Self::with_codes(state, accounts, CodeTable::default(), now_ms)
+    }
+
+    /// The same, with codes that holders of accounts may dial.
+    ///
+    /// # Panics
+    /// The system refuses memory, threads or randomness.
+    #[must_use]
+    pub fn with_codes(state: State, accounts: Accounts, table: CodeTable, now_ms: u64) -> Self {
         // Compiling takes seconds, so the tests of all programs share what was compiled.
         let cache_dir = plugin_folder().with_file_name("compiled-plugins");
         let config = EngineConfig {
@@ -133,7 +161,10 @@ impl Host {
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(300)));
         let lookups = Arc::new(Lookups::default());
         let accounts = Arc::new(ArcSwap::from_pointee(accounts));
-        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces));
+        let codes = Codes::new(state.clone(), false, now_ms).expect("randomness");
+        codes.replace(table);
+        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces))
+            .with_codes(Arc::new(Dialling(codes)));
         Self {
             engine: Engine::new(config).expect("an engine"),
             services: HostServices {
@@ -160,17 +191,11 @@ impl Host {
     /// it asks for, and more time than most get.
     #[must_use]
     pub fn source(&self, guest: &str, settings: Value) -> PluginSource {
-        let capabilities: &[&str] = match guest {
-            "digest-auth" => &["counters", "keyvalue", "credentials"],
-            "rate-limit" => &["counters"],
-            "destination-limits" => &["lists"],
-            "hostile-plugins" => &["edit-headers"],
-            _ => &[],
-        };
         let mut source = PluginSource::new(guest, component(guest));
-        source.capabilities = Grants::from_names(capabilities).expect("known names");
+        source.capabilities = Grants::from_names(wants(guest)).expect("known names");
         source.settings = settings;
         source.limits.deadline_ms = DEADLINE_MS;
+        source.limits.configure_deadline_ms = DEADLINE_MS;
         source
     }
 
@@ -192,6 +217,34 @@ impl Host {
             Ok(plugin) => plugin,
             Err(error) => panic!("{guest}: {error}"),
         }
+    }
+}
+
+/// What a guest asks for.
+fn wants(guest: &str) -> &'static [&'static str] {
+    match guest {
+        "rate-limit" | "encryption-required" | "scanner-guard" | "media-guard" => &["counters"],
+        "digest-auth" => &["counters", "keyvalue", "credentials"],
+        "geo-fence" => &["geo", "keyvalue"],
+        "destination-limits" => &["lists"],
+        "call-limits" => &["counters", "leases", "lists"],
+        "caller-identity" | "hostile-plugins" => &["edit-headers"],
+        "call-code" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "lists",
+            "edit-headers",
+        ],
+        "fraud-score" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "leases",
+            "geo",
+            "lists",
+        ],
+        _ => &[],
     }
 }
 

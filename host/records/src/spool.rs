@@ -96,7 +96,8 @@ impl Stop {
     fn wait(&self, time: Duration, for_news: bool) -> bool {
         let until = Instant::now() + time;
         let mut news = self.lock.lock();
-        while !self.stopped.load(Ordering::Relaxed) && !(for_news && *news) {
+        let is_over = |news: bool| self.stopped.load(Ordering::Relaxed) || (for_news && news);
+        while !is_over(*news) {
             if self.news.wait_until(&mut news, until).timed_out() {
                 break;
             }

@@ -7,6 +7,7 @@ mod lockout;
 mod pattern;
 mod settings;
 
+use sipward_plugin_sdk::counters::{Window, key};
 use sipward_plugin_sdk::credentials::{CodeVerification, check_code};
 use sipward_plugin_sdk::{Uri, identity, prelude::*};
 
@@ -52,6 +53,9 @@ const REMOVED: usize = 8;
 /// is and as it was written.
 const SECRETS: usize = 8;
 
+/// Milliseconds within which calls without a code are counted: ten minutes.
+const MISSING_MS: u64 = 600_000;
+
 /// The configured policy.
 pub struct CallCode {
     pattern: Pattern,
@@ -61,6 +65,8 @@ pub struct CallCode {
     exempt_users: Vec<String>,
     exempt_groups: Vec<String>,
     transfers: Transfers,
+    tell_after: u32,
+    missing: Window,
 }
 
 #[policy]
@@ -78,6 +84,10 @@ impl Policy for CallCode {
 
     fn configure(settings: Settings) -> Result<Self, SettingsError> {
         check(&settings.lockout)?;
+        if settings.tell_after > 1_000 {
+            let message = format!("is {}; 0 to 1000 is possible", settings.tell_after);
+            return Err(SettingsError::new("tell_after", message));
+        }
         Ok(Self {
             pattern: Pattern::new(&settings.pattern, settings.min_digits, settings.max_digits)?,
             hide_only: settings.hide_only,
@@ -90,6 +100,8 @@ impl Policy for CallCode {
             exempt_users: settings.exempt_users,
             exempt_groups: settings.exempt_groups,
             transfers: settings.transfers,
+            tell_after: settings.tell_after,
+            missing: Window::new("missing", MISSING_MS),
         })
     }
 
@@ -148,9 +160,27 @@ impl CallCode {
         }
         match self.destinations.need(&request.request_uri()) {
             Some(destination) if !self.is_exempt(request.identity()) => {
-                Outcome::reject(403).because(format!("{destination} needs a code"))
+                let outcome = Outcome::reject(403).because(format!("{destination} needs a code"));
+                self.tell_of_missing(outcome, request.identity(), &destination)
             }
             _ => Outcome::next(),
+        }
+    }
+
+    /// Tells the operator of somebody who tries one destination after another.
+    fn tell_of_missing(&self, outcome: Outcome, user: Option<&str>, last: &str) -> Outcome {
+        let Some(user) = user.filter(|_| self.tell_after > 0) else {
+            return outcome;
+        };
+        // A full table costs an alert and lets nothing through.
+        let counted = self.missing.add(&key(&[user.as_bytes()]), 1);
+        match counted.ok().filter(|count| *count >= self.tell_after.into()) {
+            Some(count) => outcome.alert_about(
+                Severity::Warning,
+                format!("call-code/missing/{user}"),
+                format!("{user} has made {count} calls without a code to what needs one, the last to {last}"),
+            ),
+            None => outcome,
         }
     }
 

@@ -44,6 +44,12 @@ pub struct Settings {
     /// When guessing is answered with a lockout.
     #[serde(default)]
     pub lockout: Lockout,
+    /// Calls of one user within ten minutes, without a code to what needs one, from
+    /// which on the operator is told: who has only the password tries them all. 0 for
+    /// never. At most 1,000.
+    #[serde(default = "tell_after")]
+    #[schemars(range(max = 1_000))]
+    pub tell_after: u32,
     /// Numbers, as they are dialled, that never need a code. At most 64.
     #[serde(default = "emergency")]
     pub emergency: Vec<String>,
@@ -131,6 +137,10 @@ impl Default for Lockout {
 
 fn pattern() -> String {
     "*<code>*<number>".to_owned()
+}
+
+const fn tell_after() -> u32 {
+    3
 }
 
 const fn min_digits() -> u8 {

@@ -137,3 +137,36 @@ fn guesses_are_forgotten_in_the_end() {
     }
     assert!(opens(&harness, "alice"));
 }
+
+#[test]
+fn who_has_the_password_alone_is_told_of() {
+    let harness = harness();
+    let call = |user: &str, number: &str| {
+        harness.call(&Request::invite(&format!("sip:{number}@h")).identity(user))
+    };
+    for number in ["00882991234", "0088213991234"] {
+        let outcome = call("alice", number);
+        assert_eq!((outcome.status(), outcome.alerts().count()), (Some(403), 0));
+    }
+    assert_eq!(
+        call("bob", "00882991234").alerts().count(),
+        0,
+        "each their own"
+    );
+    for _ in 0..2 {
+        let third = call("alice", "00979123456789");
+        let alert = third.alerts().next().unwrap();
+        assert_eq!(
+            (alert.severity, alert.key.as_str()),
+            (Severity::Warning, "call-code/missing/alice")
+        );
+    }
+    assert_eq!(dial(&harness, "alice", "7391").alerts().count(), 0);
+    harness.advance(Duration::from_secs(1_200));
+    assert_eq!(call("alice", "00882991234").alerts().count(), 0, "long ago");
+    let silent = Harness::<CallCode>::new(json!({ "region": "DE", "tell_after": 0 }));
+    for _ in 0..10 {
+        let request = Request::invite("sip:00882991234@h").identity("alice");
+        assert_eq!(silent.call(&request).alerts().count(), 0);
+    }
+}

@@ -80,6 +80,7 @@ fn wrong() -> Vec<(Value, &'static str)> {
             "destinations.all",
         ),
         (json!({ "region": "DE", "transfers": "maybe" }), "transfers"),
+        (json!({ "region": "DE", "tell_after": 1001 }), "tell_after"),
         (
             json!({ "region": "DE", "lockout": { "failures": 0 } }),
             "lockout.failures",

@@ -108,6 +108,9 @@ impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Identity(name) | Self::Peer(name) => f.write_str(name),
+            Self::Source(network) if network.address().is_ipv4() => {
+                write!(f, "{}", network.address())
+            }
             Self::Source(network) => write!(f, "{network}"),
         }
     }

@@ -118,18 +118,25 @@ impl Policy for GeoFence {
 impl GeoFence {
     /// Whether the sender is looked at.
     fn concerns(&self, request: &Request<'_>) -> bool {
+        // Nobody gives a password again inside a call, so that the fence of everybody
+        // would end the calls of those who have another one.
+        if request.dialog() != Dialog::None && request.identity().is_none() {
+            return false;
+        }
         let peer = request.peer();
         let zone = match peer.zone() {
             Zone::Inside => self.inside,
             Zone::Outside => self.outside,
         };
+        if !zone {
+            return false;
+        }
         let (address, name) = (peer.address(), peer.name());
-        zone && !(self.private_exempt && is_private(address))
-            && !self.exempt_networks.contains(address)
-            && !self
-                .exempt_peers
-                .iter()
-                .any(|exempt| Some(exempt.as_str()) == name)
+        let mut exempt_peers = self.exempt_peers.iter();
+        let exempt = (self.private_exempt && is_private(address))
+            || self.exempt_networks.contains(address)
+            || exempt_peers.any(|exempt| Some(exempt.as_str()) == name);
+        !exempt
     }
 
     /// The first rule that names the user.

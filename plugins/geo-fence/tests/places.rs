@@ -3,7 +3,7 @@
 use geo_fence::GeoFence;
 use sipward_plugin_sdk::geo::Place;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};
-use sipward_plugin_sdk::{Severity, Zone};
+use sipward_plugin_sdk::{Dialog, Severity, Zone};
 
 /// A small world.
 fn harness(settings: Value) -> Harness<GeoFence> {
@@ -113,6 +113,21 @@ fn users_and_groups_have_rules_of_their_own() {
     }
     let reason = harness.call(&from("203.0.113.1").identity("bob"));
     assert_eq!(reason.reason(), "203.0.113.1, bob: RU is denied");
+}
+
+#[test]
+fn inside_a_call_nobody_is_identified_again() {
+    let harness = harness(json!({
+        "everybody": { "allow": ["DE"] },
+        "rules": [{ "users": ["alice"], "fence": { "allow": ["RU"] } }],
+    }));
+    let russian = Request::invite("sip:bob@example.com").from_address("203.0.113.1");
+    assert_eq!(harness.call(&russian).status(), Some(403));
+    let hold = russian.dialog(Dialog::Confirmed);
+    assert!(harness.call(&hold).is_next(), "whose call it was");
+    let austrian = hold.from_address("198.51.100.1").identity("alice");
+    let transfer = harness.call(&austrian);
+    assert_eq!(transfer.status(), Some(403), "digest-auth asks some again");
 }
 
 #[test]

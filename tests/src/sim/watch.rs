@@ -138,7 +138,7 @@ impl Watch {
         self.marks += 1;
         let last = self.judged.insert(key, number).unwrap_or_default();
         // The same callee's 2xx may come again after another one's.
-        if number < last && !message.status().is_some_and(|status| status / 100 == 2) {
+        if number < last && message.status().is_none_or(|status| status / 100 != 2) {
             self.violations
                 .push(format!("response {number} left after {last}"));
         }

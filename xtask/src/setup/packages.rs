@@ -64,15 +64,24 @@ pub(crate) const SIPVICIOUS: Need = Need {
     elsewhere: ["sipvicious", "sipvicious", "sipvicious", "sipvicious"],
 };
 
-/// Kamailio with its Lua interpreter, the yardstick of `bench signalling`.
+/// Kamailio with its Lua interpreter and its look-ups of countries, the yardstick of `bench signalling`.
 pub(crate) const KAMAILIO: Need = Need {
     name: "kamailio",
-    found: || process::find("kamailio").is_some() && module("kamailio/modules/app_lua.so"),
-    debian: &["kamailio", "kamailio-lua-modules", "kamailio-extra-modules"],
+    found: || {
+        process::find("kamailio").is_some()
+            && module("kamailio/modules/app_lua.so")
+            && module("kamailio/modules/geoip2.so")
+    },
+    debian: &[
+        "kamailio",
+        "kamailio-lua-modules",
+        "kamailio-extra-modules",
+        "kamailio-geoip2-modules",
+    ],
     elsewhere: [
         "kamailio kamailio-lua",
         "kamailio",
-        "kamailio kamailio-lua",
+        "kamailio kamailio-lua kamailio-geoip2",
         "kamailio",
     ],
 };

@@ -51,6 +51,7 @@ impl PluginShelf {
                     }
                 })?,
             };
+            read_plan(plugin, services);
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
             by_name.insert(&plugin.name, loaded);
         }
@@ -63,6 +64,16 @@ impl PluginShelf {
             Generation::new(number, pipelines.into_iter().flatten().collect()),
             shelf,
         ))
+    }
+}
+
+/// The first number that is dialled in a country waits up to 140 ms for the plan of that
+/// country, longer than a plugin may take. So it is read now, if the plugin has the
+/// setting by which ours name the country.
+fn read_plan(plugin: &config::Plugin, services: &HostServices) {
+    if let Some(region) = plugin.settings.get("region").and_then(|it| it.as_str()) {
+        // Any number does, and none is as good as one.
+        let _any = services.numbers.parse("0123456789", region);
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct ArchiveChange {
 
 enum RecordsChange {
     Off,
-    Same(RecordChange),
+    Same(Box<RecordChange>),
     Begins(Box<RecordService>),
 }
 
@@ -85,7 +85,7 @@ impl Archive {
         let alerts = self.alerts.prepare(alerts(config)?)?;
         let records = match (assemble::records(config)?, &self.records) {
             (None, _) => RecordsChange::Off,
-            (Some(config), Some(running)) => RecordsChange::Same(running.prepare(config)?),
+            (Some(config), Some(running)) => RecordsChange::Same(Box::new(running.prepare(config)?)),
             (Some(config), None) => {
                 RecordsChange::Begins(Box::new(begin(config, self.desk(), &self.recipients)?))
             }
@@ -101,7 +101,7 @@ impl Archive {
             RecordsChange::Off => self.records.take(),
             RecordsChange::Begins(service) => self.records.replace(*service),
             RecordsChange::Same(change) => {
-                if let Some(Err(error)) = self.records.as_mut().map(|it| it.change(change)) {
+                if let Some(Err(error)) = self.records.as_mut().map(|it| it.change(*change)) {
                     tracing::error!(%error, "records go where they went before");
                 }
                 None

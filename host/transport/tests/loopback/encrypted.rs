@@ -60,7 +60,10 @@ fn trusting(authority: &Authority, certificate: Option<CertificateFiles>) -> Tra
 
 /// A station that trusts the authority and dials; it has a listener of no matter.
 fn dialling(authority: &Authority, certificate: Option<CertificateFiles>) -> Station {
-    Station::start(trusting(authority, certificate), &[listener(Transport::Tcp)])
+    Station::start(
+        trusting(authority, certificate),
+        &[listener(Transport::Tcp)],
+    )
 }
 
 fn to(address: SocketAddr, name: &str) -> Destination {
