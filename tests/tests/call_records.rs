@@ -43,7 +43,7 @@ fn a_killed_proxy_has_the_record_of_each_end_that_it_acknowledged() {
     });
     proxy.signal("KILL");
     let _killed = proxy.wait();
-    let acknowledged = u64::from(calls.finish().successful);
+    let acknowledged = calls.finish().successful;
     assert!(acknowledged > 50, "{acknowledged}");
     let found = records(&stage, &["--verdict", "admit"]);
     let has_ended = |record: &&Value| record["end"] == "bye";
