@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use sip_message::Message;
-use sipward_tests::stage::{PBX, Proxy, Stage, TRUNK, binary, free_port};
+use sipward_tests::stage::{PBX, Proxy, Stage, TRUNK, binary, compiled_folder, free_port};
 
 use crate::alarms::Alarms;
 use crate::edge::{OFFICE, PASSWORD_200};
@@ -145,8 +145,9 @@ fn configuration(stage: &Stage, office: SocketAddr) -> String {
 fn places(stage: &Stage, office: SocketAddr) -> Vec<(String, String)> {
     let folder = stage.path(".").to_string_lossy().into_owned();
     let (inside, outside, trunk) = (stage.inside, stage.outside, stage.trunk);
+    let cache = compiled_folder();
     let state = format!(
-        "state_dir = \"{folder}/state\"\ncache_dir = \"{folder}/cache\"\nworkers = 2\nwatch = false"
+        "state_dir = \"{folder}/state\"\ncache_dir = {cache:?}\nworkers = 2\nwatch = false"
     );
     let gateways =
         "\"sip:198.51.100.1:5061;transport=tls\", \"sip:198.51.100.2:5061;transport=tls\"";
