@@ -65,13 +65,13 @@ impl<'a> Request<'a> {
         self.text().at(self.facts.method_name)
     }
 
-    /// The Request-URI.
+    /// The Request-URI, as an earlier plugin of the pipeline chose it, if one did.
     #[must_use]
     pub fn request_uri(&self) -> Uri<'a> {
         Uri::new(&self.facts.request_uri, self.text())
     }
 
-    /// From (RFC 3261 section 20.20).
+    /// From (RFC 3261 section 20.20), as an earlier plugin chose it, if one did.
     #[must_use]
     pub fn from(&self) -> Party<'a> {
         Party {
@@ -80,7 +80,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// To (RFC 3261 section 20.39).
+    /// To (RFC 3261 section 20.39), as an earlier plugin chose it, if one did.
     #[must_use]
     pub fn to(&self) -> Party<'a> {
         Party {

@@ -220,6 +220,53 @@ impl<'a> Uri<'a> {
             key.eq_ignore_ascii_case(name).then_some(value)
         })
     }
+
+    /// What a telephone would dial: the user part, or the number of a `tel:` URI,
+    /// without escapes, parameters (RFC 3261 section 19.1.6) and the separators of
+    /// RFC 3966. It holds digits, `*`, `#` and perhaps a leading `+`.
+    ///
+    /// `None` if there is no such thing: no user part, other characters, an escape
+    /// that is incomplete, more than [`Uri::DIALLED_BYTES`], or a parameter that
+    /// makes it another number (`rn`, and `phone-context` without a `+`).
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// let dialled = |uri: &str| Uri::parse(uri.as_bytes()).unwrap().dialled();
+    /// assert_eq!(dialled("sip:%2b49-30(123);x=y@example.com").as_deref(), Some("+4930123"));
+    /// assert_eq!(dialled("tel:*21%23").as_deref(), Some("*21#"));
+    /// assert_eq!(dialled("tel:123;phone-context=+49"), None);
+    /// assert_eq!(dialled("sip:alice@example.com"), None);
+    /// ```
+    #[must_use]
+    pub fn dialled(&self) -> Option<String> {
+        let user = self.user.filter(|user| user.len() <= Self::DIALLED_BYTES)?;
+        let (number, user_params) = split(user, b';').unwrap_or((user, b""));
+        let decoded = decode_escapes(number)?;
+        let mut dialled = String::with_capacity(decoded.len());
+        for byte in decoded.iter() {
+            match byte {
+                b'0'..=b'9' | b'*' | b'#' => dialled.push(char::from(*byte)),
+                b'+' if dialled.is_empty() => dialled.push('+'),
+                b'-' | b'.' | b'(' | b')' | b' ' => {}
+                _ => return None,
+            }
+        }
+        let has = |wanted: &[u8]| {
+            let both = [user_params, self.params];
+            let mut params = both.into_iter().flat_map(|part| part.split(|b| *b == b';'));
+            params.any(|param| {
+                let key = split(param, b'=').map_or(param, |(key, _)| key);
+                key.eq_ignore_ascii_case(wanted)
+            })
+        };
+        let global = dialled.starts_with('+');
+        let another = has(b"rn") || (!global && has(b"phone-context"));
+        (!another && dialled.len() > usize::from(global)).then_some(dialled)
+    }
+
+    /// Bytes of a user part that [`Uri::dialled`] reads. A number with every
+    /// separator and parameter of RFC 3966 has fewer; the rest is an attack.
+    pub const DIALLED_BYTES: usize = 256;
 }
 
 /// Undoes percent escapes, once. `None` if an escape is incomplete.
@@ -301,6 +348,39 @@ mod tests {
         ] {
             assert!(Uri::parse(wrong.as_bytes()).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_dialled_is_read_in_one_way_or_not_at_all() {
+        let dialled = |uri: &str| Uri::parse(uri.as_bytes()).and_then(|uri| uri.dialled());
+        for (uri, wanted) in [
+            ("sip:0049.30-12@h", "00493012"),
+            ("sip:+49%33@h;user=phone", "+493"),
+            ("sip:+4930;phone-context=+1@h", "+4930"),
+            ("tel:110", "110"),
+            ("sip:%2a43%23@h", "*43#"),
+        ] {
+            assert_eq!(dialled(uri).as_deref(), Some(wanted), "{uri}");
+        }
+        for wrong in [
+            "sip:h",
+            "sip:+@h",
+            "sip:-@h",
+            "sip:1+2@h",
+            "sip:bob@h",
+            "sip:1%2@h",
+            "sip:%2531@h",
+            "sip:\u{663}@h",
+            "sip:30;Phone-Context=+49@h",
+            "sip:30@h;phone-context=example.com",
+            "sip:+4930;rn=+4990@h",
+            "sip:+4930@h;RN=+4990",
+            "urn:service:sos",
+        ] {
+            assert_eq!(dialled(wrong), None, "{wrong}");
+        }
+        let digits = |count: usize| format!("sip:{}@h", "1".repeat(count));
+        assert!(dialled(&digits(256)).is_some() && dialled(&digits(257)).is_none());
     }
 
     #[test]

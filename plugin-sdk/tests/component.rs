@@ -102,7 +102,11 @@ fn components_import_what_they_use_and_export_what_they_have() {
             &["clock", "counters", "credentials", "keyvalue"],
             request,
         ),
-        ("destination_limits", &[], request),
+        (
+            "destination_limits",
+            &["identity", "lists", "numbers"],
+            both,
+        ),
         ("rate_limit", &["counters"], request),
         ("hostile_plugins", &["clock"], both),
         (

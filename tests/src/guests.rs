@@ -3,16 +3,18 @@
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use accounts::{CodeTable, Codes, Dialled};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use policy::{Conclusion, ConsultId, Decision, Grants, Peer, RequestFacts, StageReport, Zone};
 use policy_wasm::{
-    Clock, DigestCredentials, Engine, EngineConfig, Executor, Generation, HostServices, LoadError,
-    LogLevel, LogSink, PipelineSpec, Plugin, PluginSource, Selection, StateCounters, StateKeyvalue,
-    StateLeases, SystemRandomness,
+    Clock, CodeVerification, DigestCredentials, Engine, EngineConfig, Executor, Generation, Geo,
+    Groups, HostServices, Lists, LoadError, LogLevel, LogSink, Lookups, Numbers, PipelineSpec,
+    Plugin, PluginSource, RecentNumbers, Selection, StateCounters, StateKeyvalue, StateLeases,
+    SystemRandomness,
 };
 use serde_json::Value;
 use sip_message::{Limits, Message};
@@ -20,7 +22,7 @@ use sip_transaction::Transport;
 use state::State;
 use state::digest::{Accounts, Nonces};
 
-use crate::stage::plugin_folder;
+use crate::stage::{compiled_folder, plugin_folder};
 
 /// A built guest by the name of its crate.
 ///
@@ -47,6 +49,11 @@ impl HandClock {
     pub fn pass(&self, time: Duration) {
         let millis = u64::try_from(time.as_millis()).expect("a test is short");
         self.0.fetch_add(millis, Ordering::Relaxed);
+    }
+
+    /// It is this moment now, in milliseconds since 1970.
+    pub fn set(&self, now_ms: u64) {
+        self.0.store(now_ms, Ordering::Relaxed);
     }
 }
 
@@ -77,6 +84,23 @@ impl LogSink for KeptLog {
     }
 }
 
+/// Codes as guests ask for them.
+struct Dialling(Codes);
+
+impl policy_wasm::Codes for Dialling {
+    fn check(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification {
+        match self.0.check(account, code, now_ms) {
+            Dialled::Ok => CodeVerification::Ok,
+            Dialled::Wrong => CodeVerification::Wrong,
+            Dialled::Replayed => CodeVerification::Replayed,
+        }
+    }
+}
+
+/// Numbering plans, which take a while to read.
+static NUMBERS: LazyLock<Arc<RecentNumbers>> =
+    LazyLock::new(|| Arc::new(RecentNumbers::new().expect("plans")));
+
 /// Milliseconds that a guest gets in tests: a machine that does many other things
 /// must not make a well-behaved one late. Tests of deadlines set their own.
 const DEADLINE_MS: u32 = 5_000;
@@ -91,6 +115,8 @@ pub struct Host {
     pub log: Arc<KeptLog>,
     /// Makes and recognises nonces.
     pub nonces: Arc<Nonces>,
+    /// Places, lists and groups that guests look up; empty until replaced.
+    pub lookups: Arc<Lookups>,
     services: HostServices,
 }
 
@@ -114,20 +140,29 @@ impl Host {
     /// The system refuses memory or threads.
     #[must_use]
     pub fn with(state: State, accounts: Accounts, now_ms: u64) -> Self {
-        // Compiling takes seconds, so the tests of all programs share what was compiled.
-        let cache_dir = plugin_folder().with_file_name("compiled-plugins");
+        Self::with_codes(state, accounts, CodeTable::default(), now_ms)
+    }
+
+    /// The same, with codes that holders of accounts may dial.
+    ///
+    /// # Panics
+    /// The system refuses memory, threads or randomness.
+    #[must_use]
+    pub fn with_codes(state: State, accounts: Accounts, table: CodeTable, now_ms: u64) -> Self {
         let config = EngineConfig {
             instances: 24,
-            cache_dir: Some(cache_dir),
+            cache_dir: Some(compiled_folder()),
             ..EngineConfig::default()
         };
         let clock = Arc::new(HandClock(AtomicU64::new(now_ms)));
         let log = Arc::new(KeptLog::default());
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(300)));
-        let credentials = DigestCredentials {
-            accounts: Arc::new(ArcSwap::from_pointee(accounts)),
-            nonces: Arc::clone(&nonces),
-        };
+        let lookups = Arc::new(Lookups::default());
+        let accounts = Arc::new(ArcSwap::from_pointee(accounts));
+        let codes = Codes::new(state.clone(), false, now_ms).expect("randomness");
+        codes.replace(table);
+        let credentials = DigestCredentials::new(accounts, Arc::clone(&nonces))
+            .with_codes(Arc::new(Dialling(codes)));
         Self {
             engine: Engine::new(config).expect("an engine"),
             services: HostServices {
@@ -137,11 +172,16 @@ impl Host {
                 keyvalue: Arc::new(StateKeyvalue(state)),
                 credentials: Arc::new(credentials),
                 random: Arc::new(SystemRandomness::default()),
+                geo: Arc::clone(&lookups) as Arc<dyn Geo>,
+                lists: Arc::clone(&lookups) as Arc<dyn Lists>,
+                groups: Arc::clone(&lookups) as Arc<dyn Groups>,
+                numbers: Arc::clone(&*NUMBERS) as Arc<dyn Numbers>,
                 log: Arc::clone(&log) as Arc<dyn LogSink>,
             },
             clock,
             log,
             nonces,
+            lookups,
         }
     }
 
@@ -149,16 +189,11 @@ impl Host {
     /// it asks for, and more time than most get.
     #[must_use]
     pub fn source(&self, guest: &str, settings: Value) -> PluginSource {
-        let capabilities: &[&str] = match guest {
-            "digest-auth" => &["counters", "keyvalue", "credentials"],
-            "rate-limit" => &["counters"],
-            "hostile-plugins" => &["edit-headers"],
-            _ => &[],
-        };
         let mut source = PluginSource::new(guest, component(guest));
-        source.capabilities = Grants::from_names(capabilities).expect("known names");
+        source.capabilities = Grants::from_names(wants(guest)).expect("known names");
         source.settings = settings;
         source.limits.deadline_ms = DEADLINE_MS;
+        source.limits.configure_deadline_ms = DEADLINE_MS;
         source
     }
 
@@ -180,6 +215,34 @@ impl Host {
             Ok(plugin) => plugin,
             Err(error) => panic!("{guest}: {error}"),
         }
+    }
+}
+
+/// What a guest asks for.
+fn wants(guest: &str) -> &'static [&'static str] {
+    match guest {
+        "rate-limit" | "encryption-required" | "scanner-guard" | "media-guard" => &["counters"],
+        "digest-auth" => &["counters", "keyvalue", "credentials"],
+        "geo-fence" => &["geo", "keyvalue"],
+        "destination-limits" => &["lists"],
+        "call-limits" => &["counters", "leases", "lists"],
+        "caller-identity" | "hostile-plugins" => &["edit-headers"],
+        "call-code" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "lists",
+            "edit-headers",
+        ],
+        "fraud-score" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "leases",
+            "geo",
+            "lists",
+        ],
+        _ => &[],
     }
 }
 

@@ -11,7 +11,7 @@ const SEEDS: u64 = 10_000;
 fn ten_thousand_worlds_keep_every_rule() {
     let next = AtomicU64::new(0);
     let (datagrams, answered) = (AtomicU64::new(0), AtomicU64::new(0));
-    let streams = AtomicU64::new(0);
+    let (streams, marks) = (AtomicU64::new(0), AtomicU64::new(0));
     let broken = thread::scope(|scope| {
         let workers: Vec<_> = (0..2)
             .map(|_| {
@@ -26,6 +26,7 @@ fn ten_thousand_worlds_keep_every_rule() {
                         datagrams.fetch_add(report.datagrams, Ordering::Relaxed);
                         answered.fetch_add(report.answered, Ordering::Relaxed);
                         streams.fetch_add(report.streams, Ordering::Relaxed);
+                        marks.fetch_add(report.marks, Ordering::Relaxed);
                         if !report.violations.is_empty() {
                             broken.push((seed, report.violations));
                         }
@@ -56,6 +57,10 @@ fn ten_thousand_worlds_keep_every_rule() {
     assert!(
         streams.load(Ordering::Relaxed) > SEEDS,
         "too little media was agreed on"
+    );
+    assert!(
+        marks.load(Ordering::Relaxed) > SEEDS,
+        "too few responses were judged"
     );
 }
 

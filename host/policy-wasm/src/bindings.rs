@@ -17,5 +17,6 @@ pub(crate) use exports::sipward::policy::{
     call_policy, lifecycle, request_policy, response_policy,
 };
 pub(crate) use sipward::policy::{
-    clock, counters, credentials, keyvalue, leases, log, messages, outcomes, random, types,
+    clock, counters, credentials, geo, identity, keyvalue, leases, lists, log, messages, numbers,
+    outcomes, random, types,
 };

@@ -125,7 +125,7 @@ impl Executor {
             if std::mem::take(&mut first) {
                 self.facts.fill(run.facts());
             } else {
-                self.facts.refresh(run.facts());
+                self.facts.refresh(run.facts(), run.rewrites());
             }
             let answer = match entry.request_plugins.get(run.stage_index()) {
                 Some(plugin) => self.ask(plugin, |instance, text| match text.request() {

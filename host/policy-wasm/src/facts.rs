@@ -1,13 +1,13 @@
 //! Facts on their way into a guest: one buffer of text and spans into it, made
-//! once for a request and lent to each plugin. Only what plugins add (identity,
-//! score, annotations) is written again, at the end of the buffer.
+//! once for a request and lent to each plugin. Only what plugins change (addresses,
+//! identity, score, annotations) is written again, at the end of the buffer.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{
     AddressKind, CallFacts, CallHappening, DialogState, PartyMedia, Peer, RequestFacts,
-    ResponseFacts, Zone,
+    ResponseFacts, Rewrites, Zone,
 };
 use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
 use sip_transaction::Transport;
@@ -22,10 +22,19 @@ pub(crate) struct FactsText {
     changing: usize,
     fixed: Option<Fixed>,
     offer: Vec<wit::MediaStream>,
+    chosen: Chosen,
     identity: Option<wit::Span>,
     /// Where the annotations begin; they end with the text.
     annotations: usize,
     score: i32,
+}
+
+/// Addresses that a plugin has put in the place of those in the message.
+#[derive(Clone, Copy, Default)]
+struct Chosen {
+    request_uri: Option<wit::Uri>,
+    from: Option<wit::Party>,
+    to: Option<wit::Party>,
 }
 
 /// What no plugin changes.
@@ -82,12 +91,13 @@ impl FactsText {
         }
         self.fixed = Some(fixed);
         self.changing = self.text.len();
-        self.refresh(facts);
+        self.refresh(facts, None);
     }
 
     /// Writes again what plugins change.
-    pub(crate) fn refresh(&mut self, facts: &RequestFacts) {
+    pub(crate) fn refresh(&mut self, facts: &RequestFacts, rewrites: Option<&Rewrites>) {
         self.text.truncate(self.changing);
+        self.chosen = rewrites.map_or_else(Chosen::default, |rewrites| self.choose(rewrites));
         self.identity = facts
             .identity
             .as_ref()
@@ -95,6 +105,27 @@ impl FactsText {
         self.score = facts.score;
         self.annotations = self.text.len();
         self.annotate(&facts.annotations);
+    }
+
+    /// The pipeline has checked that these can be read.
+    fn choose(&mut self, rewrites: &Rewrites) -> Chosen {
+        let uri = rewrites.request_uri.as_deref();
+        let uri = uri.and_then(|text| Uri::parse(text.as_bytes()).ok());
+        // Tags are the dialog's, whoever is shown.
+        let tags = self.fixed.map(|fixed| (fixed.from.tag, fixed.to.tag));
+        let (from_tag, to_tag) = tags.unwrap_or_default();
+        let mut party = |address: Option<&String>, tag| {
+            let address = NameAddr::parse(address?.as_bytes()).ok()?;
+            Some(wit::Party {
+                tag,
+                ..self.party(&address)
+            })
+        };
+        Chosen {
+            from: party(rewrites.from.as_ref(), from_tag),
+            to: party(rewrites.to.as_ref(), to_tag),
+            request_uri: uri.map(|uri| self.uri(&uri)),
+        }
     }
 
     fn annotate(&mut self, annotations: &[(String, String)]) -> wit::Span {
@@ -115,9 +146,9 @@ impl FactsText {
             text: &self.text,
             method: fixed.method,
             method_name: fixed.method_name,
-            request_uri: fixed.request_uri,
-            from: fixed.from,
-            to: fixed.to,
+            request_uri: self.chosen.request_uri.unwrap_or(fixed.request_uri),
+            from: self.chosen.from.unwrap_or(fixed.from),
+            to: self.chosen.to.unwrap_or(fixed.to),
             call_id: fixed.call_id,
             user_agent: fixed.user_agent,
             peer: fixed.peer,
@@ -445,3 +476,6 @@ fn anomalies(seen: Anomalies) -> wit::Anomalies {
     }
     flags
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,6 +121,19 @@ impl Generation {
         self.call_entry(pass).is_some()
     }
 
+    /// Names of the pipelines of which a plugin wants to see responses.
+    pub fn response_pipelines(&self) -> Vec<Arc<str>> {
+        let judging = |entry: &&Entry| !entry.response_plugins.is_empty();
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for entry in self.entries.iter().filter(judging) {
+            // A pipeline for several peers has an entry for each of them.
+            if !names.contains(&entry.responses.name) {
+                names.push(Arc::clone(&entry.responses.name));
+            }
+        }
+        names
+    }
+
     /// Every plugin, those of several pipelines as often as they are used.
     pub fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
         self.entries.iter().flat_map(|entry| {

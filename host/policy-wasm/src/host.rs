@@ -10,17 +10,21 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings;
 use crate::limits::PluginLimits;
-use crate::services::HostServices;
+use crate::services::{Asking, HostServices};
 
 mod ceiling;
 mod clock;
 mod consultation;
 mod counters;
 mod credentials;
+mod geo;
+mod identity;
 mod keyvalue;
 mod leases;
+mod lists;
 mod log;
 mod messages;
+mod numbers;
 mod random;
 
 use ceiling::Ceiling;
@@ -146,6 +150,14 @@ impl HostState {
         Ok(())
     }
 
+    /// What a look-up is for.
+    fn asking(&self) -> Asking {
+        match self.phase {
+            Phase::Starting => Asking::Starting,
+            Phase::Deciding => Asking::Deciding,
+        }
+    }
+
     /// State belongs to decisions.
     fn require_decision(&self, interface: &str) -> wasmtime::Result<()> {
         if self.phase == Phase::Deciding {
@@ -171,6 +183,14 @@ pub(crate) fn linker(
     bindings::clock::add_to_linker::<_, Data>(&mut linker, host)?;
     bindings::log::add_to_linker::<_, Data>(&mut linker, host)?;
     bindings::random::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::numbers::add_to_linker::<_, Data>(&mut linker, host)?;
+    bindings::identity::add_to_linker::<_, Data>(&mut linker, host)?;
+    if grants.contains(Capability::Geo) {
+        bindings::geo::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
+    if grants.contains(Capability::Lists) {
+        bindings::lists::add_to_linker::<_, Data>(&mut linker, host)?;
+    }
     if grants.contains(Capability::Counters) {
         bindings::counters::add_to_linker::<_, Data>(&mut linker, host)?;
     }

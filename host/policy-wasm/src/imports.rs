@@ -43,11 +43,15 @@ fn check_name(import: &str, grants: Grants) -> Result<(), LoadError> {
         return Err(forbidden());
     }
     let capability = match interface {
-        "types" | "messages" | "outcomes" | "clock" | "log" | "random" => return Ok(()),
+        "types" | "messages" | "outcomes" | "clock" | "log" | "random" | "numbers" | "identity" => {
+            return Ok(());
+        }
         "counters" => Capability::Counters,
         "keyvalue" => Capability::Keyvalue,
         "leases" => Capability::Leases,
         "credentials" => Capability::Credentials,
+        "geo" => Capability::Geo,
+        "lists" => Capability::Lists,
         _ => return Err(forbidden()),
     };
     if grants.contains(capability) {
@@ -65,7 +69,9 @@ mod tests {
 
     #[test]
     fn only_our_own_interfaces_pass() {
-        for import in ["types", "messages", "outcomes", "clock", "log", "random"] {
+        for import in [
+            "types", "messages", "outcomes", "clock", "log", "random", "numbers", "identity",
+        ] {
             for version in ["0.1.0", "0.1.17"] {
                 let name = format!("{PACKAGE}{import}@{version}");
                 assert!(check_name(&name, Grants::NONE).is_ok(), "{name}");

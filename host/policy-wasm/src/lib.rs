@@ -38,8 +38,9 @@ pub use limits::{Isolation, PluginLimits};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{
-    Addition, Clock, CodeVerification, CounterError, Counters, Credentials, DigestCredentials,
-    HostServices, Keyvalue, KeyvalueError, Leases, LogLevel, LogSink, Randomness, StateCounters,
-    StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant, TokenRequest,
-    TracingLog, Verification,
+    Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
+    DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,
+    Lists, LogLevel, LogSink, LookupBook, Lookups, NoSuchList, Numbers, Randomness, RecentNumbers,
+    StateCounters, StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant,
+    TokenRequest, TracingLog, Trial, Verification,
 };

@@ -7,9 +7,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use policy::{DigestAlgorithm, Holdings, LeaseError};
 
+mod digest;
 mod embedded;
+mod lookups;
+mod numbers;
 
-pub use embedded::{DigestCredentials, StateCounters, StateKeyvalue, StateLeases};
+pub use digest::{Codes, DigestCredentials};
+pub use embedded::{StateCounters, StateKeyvalue, StateLeases};
+pub use lookups::{
+    Asking, Geo, GroupBook, Groups, Lists, LookupBook, Lookups, NoSuchList, Numbers, Trial,
+};
+pub use numbers::RecentNumbers;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -228,6 +236,14 @@ pub struct HostServices {
     pub leases: Arc<dyn Leases>,
     /// Digest verification.
     pub credentials: Arc<dyn Credentials>,
+    /// Places of addresses.
+    pub geo: Arc<dyn Geo>,
+    /// Telephone numbers.
+    pub numbers: Arc<dyn Numbers>,
+    /// Lists.
+    pub lists: Arc<dyn Lists>,
+    /// Groups of identities.
+    pub groups: Arc<dyn Groups>,
     /// Randomness.
     pub random: Arc<dyn Randomness>,
     /// Log lines.

@@ -213,10 +213,9 @@ impl<'p> CallRun<'p> {
         let plugin = || Arc::clone(&stage.name);
         for effect in outcome.effects {
             match effect {
-                Effect::Alert(mut alert) => {
-                    alert.text = one_line(alert.text);
-                    let plugin = plugin();
-                    self.conclusion.alerts.push(RaisedAlert { plugin, alert });
+                Effect::Alert(alert) => {
+                    let raised = RaisedAlert::new(&stage.name, alert);
+                    self.conclusion.alerts.push(raised);
                 }
                 Effect::TickAfter(seconds) => {
                     let plugin = plugin();

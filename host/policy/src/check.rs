@@ -84,12 +84,6 @@ const PROTECTED_HEADERS: [&str; 32] = [
 ];
 
 pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), PolicyFailure> {
-    if is_not_applied_yet(effect) {
-        return Err(PolicyFailure::BadEffect {
-            effect: effect.name(),
-            reason: "this host cannot do that yet".to_owned(),
-        });
-    }
     let problem = match effect {
         Effect::Header(edit) => header_problem(edit, grants),
         Effect::Annotate { key, value } => annotation_problem(key, value),
@@ -135,15 +129,6 @@ pub(crate) fn check_effect(effect: &Effect, grants: Grants) -> Result<(), Policy
             reason,
         }),
     }
-}
-
-/// The interface has these and nothing carries them out so far. A plugin must not be
-/// left to believe that a code was taken off a number, or hidden.
-const fn is_not_applied_yet(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::SetRequestUri(_) | Effect::SetFrom(_) | Effect::SetTo(_) | Effect::Conceal(_)
-    )
 }
 
 fn check_verdict(verdict: &Verdict) -> Result<(), PolicyFailure> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::facts::ConsultId;
 use crate::outcome::{Alert, DigestAlgorithm};
-use crate::permit::Permit;
+use crate::permit::{CallAccount, Permit};
+use crate::run::one_line;
 
 /// The end of one run.
 #[derive(Debug)]
@@ -18,14 +19,14 @@ pub struct Conclusion {
     pub generation: u64,
     /// What becomes of the request.
     pub decision: Decision,
+    /// What the pipeline found out, whatever the decision. A permit carries the same.
+    pub account: Arc<CallAccount>,
     /// What the operator shall be told, whatever the decision.
     pub alerts: Vec<RaisedAlert>,
     /// The final score.
     pub score: i32,
     /// What it is made of, in order.
     pub points: Vec<ScoredPoints>,
-    /// Texts that nothing written about this request may show.
-    pub secrets: Vec<String>,
     /// One entry for each plugin that was asked, in order.
     pub trace: Vec<StageReport>,
 }
@@ -141,6 +142,20 @@ pub struct RaisedAlert {
     pub plugin: Arc<str>,
     /// What it said.
     pub alert: Alert,
+}
+
+impl RaisedAlert {
+    /// Key and text on one line each: a plugin cannot forge a line of the log.
+    pub(crate) fn new(plugin: &Arc<str>, alert: Alert) -> Self {
+        Self {
+            plugin: Arc::clone(plugin),
+            alert: Alert {
+                key: one_line(alert.key),
+                text: one_line(alert.text),
+                ..alert
+            },
+        }
+    }
 }
 
 /// Points and who gave them.

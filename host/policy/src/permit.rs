@@ -124,17 +124,20 @@ impl Permit {
     }
 }
 
-/// What the pipeline that admitted a call found out about it.
+/// What a pipeline found out about a request, and about the call that it begins if it is
+/// admitted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallAccount {
     /// Who the caller is.
     pub identity: Option<Arc<str>>,
     /// Notes of all plugins in order.
     pub annotations: Vec<(String, String)>,
-    /// The score with which it was admitted.
+    /// The score with which the pipeline ended.
     pub score: i32,
     /// What plugins want to hear about it later.
     pub ticks: Vec<TickWish>,
+    /// Texts that nothing written about it may show.
+    pub secrets: Vec<String>,
 }
 
 /// Lives with an admitted call and lets its ACK, CANCEL, BYE and responses
@@ -196,7 +199,13 @@ impl Run<'_> {
         let unfinished = self.next_stage().map(|stage| Arc::clone(&stage.name));
         let end = self.end.take();
         let points = std::mem::take(&mut self.gathered.points);
-        let secrets = std::mem::take(&mut self.gathered.secrets);
+        let account = Arc::new(CallAccount {
+            identity: self.facts.identity.take().map(Arc::from),
+            annotations: std::mem::take(&mut self.facts.annotations),
+            score: self.facts.score,
+            ticks: std::mem::take(&mut self.gathered.ticks),
+            secrets: std::mem::take(&mut self.gathered.secrets),
+        });
         let decision = match (end, unfinished) {
             (Some(End::Verdict(plugin, verdict, reason)), _) => {
                 match refusal_of(plugin, verdict, reason) {
@@ -211,34 +220,29 @@ impl Run<'_> {
                 self.refuse_all("the pipeline has no plugins; an empty pipeline refuses")
             }
             (None, None) if !self.judged => self.refuse_all("no plugin handles this method"),
-            (None, None) => Decision::Admit(self.admit()),
+            (None, None) => Decision::Admit(self.admit(&account)),
         };
         Conclusion {
             consult: self.consult,
             pipeline: Arc::clone(&self.pipeline.name),
             generation: self.pipeline.generation,
             decision,
+            account,
             alerts: self.alerts,
             score: self.facts.score,
             points,
-            secrets,
             trace: self.trace,
         }
     }
 
-    fn admit(&mut self) -> Permit {
+    fn admit(&mut self, account: &Arc<CallAccount>) -> Permit {
         let gathered = std::mem::take(&mut self.gathered);
         Permit {
             consult: self.consult,
             pipeline: Arc::clone(&self.pipeline.name),
             generation: self.pipeline.generation,
             header_edits: gathered.header_edits,
-            account: Arc::new(CallAccount {
-                identity: self.facts.identity.take().map(Arc::from),
-                annotations: std::mem::take(&mut self.facts.annotations),
-                score: self.facts.score,
-                ticks: gathered.ticks,
-            }),
+            account: Arc::clone(account),
             limit_duration: gathered.limit_duration,
             route: gathered.route,
             media_requirement: gathered.media_requirement,

@@ -128,12 +128,9 @@ impl<'p> ResponseRun<'p> {
                     self.edit_bytes += Effect::Header(edit.clone()).text_bytes();
                     self.conclusion.header_edits.push(edit);
                 }
-                Effect::Alert(mut alert) => {
-                    alert.text = one_line(alert.text);
-                    self.conclusion.alerts.push(RaisedAlert {
-                        plugin: Arc::clone(&stage.name),
-                        alert,
-                    });
+                Effect::Alert(alert) => {
+                    let raised = RaisedAlert::new(&stage.name, alert);
+                    self.conclusion.alerts.push(raised);
                 }
                 // Refused by `check_meaning`.
                 _ => {}

@@ -91,6 +91,13 @@ impl<'p> Run<'p> {
         &self.facts
     }
 
+    /// Addresses that earlier stages chose, which the next stage shall see instead of
+    /// those in the message. A request of a dialog keeps its own.
+    pub fn rewrites(&self) -> Option<&Rewrites> {
+        let rewrites = self.gathered.rewrites.as_deref();
+        rewrites.filter(|_| self.facts.message.to_tag().is_none())
+    }
+
     /// The question that is being answered.
     pub fn consult(&self) -> ConsultId {
         self.consult
@@ -226,20 +233,16 @@ impl<'p> Run<'p> {
                 let strictest = self.gathered.media_requirement.max(requirement);
                 self.gathered.media_requirement = strictest;
             }
-            Effect::Alert(mut alert) => {
-                alert.text = one_line(alert.text);
-                self.alerts.push(RaisedAlert {
-                    plugin: Arc::clone(&stage.name),
-                    alert,
-                });
-            }
+            Effect::Alert(alert) => self.alerts.push(RaisedAlert::new(&stage.name, alert)),
             Effect::TickAfter(seconds) => self.gathered.ticks.push(TickWish {
                 plugin: Arc::clone(&stage.name),
                 seconds,
             }),
-            Effect::SetRequestUri(uri) => self.rewrites().request_uri = Some(uri),
-            Effect::SetFrom(address) => self.rewrites().from = Some(address),
-            Effect::SetTo(address) => self.rewrites().to = Some(address),
+            Effect::SetRequestUri(uri) => self.chosen().request_uri = Some(uri),
+            Effect::SetFrom(address) => self.chosen().from = Some(address),
+            Effect::SetTo(address) => self.chosen().to = Some(address),
+            // Two plugins may have seen the same one.
+            Effect::Conceal(secret) if self.gathered.secrets.contains(&secret) => {}
             Effect::Conceal(secret) => self.gathered.secrets.push(secret),
             // Refused by `check_outcome`.
             Effect::Other { .. } => {}
@@ -247,7 +250,7 @@ impl<'p> Run<'p> {
     }
 
     /// Most requests keep their addresses.
-    fn rewrites(&mut self) -> &mut Rewrites {
+    fn chosen(&mut self) -> &mut Rewrites {
         self.gathered.rewrites.get_or_insert_default()
     }
 
@@ -273,6 +276,7 @@ impl<'p> Run<'p> {
                 }
                 Effect::Alert(_) => alerts += 1,
                 Effect::TickAfter(_) => ticks += 1,
+                Effect::Conceal(secret) if self.gathered.secrets.contains(secret) => {}
                 Effect::Conceal(_) => secrets += 1,
                 Effect::Score { .. } => points += 1,
                 _ => {}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::Permit;
-use sip_message::{Message, Method};
+use sip_message::{Message, Method, Uri};
 use sip_transaction::{Flow, Moment, TransactionId};
 use smallvec::SmallVec;
 
@@ -19,17 +19,19 @@ use crate::consults::Pending;
 use crate::core::ProxyCore;
 use crate::dialog::{Call, Leg, Side};
 use crate::forwarding::{Plan, effective_uri};
+use crate::guise::Guise;
 use crate::output::{CallEvent, CallId, EndReason, FullTable, LogEvent, Output};
 use crate::record_route;
 use crate::response_context::{Purpose, ResponseContext};
-use crate::routing::{Approach, records_route, target_set, within_call};
+use crate::routing::{Approach, leads_astray, records_route, target_set, within_call};
 use crate::targets::TargetSet;
 use crate::ticks::Ticks;
 use crate::validation::Validated;
 
 impl ProxyCore {
     /// Forwards a request that a pipeline admitted.
-    pub(crate) fn forward_admitted(&mut self, now: Moment, pending: Pending, permit: Permit) {
+    pub(crate) fn forward_admitted(&mut self, now: Moment, mut pending: Pending, permit: Permit) {
+        self.readdress(&mut pending, &permit);
         let Pending {
             server,
             request,
@@ -89,9 +91,33 @@ impl ProxyCore {
         }
     }
 
+    /// The policy may choose another Request-URI; from here on it is the request's own.
+    /// In a dialog, known here or not, it is the remote target (RFC 3261 section 12.2.1.1),
+    /// which is not a policy's to choose.
+    fn readdress(&self, pending: &mut Pending, permit: &Permit) {
+        let rewrites = permit.rewrites();
+        let Some(chosen) = rewrites.and_then(|rewrites| rewrites.request_uri.as_ref()) else {
+            return;
+        };
+        if pending.request.to_tag().is_some() {
+            return;
+        }
+        let approach = &mut pending.approach;
+        approach.ends_here = approach.next_route.is_none()
+            && Uri::parse(chosen.as_bytes()).is_ok_and(|uri| {
+                uri.user.is_none() && self.site.own.owns(&uri, pending.flow.local)
+            });
+        approach.request_uri = Some(chosen.as_bytes().to_vec());
+    }
+
     fn begin_alone(&mut self, now: Moment, pending: Pending, permit: Permit, targets: TargetSet) {
+        let guise = Guise::of(&pending.request, permit.rewrites());
         let purpose = if pending.request.method() == Method::Invite {
-            Purpose::Begins(self.begin_call(&pending, &permit))
+            let call = self.begin_call(&pending, &permit);
+            if let Some(call) = self.calls.get_mut(call) {
+                call.guise.clone_from(&guise);
+            }
+            Purpose::Begins(call)
         } else {
             Purpose::Alone
         };
@@ -101,9 +127,12 @@ impl ProxyCore {
             flow,
             validated,
             approach,
+            peer,
             ..
         } = pending;
-        let plan = self.plan(&request, approach, validated);
+        let mut plan = self.plan(&request, approach, validated);
+        plan.sender = peer.name;
+        plan.guise = guise.map(|guise| (guise, Side::Caller));
         let authority = Authority::Permit(permit);
         self.begin(
             now, server, request, flow, authority, plan, purpose, targets,
@@ -136,6 +165,7 @@ impl ProxyCore {
             answered: None,
             ending: None,
             media: self.caller_media(pending, permit),
+            guise: None,
         });
         self.outputs.push_back(Output::Call(CallEvent::Started {
             call,
@@ -221,6 +251,16 @@ impl ProxyCore {
             self.answer(now, server, &request, &flow, Answer::new(481));
             return;
         };
+        if leads_astray(&approach, other_side) {
+            self.log(LogEvent::Rejected {
+                status: 403,
+                cause: "a strict route that is not the call's",
+                source: flow.peer,
+            });
+            self.answer(now, server, &request, &flow, Answer::new(403));
+            return;
+        }
+        let guise = call.guise.clone().map(|guise| (guise, dialog.side));
         let mut approach = approach;
         let choice = within_call(&self.site, &mut approach, &request, &flow, other_side);
         let purpose = match request.method() {
@@ -230,7 +270,8 @@ impl ProxyCore {
             }
             _ => Purpose::Within(dialog),
         };
-        let plan = self.plan(&request, approach, validated);
+        let mut plan = self.plan(&request, approach, validated);
+        plan.guise = guise;
         let targets = TargetSet::one(choice);
         self.begin(
             now, server, request, flow, authority, plan, purpose, targets,
@@ -243,6 +284,8 @@ impl ProxyCore {
             approach,
             routing_hash: validated.routing_hash,
             max_breadth: validated.max_breadth,
+            sender: None,
+            guise: None,
             mark: records_route(request)
                 .then(|| record_route::mark(&self.entropy, request.call_id())),
             max_forwards: hops.unwrap_or(self.site.routing.limits.max_forwards),
@@ -275,6 +318,7 @@ impl ProxyCore {
             described: None,
             dismissed: Vec::new(),
             best: BestResponse::default(),
+            upstream: None,
             final_sent: None,
             cancelled: false,
             upstream_gone: false,

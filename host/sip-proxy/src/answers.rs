@@ -1,6 +1,7 @@
 //! Responses that we make ourselves: RFC 3261 section 8.2.6.
 
 use bytes::Bytes;
+use policy::Refusal;
 use sip_message::build::Response;
 use sip_message::{EditError, Message};
 use sip_transaction::{Flow, Moment, TransactionId, via_stamp};
@@ -30,6 +31,27 @@ impl<'a> Answer<'a> {
         self
     }
 
+    /// What a policy refuses with.
+    pub(crate) fn refusing(refusal: &'a Refusal) -> Self {
+        let status = if (300..700).contains(&refusal.status) {
+            refusal.status
+        } else {
+            500
+        };
+        let mut answer = Self::new(status).phrase(&refusal.phrase);
+        if let Some(seconds) = refusal.retry_after {
+            answer = answer.header("Retry-After", seconds.to_string());
+        }
+        answer.headers(&refusal.headers)
+    }
+
+    pub(crate) fn headers(mut self, headers: &'a [(String, String)]) -> Self {
+        for (name, value) in headers {
+            self = self.header(name, value.as_bytes());
+        }
+        self
+    }
+
     pub(crate) fn header(mut self, name: &'a str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -46,14 +68,23 @@ impl ProxyCore {
         flow: &Flow,
         answer: Answer<'_>,
     ) {
-        let tag = self.entropy.tag();
-        let status = answer.status;
-        let made = make_answer(request, flow, &answer, &tag)
-            // What a policy wanted to say cannot be written: then without that.
-            .or_else(|_| make_answer(request, flow, &Answer::new(status), &tag));
-        if let Ok(bytes) = made {
-            let _ = self.layer.respond(now, server, status, bytes);
+        if let Some(bytes) = self.write_answer(request, flow, &answer) {
+            self.respond_in_order(now, server, answer.status, bytes);
         }
+    }
+
+    /// The bytes of an answer.
+    pub(crate) fn write_answer(
+        &mut self,
+        request: &Message,
+        flow: &Flow,
+        answer: &Answer<'_>,
+    ) -> Option<Bytes> {
+        let tag = self.entropy.tag();
+        make_answer(request, flow, answer, &tag)
+            // What a policy wanted to say cannot be written: then without that.
+            .or_else(|_| make_answer(request, flow, &Answer::new(answer.status), &tag))
+            .ok()
     }
 
     /// Answers 503: a table is full, or we are about to stop.

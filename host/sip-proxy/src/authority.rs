@@ -2,6 +2,7 @@
 //! call that it belongs to. Nothing is forwarded without one, and neither can be made
 //! outside the policy crate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{CallPass, ConsultId, HeaderEdit, Permit};
@@ -21,6 +22,22 @@ impl Authority {
         match self {
             Self::Permit(permit) => permit.consult(),
             Self::Pass(pass) => pass.consult(),
+        }
+    }
+
+    /// The pipeline that judged the request, or admitted its call.
+    pub(crate) fn pipeline(&self) -> &Arc<str> {
+        match self {
+            Self::Permit(permit) => permit.pipeline(),
+            Self::Pass(pass) => pass.pipeline(),
+        }
+    }
+
+    /// What lets the rest of the call through, responses to this request among it.
+    pub(crate) fn pass(&self) -> CallPass {
+        match self {
+            Self::Permit(permit) => permit.call_pass(),
+            Self::Pass(pass) => pass.clone(),
         }
     }
 

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use sip_message::{HeaderKind, Message};
 use smallvec::SmallVec;
 
+use crate::judging::Answerer;
+
 /// A final response of one branch, or what stands for it.
 #[derive(Clone, Debug)]
 pub(crate) enum Final {
-    /// As it came.
-    Received(Arc<Message>),
+    /// As it came, and from whom.
+    Received(Arc<Message>, Answerer),
     /// A timeout (408), a transport failure (503), or a cancelled branch that never
     /// answered (487).
     Made(u16),
@@ -26,7 +28,7 @@ impl Final {
     /// Its status.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Self::Received(message) => message.status().unwrap_or_default(),
+            Self::Received(message, _) => message.status().unwrap_or_default(),
             Self::Made(status) | Self::Refused { status, .. } => *status,
         }
     }
@@ -41,7 +43,7 @@ pub(crate) struct BestResponse {
 
 impl BestResponse {
     pub(crate) fn offer(&mut self, status: u16, response: Final, challenges_limit: usize) {
-        if let (401 | 407, Final::Received(message)) = (status, &response)
+        if let (401 | 407, Final::Received(message, _)) = (status, &response)
             && self.challenges.len() < challenges_limit
         {
             self.challenges.push(Arc::clone(message));

@@ -5,14 +5,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use sip_message::{Limits, Message};
-use sip_transaction::{Moment, Refused, Timer as Letter, TransactionId};
+use sip_transaction::{Destination, Moment, Refused, Timer as Letter, TransactionId, Transport};
 
 use crate::best_response::Final;
+use crate::config::ListenerAddress;
 use crate::core::ProxyCore;
 use crate::forwarding::{CopyFor, copy};
+use crate::limits::LARGE_REQUEST_BYTES;
 use crate::loop_detection;
 use crate::output::{EndReason, FullTable, LogEvent};
-use crate::response_context::{Branch, Purpose, ResponseContext};
+use crate::response_context::{Branch, Cancelling, Progress, Purpose, ResponseContext, Start};
+use crate::routing::Site;
 use crate::targets::Choice;
 use crate::timers::Timer;
 
@@ -62,11 +65,11 @@ impl ProxyCore {
         &mut self,
         now: Moment,
         server: TransactionId,
-        mut choice: Choice,
+        choice: Choice,
         max_breadth: Option<u32>,
     ) {
         let site = Arc::clone(&self.site);
-        let Some(context) = self.contexts.get_mut(&server) else {
+        let Some(context) = self.contexts.get(&server) else {
             return;
         };
         let egress = site
@@ -84,26 +87,58 @@ impl ProxyCore {
             Ok(described) => described,
             Err(refusal) => return self.request_refused(server, refusal),
         };
+        let start = Start {
+            choice,
+            max_breadth,
+            described,
+        };
+        self.send_copy(now, server, egress, start, None);
+    }
+
+    /// Sends the copy that one target gets. `by_udp` is what to do instead, if it goes by
+    /// TCP for its size alone.
+    fn send_copy(
+        &mut self,
+        now: Moment,
+        server: TransactionId,
+        egress: &ListenerAddress,
+        mut start: Start,
+        by_udp: Option<Box<Start>>,
+    ) {
+        let site = Arc::clone(&self.site);
         let Some(context) = self.contexts.get_mut(&server) else {
             return;
         };
+        let consult = context.authority.consult();
         let branch = loop_detection::branch(self.entropy.unique(), context.plan.routing_hash);
         let copy_for = CopyFor {
-            uri_host: choice.uri_host.as_deref(),
+            uri_host: start.choice.uri_host.as_deref(),
             ingress: site.routing.listener(context.flow.listener),
             egress,
             branch: &branch,
-            max_breadth,
-            body: &described.body,
+            max_breadth: start.max_breadth,
+            body: &start.described.body,
         };
         let made = make_copy(context, copy_for, &self.message_limits);
-        choice.destination.listener = Some(egress.id);
         let Some((bytes, message)) = made else {
             let cause = "the edited request exceeds the limits of a message";
             self.log(LogEvent::NoRoute { consult, cause });
             self.branch_not_started(server, 500);
             return;
         };
+        if bytes.len() > LARGE_REQUEST_BYTES
+            && let Some((egress, by_tcp)) = over_tcp(&site, egress, &start)
+        {
+            start.choice.large_by_tcp = false;
+            self.send_copy(now, server, egress, by_tcp, Some(Box::new(start)));
+            return;
+        }
+        let Start {
+            mut choice,
+            described,
+            ..
+        } = start;
+        choice.destination.listener = Some(egress.id);
         match self.layer.request(now, message, choice.destination.clone()) {
             Ok(client) => {
                 let timer = context.is_invite().then(|| {
@@ -112,7 +147,7 @@ impl ProxyCore {
                 });
                 self.branches
                     .insert(client, (server, context.branches.len()));
-                let branch = Branch::new(client, choice, described.terms, bytes, timer);
+                let branch = Branch::new(client, choice, described.terms, by_udp, bytes, timer);
                 context.branches.push(branch);
             }
             Err(Refused::TableFull) => {
@@ -124,6 +159,36 @@ impl ProxyCore {
         }
     }
 
+    /// No connection came about for a request that went by TCP for its size alone: the same
+    /// target gets it by UDP (RFC 3261 section 18.1.1). False if that is not the case.
+    fn retry_by_udp(&mut self, now: Moment, server: TransactionId, index: usize) -> bool {
+        let site = Arc::clone(&self.site);
+        let Some(context) = self.contexts.get_mut(&server) else {
+            return false;
+        };
+        let wanted = context.final_sent.is_none() && !context.cancelled;
+        let Some(branch) = context.branches.get_mut(index) else {
+            return false;
+        };
+        let unheard = branch.progress == Progress::Calling && branch.cancelling == Cancelling::No;
+        let Some(start) = branch.by_udp.take().filter(|_| wanted && unheard) else {
+            return false;
+        };
+        let choice = &start.choice;
+        let egress = site
+            .own
+            .listener_for(&choice.destination, choice.egress, choice.zone)
+            .and_then(|id| site.routing.listener(id));
+        let Some(egress) = egress else {
+            return false;
+        };
+        if let Some(branch) = context.finish(index) {
+            self.timers.stop(branch.timer.take());
+        }
+        self.send_copy(now, server, egress, *start, None);
+        true
+    }
+
     fn branch_not_started(&mut self, server: TransactionId, status: u16) {
         if let Some(context) = self.contexts.get_mut(&server) {
             context.best.offer(status, Final::Made(status), 0);
@@ -132,9 +197,15 @@ impl ProxyCore {
 
     /// A client transaction timed out (408) or could not send (503).
     pub(crate) fn client_failed(&mut self, now: Moment, client: TransactionId, status: u16) {
-        if let Some((server, index)) = self.branches.get(&client).copied() {
-            self.branch_failed(now, server, index, status, Final::Made(status));
+        let Some((server, index)) = self.branches.get(&client).copied() else {
+            return;
+        };
+        if status == 503 && self.retry_by_udp(now, server, index) {
+            // If that did not begin either, there may be another target.
+            self.advance(now, server);
+            return;
         }
+        self.branch_failed(now, server, index, status, Final::Made(status));
     }
 
     /// A branch ended without success.
@@ -189,6 +260,7 @@ impl ProxyCore {
         if let Some(pending) = self.consults.take_by_server(id) {
             self.timers.stop(pending.deadline);
         }
+        self.abandon_upstream(now, id);
         let Some(context) = self.contexts.get_mut(&id) else {
             return;
         };
@@ -213,6 +285,30 @@ impl ProxyCore {
             self.contexts.remove(&server);
         }
     }
+}
+
+/// The way by TCP to a target that has one, from a listener that is like `egress`: the
+/// media of the call is the same then.
+fn over_tcp<'s>(
+    site: &'s Site,
+    egress: &ListenerAddress,
+    start: &Start,
+) -> Option<(&'s ListenerAddress, Start)> {
+    let udp = &start.choice.destination;
+    if !start.choice.large_by_tcp || udp.transport != Transport::Udp {
+        return None;
+    }
+    let destination = Destination {
+        server_name: udp.server_name.clone(),
+        ..Destination::new(Transport::Tcp, udp.address)
+    };
+    let listener = site.own.listener_for(&destination, None, egress.zone)?;
+    let listener = site.routing.listener(listener)?;
+    let alike = listener.zone == egress.zone && listener.media == egress.media;
+    let mut by_tcp = start.clone();
+    by_tcp.choice.destination = destination;
+    by_tcp.choice.egress = None;
+    alike.then_some((listener, by_tcp))
 }
 
 /// The copy, as bytes and as the message that it is. None if what a policy adds makes it

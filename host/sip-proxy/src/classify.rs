@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use policy::{Certificate, Peer, Zone};
+use policy::{Certificate, Peer, TlsSession, Zone};
 use sip_transaction::Flow;
 
 use crate::config::{PeerConfig, Routing};
 
+/// What a connection proves about whoever sends by it, beyond an address.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// The peer's certificate, verified.
+    pub certificate: Option<Arc<Certificate>>,
+    /// The TLS session, with a certificate of the peer or without.
+    pub tls: Option<TlsSession>,
+}
+
 /// The sender of a message, as the policy will see it. A source that matches no
 /// peer has no name, and is on the listener's side, or outside.
-pub(crate) fn classify(
-    routing: &Routing,
-    flow: &Flow,
-    certificate: Option<Arc<Certificate>>,
-) -> Peer {
+pub(crate) fn classify(routing: &Routing, flow: &Flow, proof: Option<&Proof>) -> Peer {
+    let certificate = proof.and_then(|proof| proof.certificate.as_ref());
     let listener_zone = routing
         .listener(flow.listener)
         .and_then(|listener| listener.zone);
@@ -21,7 +27,7 @@ pub(crate) fn classify(
         .peers
         .iter()
         .filter(|peer| listener_zone.is_none_or(|zone| zone == peer.zone))
-        .filter_map(|peer| Some((strength(peer, flow, certificate.as_deref())?, peer)))
+        .filter_map(|peer| Some((strength(peer, flow, certificate.map(Arc::as_ref))?, peer)))
         // The first one of equals, so that the order of the config decides.
         .reduce(|best, other| if other.0 > best.0 { other } else { best })
         .map(|(_, peer)| peer);
@@ -31,8 +37,8 @@ pub(crate) fn classify(
         transport: flow.transport,
         zone: best.map_or(listener_zone.unwrap_or(Zone::Outside), |peer| peer.zone),
         name: best.map(|peer| Arc::clone(&peer.name)),
-        certificate,
-        tls: None,
+        certificate: certificate.cloned(),
+        tls: proof.and_then(|proof| proof.tls),
     }
 }
 
@@ -67,6 +73,11 @@ mod tests {
 
     use super::*;
     use crate::config::{ListenerAddress, PeerKind};
+
+    const SESSION: TlsSession = TlsSession {
+        version: "TLSv1.3",
+        cipher: "TLS_AES_256_GCM_SHA384",
+    };
 
     fn routing(listener_zone: Option<Zone>) -> Routing {
         let peer = |name, zone, kind, source: &str| {
@@ -104,14 +115,16 @@ mod tests {
     }
 
     fn named(zone: Option<Zone>, source: &str, names: &[&str]) -> (Option<String>, Zone) {
-        let certificate = (!names.is_empty()).then(|| {
-            Arc::new(Certificate {
+        let proof = (!names.is_empty()).then(|| Proof {
+            certificate: Some(Arc::new(Certificate {
                 names: names.iter().map(|name| (*name).to_owned()).collect(),
                 fingerprint: String::new(),
                 issuer: String::new(),
-            })
+            })),
+            tls: Some(SESSION),
         });
-        let peer = classify(&routing(zone), &flow(source), certificate);
+        let peer = classify(&routing(zone), &flow(source), proof.as_ref());
+        assert_eq!(peer.tls, proof.map(|_| SESSION));
         (peer.name.map(|name| name.to_string()), peer.zone)
     }
 

@@ -37,7 +37,7 @@ impl ProxyCore {
         self.timers.stop(pending.deadline);
         match conclusion.decision {
             Decision::Admit(permit) if permit.consult() == consult => {
-                if pending.for_us {
+                if pending.is_for_us(&permit) {
                     self.answer_options(now, &pending);
                 } else {
                     self.forward_admitted(now, pending, permit);
@@ -60,6 +60,9 @@ impl ProxyCore {
         if let Some(pending) = self.consults.take(consult) {
             self.log(LogEvent::ConsultLate { consult });
             self.deny(now, &pending);
+        } else if let Some(asked) = self.asked.remove(&consult) {
+            self.log(LogEvent::ConsultLate { consult });
+            self.response_judged(now, consult, asked.server, None);
         }
     }
 
@@ -74,28 +77,18 @@ impl ProxyCore {
     }
 
     fn refuse(&mut self, now: Moment, pending: &Pending, refusal: &Refusal) {
-        let status = if (300..700).contains(&refusal.status) {
-            refusal.status
-        } else {
-            500
-        };
-        let mut answer = Answer::new(status).phrase(&refusal.phrase);
-        if let Some(seconds) = refusal.retry_after {
-            answer = answer.header("Retry-After", seconds.to_string());
-        }
-        self.answer_with(now, pending, answer, &refusal.headers);
+        let answer = Answer::refusing(refusal);
+        self.answer(now, pending.server, &pending.request, &pending.flow, answer);
     }
 
     fn answer_with<'a>(
         &mut self,
         now: Moment,
         pending: &Pending,
-        mut answer: Answer<'a>,
+        answer: Answer<'a>,
         headers: &'a [(String, String)],
     ) {
-        for (name, value) in headers {
-            answer = answer.header(name, value.as_bytes());
-        }
+        let answer = answer.headers(headers);
         self.answer(now, pending.server, &pending.request, &pending.flow, answer);
     }
 

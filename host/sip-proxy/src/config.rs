@@ -77,6 +77,11 @@ pub struct Routing {
     pub peers: Vec<PeerConfig>,
     /// Domains we answer for besides the hosts of the listeners. Lower case.
     pub own_domains: Vec<String>,
+    /// Whoever comes by UDP and is no peer gets no answer to what no policy is asked about:
+    /// a source that can be forged, or a scanner that looks who is there.
+    pub silent_to_strangers: bool,
+    /// Pipelines of which a plugin wants to see responses.
+    pub response_pipelines: Vec<Arc<str>>,
     /// Timers of the proxy core.
     pub timers: ProxyTimers,
     /// Ceilings of the proxy core's tables.
@@ -211,6 +216,9 @@ pub struct PeerConfig {
     /// Requests that come from this peer go to the peer of this name. Without it
     /// they go to the first peer of the other kind.
     pub route_to: Option<Arc<str>>,
+    /// Requests that are too large for UDP go to its UDP targets by TCP, and by UDP if no
+    /// connection comes about: RFC 3261 section 18.1.1.
+    pub large_by_tcp: bool,
     /// What its media may be like; without it the default of [`MediaTerms`].
     pub media: Option<MediaTerms>,
 }
@@ -229,6 +237,7 @@ impl PeerConfig {
             failover: FailoverOn::default(),
             domains: Vec::new(),
             route_to: None,
+            large_by_tcp: false,
             media: None,
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use policy::{ConsultId, Peer};
+use policy::{ConsultId, Peer, Permit};
 use sip_message::Message;
 use sip_transaction::{Flow, Moment, TransactionId};
 
@@ -29,6 +29,17 @@ pub(crate) struct Pending {
     pub(crate) asked: Moment,
     pub(crate) deadline: Option<TimerKey>,
     pub(crate) trying_sent: bool,
+}
+
+impl Pending {
+    /// Whether we answer it ourselves: an OPTIONS for us, unless the policy sends it on and
+    /// it may still be sent on.
+    pub(crate) fn is_for_us(&self, permit: &Permit) -> bool {
+        let elsewhere = permit
+            .rewrites()
+            .is_some_and(|rewrites| rewrites.request_uri.is_some());
+        self.for_us && (self.validated.last_hop || !elsewhere)
+    }
 }
 
 /// All of them. The limit `pending_consults` is kept by whoever asks.

@@ -11,15 +11,17 @@ use std::sync::Arc;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use media::{AnchorConfig, AnchorFigures};
-use policy::Certificate;
+use policy::ConsultId;
 use sip_message::{Limits as MessageLimits, Message};
 use sip_transaction::{Event, Flow, Moment, TransactionId, TransactionLayer};
 
 use crate::anchoring::MediaRoom;
 use crate::calls::Calls;
+use crate::classify::Proof;
 use crate::config::{ProxyConfig, Routing};
 use crate::consults::Consults;
 use crate::entropy::Entropy;
+use crate::judging::Asked;
 use crate::output::{Figures, LogEvent, Output};
 use crate::response_context::ResponseContext;
 use crate::routing::Site;
@@ -35,6 +37,8 @@ pub struct ProxyCore {
     pub(crate) layer: TransactionLayer,
     pub(crate) timers: TimerQueue,
     pub(crate) consults: Consults,
+    /// Responses that await their policy; they wait in their contexts.
+    pub(crate) asked: HashMap<ConsultId, Asked, FixedState>,
     /// Requests that are being forwarded, by their server transaction.
     pub(crate) contexts: HashMap<TransactionId, ResponseContext, FixedState>,
     /// Client transactions, to the context and the place of their branch in it.
@@ -61,6 +65,7 @@ impl ProxyCore {
             ),
             timers: TimerQueue::default(),
             consults: Consults::default(),
+            asked: HashMap::default(),
             contexts: HashMap::default(),
             branches: HashMap::default(),
             calls: Calls::new(entropy.table_key()),
@@ -88,16 +93,17 @@ impl ProxyCore {
         }
     }
 
-    /// A message came in. `certificate` is that of a TLS peer, verified.
+    /// A message came in. `proof` is what its connection proves about the sender, if it
+    /// proves anything.
     pub fn handle_message(
         &mut self,
         now: Moment,
         message: Arc<Message>,
         flow: &Flow,
-        certificate: Option<Arc<Certificate>>,
+        proof: Option<&Proof>,
     ) {
         self.layer.handle_message(now, message, flow);
-        self.settle_events(now, certificate.as_ref());
+        self.settle_events(now, proof);
     }
 
     /// A [`Transmit`](sip_transaction::Transmit) of this transaction could not be sent.
@@ -161,7 +167,7 @@ impl ProxyCore {
             media_ports: media.ports_in_use,
             server_transactions: self.layer.server_len(),
             client_transactions: self.layer.client_len(),
-            pending_consults: self.consults.len(),
+            pending_consults: self.consults.len() + self.asked.len(),
             contexts: self.contexts.len(),
             calls: self.calls.len(),
             silenced: self.silenced.len(),
@@ -181,11 +187,11 @@ impl ProxyCore {
     }
 
     /// Handles what the layer has to say, until it has nothing left to say.
-    pub(crate) fn settle_events(&mut self, now: Moment, certificate: Option<&Arc<Certificate>>) {
+    pub(crate) fn settle_events(&mut self, now: Moment, proof: Option<&Proof>) {
         while let Some(event) = self.layer.poll_event() {
             match event {
                 Event::Request { id, message, flow } => {
-                    self.handle_request(now, id, message, flow, certificate.cloned());
+                    self.handle_request(now, id, message, flow, proof);
                 }
                 Event::Ack { message, flow } => self.handle_ack(now, &message, &flow),
                 Event::Cancel {
@@ -197,7 +203,7 @@ impl ProxyCore {
                     self.handle_cancel(now, id, target, &message, &flow);
                 }
                 Event::Response { id, message, flow } => {
-                    self.handle_response(now, id, message, &flow);
+                    self.handle_response(now, id, message, &flow, proof);
                 }
                 Event::StrayResponse { flow, .. } => {
                     // RFC 6026 section 7.1 corrects RFC 3261: not forwarded.

@@ -14,6 +14,7 @@ use crate::anchoring::{BothTerms, CallMedia};
 use crate::classify::classify;
 use crate::config::Routing;
 use crate::entropy::Entropy;
+use crate::guise::Guise;
 use crate::output::EndReason;
 use crate::record_route;
 use crate::ticks::Ticks;
@@ -172,6 +173,8 @@ pub(crate) struct Call {
     /// The host wants it to end, but its INVITE is not settled yet.
     pub(crate) ending: Option<EndReason>,
     pub(crate) media: CallMedia,
+    /// Addresses that differ between the sides.
+    pub(crate) guise: Option<Arc<Guise>>,
 }
 
 impl Call {
@@ -183,6 +186,12 @@ impl Call {
         self.dialogs
             .iter_mut()
             .find(|dialog| dialog.serial == serial)
+    }
+
+    /// Whether a 2xx has confirmed a dialog that has not ended.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        let confirmed = |dialog: &Dialog| dialog.state == DialogState::Confirmed;
+        self.dialogs.iter().any(confirmed)
     }
 
     /// The leg that a message from `side` goes to.

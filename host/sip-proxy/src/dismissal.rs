@@ -13,8 +13,9 @@ use smallvec::SmallVec;
 
 use crate::calls::DialogRef;
 use crate::core::ProxyCore;
-use crate::dialog::Leg;
+use crate::dialog::{Leg, Side};
 use crate::forwarding;
+use crate::guise::Guise;
 use crate::loop_detection;
 use crate::routing::{Site, literal};
 
@@ -25,8 +26,11 @@ const MAX_CSEQ: u32 = (1 << 31) - 1;
 pub(crate) struct OwnRequest<'a> {
     pub(crate) method: &'static str,
     pub(crate) call_id: &'a [u8],
+    /// Whose request it looks like.
+    pub(crate) side: Side,
     pub(crate) from: &'a Leg,
     pub(crate) to: &'a Leg,
+    pub(crate) guise: Option<&'a Guise>,
     pub(crate) cseq: u32,
     pub(crate) branch: &'a [u8],
 }
@@ -64,9 +68,12 @@ impl OwnRequest<'_> {
             .listener_for(&destination, to.destination.listener, None)?;
         let egress = site.routing.listener(egress)?;
         destination.listener = Some(egress.id);
+        let party = &self.from.party;
+        let guise = self.guise;
+        let shown = guise.and_then(|guise| guise.party(self.side, party));
         let mut builder = RequestBuilder::new(self.method, request_uri.raw)
             .via(forwarding::via(egress, self.branch))
-            .from(&self.from.party)
+            .from(shown.as_deref().unwrap_or(party))
             .to(&to.party)
             .call_id(self.call_id)
             .cseq(self.cseq);
@@ -121,6 +128,8 @@ impl ProxyCore {
             context.dismissed.push(tag.into());
         }
         let request = Arc::clone(&context.request);
+        let guise = context.plan.guise.as_ref();
+        let guise = guise.map(|(guise, _)| Arc::clone(guise));
         let routes = limits.routes_per_leg;
         let caller = Leg::caller(&request, context.flow.reply(), routes);
         let callee = Leg::callee(response, branch.destination.clone(), &self.entropy, routes);
@@ -129,8 +138,10 @@ impl ProxyCore {
         let mut own = OwnRequest {
             method: "ACK",
             call_id: request.call_id(),
+            side: Side::Caller,
             from: &caller,
             to: &callee,
+            guise: guise.as_deref(),
             cseq,
             branch: &ack_branch,
         };
@@ -164,8 +175,10 @@ impl ProxyCore {
         let own = OwnRequest {
             method: "ACK",
             call_id: &call.call_id,
+            side: dialog.side,
             from,
             to,
+            guise: call.guise.as_deref(),
             cseq,
             branch: &branch,
         };

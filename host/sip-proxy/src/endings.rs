@@ -13,11 +13,12 @@ use crate::anchoring::PassedBody;
 use crate::authority::Authority;
 use crate::calls::DialogRef;
 use crate::core::ProxyCore;
+use crate::dialog::Side;
 use crate::dismissal::{OwnRequest, next_cseq};
 use crate::forwarding::{self, CopyFor, Plan};
 use crate::loop_detection;
 use crate::output::{CallEvent, CallId, EndReason, LogEvent, Output};
-use crate::routing::{approach, within_call};
+use crate::routing::{approach, leads_astray, within_call};
 use crate::timers::Timer;
 
 impl ProxyCore {
@@ -67,11 +68,15 @@ impl ProxyCore {
         call.answered = Some(now);
         call.limit_timer = Some(self.timers.set(now + call.limit.0, Timer::CallLimit(id)));
         let ending = call.ending;
+        // A BYE may have overtaken a 2xx that waited for its policy.
+        let over = !call.is_confirmed();
         self.await_tick(id);
         self.outputs
             .push_back(Output::Call(CallEvent::Answered { call: id, callee }));
         if let Some(reason) = ending {
             self.hang_up(now, id, reason);
+        } else if over {
+            self.close_call(now, id, EndReason::Bye);
         }
     }
 
@@ -87,11 +92,7 @@ impl ProxyCore {
             return;
         };
         call.dialogs.retain(|known| known.serial != dialog.dialog);
-        let confirmed = call
-            .dialogs
-            .iter()
-            .any(|known| known.state == DialogState::Confirmed);
-        if call.invite.is_none() && !confirmed {
+        if call.invite.is_none() && !call.is_confirmed() {
             self.close_call(now, dialog.call, EndReason::Bye);
         }
     }
@@ -159,16 +160,18 @@ impl ProxyCore {
             .filter(|dialog| dialog.state == DialogState::Confirmed)
             .flat_map(|dialog| {
                 [
-                    (call, &call.caller, &dialog.callee),
-                    (call, &dialog.callee, &call.caller),
+                    (Side::Caller, &call.caller, &dialog.callee),
+                    (Side::Callee, &dialog.callee, &call.caller),
                 ]
             })
-            .filter_map(|(call, from, to)| {
+            .filter_map(|(side, from, to)| {
                 let bye = OwnRequest {
                     method: "BYE",
                     call_id: &call.call_id,
+                    side,
                     from,
                     to,
+                    guise: call.guise.as_deref(),
                     cseq: next_cseq(from.cseq),
                     branch: &loop_detection::branch(self.entropy.unique(), 0),
                 };
@@ -225,10 +228,20 @@ impl ProxyCore {
     ) {
         let site = Arc::clone(&self.site);
         let mut approach = approach(&site, &self.entropy, ack, flow);
-        let other = self.calls.get(dialog.call);
-        let Some(other) = other.and_then(|call| call.other_side(dialog.side, dialog.dialog)) else {
+        let Some(call) = self.calls.get(dialog.call) else {
             return;
         };
+        let guise = call.guise.clone().map(|guise| (guise, dialog.side));
+        let Some(other) = call.other_side(dialog.side, dialog.dialog) else {
+            return;
+        };
+        if leads_astray(&approach, other) {
+            self.log(LogEvent::Dropped {
+                cause: "ACK by a strict route that is not the call's",
+                source: flow.peer,
+            });
+            return;
+        }
         let choice = within_call(&site, &mut approach, ack, flow, other);
         let Some(egress) = site
             .own
@@ -253,6 +266,8 @@ impl ProxyCore {
             routing_hash: 0,
             max_breadth: 1,
             mark: None,
+            sender: None,
+            guise,
             max_forwards: hops.unwrap_or(site.routing.limits.max_forwards),
         };
         let copy_for = CopyFor {

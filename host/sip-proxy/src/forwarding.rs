@@ -1,5 +1,7 @@
 //! Request forwarding: RFC 3261 section 16.6. The copy that one target gets.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use policy::HeaderEdit;
 use sip_message::{EditError, Edits, HeaderKind, Message, Scheme, Uri};
@@ -9,6 +11,8 @@ use smallvec::SmallVec;
 use crate::anchoring::PassedBody;
 use crate::authority::Authority;
 use crate::config::ListenerAddress;
+use crate::dialog::Side;
+use crate::guise::Guise;
 use crate::loop_detection::Branch;
 use crate::record_route;
 use crate::request_uri;
@@ -23,6 +27,10 @@ pub(crate) struct Plan {
     pub(crate) max_breadth: u32,
     /// The mark for Record-Route, if the route shall be recorded.
     pub(crate) mark: Option<[u8; 16]>,
+    /// The configured peer that it came from, if it belongs to no call.
+    pub(crate) sender: Option<Arc<str>>,
+    /// Other addresses for the other side, and the side that the request comes from.
+    pub(crate) guise: Option<(Arc<Guise>, Side)>,
     /// Max-Forwards of the copies.
     pub(crate) max_forwards: u32,
 }
@@ -70,6 +78,9 @@ pub(crate) fn copy(
         edits.stamp_via(received, rport);
     }
     apply_policy(&mut edits, request, authority);
+    if let Some((guise, sender)) = &plan.guise {
+        guise.put_on(&mut edits, request, *sender);
+    }
     let uri = effective_uri(request, &plan.approach);
     apply_route(&mut edits, request, &plan.approach, &uri, copy_for.uri_host);
     edits.max_forwards(plan.max_forwards);

@@ -29,6 +29,8 @@
 //! | 16.7 responses | `responses`, `best_response`, `response_context` |
 //! | 9, 16.8, 16.10 CANCEL and Timer C | `cancel` |
 //! | 16.11 ACK without a transaction | `endings` |
+//! | 12.2 other addresses for the callee | `guise` |
+//! | response hooks of policies | `judging` |
 //! | session descriptions (RFC 3264, RFC 5853) | `anchoring`, `described`, `refusals`, `media_events` |
 //! | 13.2.2.4, 15.1.1 ACK and BYE of our own | `dismissal` |
 
@@ -51,6 +53,8 @@ mod dismissal;
 mod endings;
 mod entropy;
 mod forwarding;
+mod guise;
+mod judging;
 mod limits;
 mod loop_detection;
 mod media_events;
@@ -69,6 +73,7 @@ mod ticks;
 mod timers;
 mod validation;
 
+pub use crate::classify::Proof;
 pub use crate::config::{
     FailoverOn, ForkMode, ListenerAddress, MediaConfig, MediaTerms, PeerConfig, PeerKind,
     ProxyConfig, ProxyTimers, Routing, Target,

@@ -30,6 +30,10 @@ pub struct ProxyLimits {
     /// Challenges gathered from the targets of one request. 16: one for each
     /// target. Config key `challenges_per_response`.
     pub challenges_per_response: usize,
+    /// Responses of one transaction that wait, in order, for a policy to answer about
+    /// the first of them. 16: a callee that rings sends one or two; beyond it
+    /// provisional and repeated responses are dropped. Config key `held_responses`.
+    pub held_responses: usize,
     /// Dropped requests whose retransmissions are remembered. 10,000: beyond it
     /// the oldest is forgotten and, if it comes again, judged again. Config key
     /// `silenced`.
@@ -61,6 +65,7 @@ impl Default for ProxyLimits {
             targets_per_request: 16,
             routes_per_leg: 16,
             challenges_per_response: 16,
+            held_responses: 16,
             silenced: 10_000,
             max_breadth: 60,
             max_forwards: 70,
@@ -69,6 +74,10 @@ impl Default for ProxyLimits {
         }
     }
 }
+
+/// Bytes of a request from which on UDP would cut it into fragments: RFC 3261 section
+/// 18.1.1 has 1,300 where the path's MTU is not known.
+pub(crate) const LARGE_REQUEST_BYTES: usize = 1_300;
 
 /// Listeners of earlier configs that are still recognised as ours. 64: a few reloads that
 /// move every listener; calls that are older still end by their age limit.

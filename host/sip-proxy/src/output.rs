@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use media::{Rejection, RelayCommand, SessionFigures, Side as MediaSide};
-use policy::{CallPass, ConsultId, RequestFacts, Zone};
+use policy::{CallPass, ConsultId, RequestFacts, ResponseFacts, Zone};
 use sip_message::{Message, Method};
 use sip_transaction::Transmit;
 
@@ -25,6 +25,18 @@ pub enum Output {
         id: ConsultId,
         /// What the policy may know.
         facts: RequestFacts,
+    },
+    /// Show a response to the response hooks of its pipeline, one of
+    /// [`Routing::response_pipelines`](crate::Routing::response_pipelines), and bring the
+    /// answer by [`ProxyCore::handle_response_conclusion`](crate::ProxyCore::handle_response_conclusion)
+    /// before the consult deadline. Later responses of the same transaction wait behind it.
+    ConsultResponse {
+        /// The question's name.
+        id: ConsultId,
+        /// Leave that the request has, or the call that it belongs to.
+        pass: CallPass,
+        /// What the policy may know. The message is as it came in.
+        facts: ResponseFacts,
     },
     /// Something happened to a call.
     Call(CallEvent),
@@ -217,7 +229,8 @@ pub enum LogEvent {
         /// Where it came from.
         source: SocketAddr,
     },
-    /// A policy did not answer before its deadline; the request was denied.
+    /// A policy did not answer before its deadline: the request was denied, or the
+    /// response passed as it was.
     ConsultLate {
         /// The question.
         consult: ConsultId,

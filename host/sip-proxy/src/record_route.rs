@@ -22,14 +22,9 @@ pub(crate) fn mark(entropy: &Entropy, call_id: &[u8]) -> [u8; 16] {
     hexadecimal(hash.finish())
 }
 
-/// Whether a URI has any mark: then we, or another run of us, wrote it.
-pub(crate) fn has_mark(uri: &Uri<'_>) -> bool {
-    uri.user.is_none() && uri.param(MARK).is_some()
-}
-
 /// Whether a URI has the mark of this Call-ID.
 pub(crate) fn is_marked(entropy: &Entropy, uri: &Uri<'_>, call_id: &[u8]) -> bool {
-    has_mark(uri) && uri.param(MARK).flatten() == Some(&mark(entropy, call_id))
+    uri.user.is_none() && uri.param(MARK).flatten() == Some(&mark(entropy, call_id))
 }
 
 /// A value for Record-Route that names a listener.

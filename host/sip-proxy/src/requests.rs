@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use policy::{Certificate, DialogState, Peer, RequestFacts};
+use policy::{DialogState, Peer, RequestFacts};
 use sip_message::{Anomalies, Message, Method};
-use sip_transaction::{Flow, Moment, TransactionId};
+use sip_transaction::{Flow, Moment, TransactionId, Transport};
 
 use crate::answers::Answer;
 use crate::calls::DialogRef;
-use crate::classify::classify;
+use crate::classify::{Proof, classify};
 use crate::consults::Pending;
 use crate::core::ProxyCore;
 use crate::forwarding::via_differs;
@@ -26,14 +26,14 @@ impl ProxyCore {
         server: TransactionId,
         request: Arc<Message>,
         flow: Flow,
-        certificate: Option<Arc<Certificate>>,
+        proof: Option<&Proof>,
     ) {
         if self.is_silenced(&request, &flow) {
             self.layer.terminate(server);
             return;
         }
         let site = Arc::clone(&self.site);
-        let peer = classify(&site.routing, &flow, certificate);
+        let peer = classify(&site.routing, &flow, proof);
         let limits = &site.routing.limits;
         let validated = match validate(&request, &peer, &site.own, &self.entropy, limits) {
             Ok(validated) => validated,
@@ -98,7 +98,7 @@ impl ProxyCore {
         self.reject(now, server, request, flow, answer, invalid.phrase());
     }
 
-    fn reject(
+    pub(crate) fn reject(
         &mut self,
         now: Moment,
         server: TransactionId,
@@ -107,12 +107,29 @@ impl ProxyCore {
         answer: Answer<'_>,
         cause: &'static str,
     ) {
+        if self.hears_nothing(flow) {
+            self.log(LogEvent::Dropped {
+                cause,
+                source: flow.peer,
+            });
+            self.layer.terminate(server);
+            return;
+        }
         self.log(LogEvent::Rejected {
             status: answer.status,
             cause,
             source: flow.peer,
         });
         self.answer(now, server, request, flow, answer);
+    }
+
+    /// Whether the sender is a stranger who gets no answer to what no policy is asked
+    /// about.
+    pub fn hears_nothing(&self, flow: &Flow) -> bool {
+        let routing = &self.site.routing;
+        routing.silent_to_strangers
+            && flow.transport == Transport::Udp
+            && classify(routing, flow, None).name.is_none()
     }
 
     #[expect(
@@ -131,7 +148,7 @@ impl ProxyCore {
         dialog: Option<DialogRef>,
     ) {
         let routing = &self.site.routing;
-        if self.consults.len() >= routing.limits.pending_consults {
+        if self.consults.len() + self.asked.len() >= routing.limits.pending_consults {
             self.log(LogEvent::Full(FullTable::PendingConsults));
             self.answer_busy(now, server, &request, &flow);
             return;

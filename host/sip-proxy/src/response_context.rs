@@ -12,7 +12,9 @@ use crate::anchoring::{BothTerms, PassedBody};
 use crate::authority::Authority;
 use crate::best_response::BestResponse;
 use crate::calls::DialogRef;
+use crate::described::Described;
 use crate::forwarding::Plan;
+use crate::judging::Upstream;
 use crate::output::CallId;
 use crate::targets::{Choice, TargetSet};
 use crate::timers::TimerKey;
@@ -52,6 +54,16 @@ pub(crate) enum Progress {
     Finished,
 }
 
+/// A copy that is about to be sent.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    pub(crate) choice: Choice,
+    /// Max-Breadth to write, if one is to be written.
+    pub(crate) max_breadth: Option<u32>,
+    /// Its body, and the terms that the answer is read by.
+    pub(crate) described: Described,
+}
+
 /// One forwarded copy of the request.
 #[derive(Debug)]
 pub(crate) struct Branch {
@@ -60,6 +72,8 @@ pub(crate) struct Branch {
     pub(crate) peer: Option<Arc<str>>,
     /// Terms that its answers are read by; none if the call is not anchored this way.
     pub(crate) terms: Option<BothTerms>,
+    /// What to do if no connection comes about.
+    pub(crate) by_udp: Option<Box<Start>>,
     /// As it was sent, to make a CANCEL from.
     pub(crate) sent: Bytes,
     pub(crate) progress: Progress,
@@ -76,6 +90,7 @@ impl Branch {
         client: TransactionId,
         choice: Choice,
         terms: Option<BothTerms>,
+        by_udp: Option<Box<Start>>,
         sent: Bytes,
         timer: Option<TimerKey>,
     ) -> Self {
@@ -84,6 +99,7 @@ impl Branch {
             destination: choice.destination,
             peer: choice.peer,
             terms,
+            by_udp,
             sent,
             progress: Progress::Calling,
             cancelling: Cancelling::No,
@@ -108,6 +124,8 @@ pub(crate) struct ResponseContext {
     /// Tags of callees that were turned down after a 2xx; at most `dialogs_per_call`.
     pub(crate) dismissed: Vec<Box<[u8]>>,
     pub(crate) best: BestResponse,
+    /// What waits to leave, where a policy judges responses.
+    pub(crate) upstream: Option<Box<Upstream>>,
     /// Status of the final response that was sent; for several 2xx the first.
     pub(crate) final_sent: Option<u16>,
     /// The caller cancelled, or the host did on its behalf.
@@ -151,6 +169,7 @@ impl ResponseContext {
         }
         branch.progress = Progress::Finished;
         branch.sent = Bytes::new();
+        branch.by_udp = None;
         Some(branch)
     }
 }

@@ -1,19 +1,20 @@
-//! Response processing: RFC 3261 section 16.7. Each response is handled, and leaves,
-//! before the next one is looked at; so those of one transaction keep their order.
+//! Response processing: RFC 3261 section 16.7. Each response is handled, and leaves or
+//! queues for its policy, before the next one is looked at; so those of one transaction
+//! keep their order.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use policy::DialogState;
-use sip_message::{EditError, Edits, Message, Method};
+use sip_message::{Message, Method};
 use sip_transaction::{Flow, Moment, Timer as Letter, TransactionId};
 
-use crate::anchoring::PassedBody;
 use crate::answers::Answer;
 use crate::best_response::Final;
+use crate::classify::Proof;
 use crate::config::Routing;
 use crate::core::ProxyCore;
 use crate::dialog::Leg;
+use crate::judging::{Answerer, Passing, Settles};
 use crate::output::{EndReason, LogEvent};
 use crate::response_context::{Cancelling, Progress, Purpose, ResponseContext};
 use crate::timers::Timer;
@@ -25,6 +26,7 @@ impl ProxyCore {
         client: TransactionId,
         response: Arc<Message>,
         flow: &Flow,
+        proof: Option<&Proof>,
     ) {
         // Answers to a CANCEL or a BYE of our own concern nobody else.
         let Some((server, index)) = self.branches.get(&client).copied() else {
@@ -41,10 +43,14 @@ impl ProxyCore {
             });
             return;
         }
+        let answerer = self.answerer(server, flow, proof);
         match status {
-            100..=199 => self.provisional(now, server, index, status, &response),
-            200..=299 => self.success(now, server, index, status, &response),
-            _ => self.branch_failed(now, server, index, status, Final::Received(response)),
+            100..=199 => self.provisional(now, server, index, status, &response, answerer),
+            200..=299 => self.success(now, server, index, status, &response, answerer),
+            _ => {
+                let received = Final::Received(response, answerer);
+                self.branch_failed(now, server, index, status, received);
+            }
         }
     }
 
@@ -55,6 +61,7 @@ impl ProxyCore {
         index: usize,
         status: u16,
         response: &Arc<Message>,
+        answerer: Answerer,
     ) {
         let Some(context) = self.contexts.get_mut(&server) else {
             return;
@@ -82,9 +89,15 @@ impl ProxyCore {
         }
         let dialog = self.learn_dialog(server, index, response, DialogState::Early);
         let body = self.describe_provisional(server, index, response, dialog);
-        if let Ok(bytes) = upstream(response, &[], &body) {
-            let _ = self.layer.respond(now, server, status, bytes);
-        }
+        let passing = Passing {
+            response: Arc::clone(response),
+            status,
+            added: Vec::new(),
+            body,
+            settles: Settles::Nothing,
+            answerer,
+        };
+        self.pass_upstream(now, server, passing);
     }
 
     fn success(
@@ -94,6 +107,7 @@ impl ProxyCore {
         index: usize,
         status: u16,
         response: &Arc<Message>,
+        answerer: Answerer,
     ) {
         let Some(context) = self.contexts.get_mut(&server) else {
             return;
@@ -113,9 +127,20 @@ impl ProxyCore {
                 self.media_confirmed(server, index, dialog);
             }
             // Every 2xx to an INVITE goes upstream, repeated ones too (RFC 6026 section 7.1).
-            if let Ok(bytes) = upstream(response, &[], &body) {
-                let _ = self.layer.respond(now, server, status, bytes);
-            }
+            let settles = if first {
+                Settles::Success(index)
+            } else {
+                Settles::Nothing
+            };
+            let passing = Passing {
+                response: Arc::clone(response),
+                status,
+                added: Vec::new(),
+                body,
+                settles,
+                answerer,
+            };
+            self.pass_upstream(now, server, passing);
         }
         let Some(context) = self.contexts.get_mut(&server) else {
             return;
@@ -127,7 +152,6 @@ impl ProxyCore {
             context.targets.clear();
             // Step 10.
             self.cancel_branches(now, server);
-            self.final_sent(now, server, index, status, Some(response));
         }
         self.release_context(server);
     }
@@ -187,7 +211,7 @@ impl ProxyCore {
                 self.final_sent(now, server, 0, status, None);
                 return;
             }
-            (503, Final::Received(_)) if is_only_way(context, &site.routing) => 503,
+            (503, Final::Received(..)) if is_only_way(context, &site.routing) => 503,
             // Step 6: the next request may well find another way.
             (503, _) => {
                 self.answer(now, server, &request, &flow, Answer::new(500));
@@ -203,22 +227,29 @@ impl ProxyCore {
             Final::Refused { status, warning } => {
                 self.answer_refusal(now, server, status, warning);
             }
-            Final::Received(message) => {
-                let challenges = match status {
+            Final::Received(message, answerer) => {
+                let added = match status {
                     401 | 407 => context.best.further_challenges(&message),
                     _ => Vec::new(),
                 };
                 let body = self.describe_refusal(server, &message);
-                if let Ok(bytes) = upstream(&message, &challenges, &body) {
-                    let _ = self.layer.respond(now, server, status, bytes);
-                }
+                let passing = Passing {
+                    response: message,
+                    status,
+                    added,
+                    body,
+                    settles: Settles::Failure,
+                    answerer,
+                };
+                self.pass_upstream(now, server, passing);
+                return;
             }
         }
         self.final_sent(now, server, 0, status, None);
     }
 
     /// The final response is out: what it means for the call.
-    fn final_sent(
+    pub(crate) fn final_sent(
         &mut self,
         now: Moment,
         server: TransactionId,
@@ -266,21 +297,6 @@ impl ProxyCore {
             (Purpose::Alone, _) => {}
         }
     }
-}
-
-/// The response without our Via, with what was added, and with its body as it may pass.
-fn upstream(
-    response: &Message,
-    added: &[(&'static str, Vec<u8>)],
-    body: &PassedBody,
-) -> Result<Bytes, EditError> {
-    let mut edits = Edits::new(response);
-    edits.pop_via();
-    body.write(&mut edits);
-    for (name, value) in added {
-        edits.append(name, value);
-    }
-    edits.finish()
 }
 
 /// Whether a 503 from the one target of a request says that no other request would fare

@@ -62,9 +62,11 @@ pub(crate) fn approach(site: &Site, entropy: &Entropy, request: &Message, flow: 
     let mut routes: SmallVec<[NameAddr<'_>; 4]> = request.routes().filter_map(Result::ok).collect();
     let received = request.request_uri();
     let mut uri = received;
-    if record_route::has_mark(&received) && site.own.owns(&received, flow.local) {
-        // A strict router put our Record-Route value into the Request-URI.
-        approach.marked = record_route::is_marked(entropy, &received, request.call_id());
+    let recorded = record_route::is_marked(entropy, &received, request.call_id());
+    if recorded && request.to_tag().is_some() && site.own.owns(&received, flow.local) {
+        // A strict router put our Record-Route value into the Request-URI. Outside a dialog
+        // nobody has a reason to, and the last Route would be an address that no policy saw.
+        approach.marked = true;
         approach.egress = site.own.listener_of(&received);
         if let Some(last) = routes.pop() {
             approach.last_route_used = true;
@@ -177,6 +179,12 @@ fn by_route(
         cause: "the next route has no address",
     };
     let uri = Uri::parse(route).map_err(|_| unreachable)?;
+    if approach.next_is_strict && uri.user.is_some() {
+        return Err(NoRoute {
+            status: 403,
+            cause: "a strict route would take the place of the address that was judged",
+        });
+    }
     let destination = literal(&site.routing, &uri, None).ok_or(unreachable)?;
     let configured = site.routing.peer_with_target(destination.address);
     let inside = configured.is_some_and(|peer| peer.zone == Zone::Inside);
@@ -258,9 +266,31 @@ fn named_by<'r>(routing: &'r Routing, uri: &Uri<'_>, from: Zone) -> Option<&'r P
         })
 }
 
+/// Whether a request within a call would reach its next hop with an address that neither
+/// side has given: that of a strict router which the route of the call does not have.
+pub(crate) fn leads_astray(approach: &Approach, other_side: &Leg) -> bool {
+    let strict = approach.next_route.as_deref();
+    strict
+        .filter(|_| approach.next_is_strict)
+        .is_some_and(|strict| {
+            let bare = |route: &[u8]| {
+                let inner = route.strip_prefix(b"<").unwrap_or(route);
+                inner.strip_suffix(b">").unwrap_or(inner) == strict
+            };
+            Uri::parse(strict).is_ok_and(|uri| uri.user.is_some())
+                && !other_side.routes.iter().any(|route| bare(route))
+        })
+}
+
+/// Whether a Request-URI is for another user than the one across: section 12.2.1.1.
+fn names_another(uri: &Uri<'_>, other_side: &Leg) -> bool {
+    Uri::parse(&other_side.remote_target).is_ok_and(|target| target.user != uri.user)
+}
+
 /// The way for a request within a call: what its Route or Request-URI says, and where
 /// that says nothing that we can send to, the way the other side came by. A user agent
-/// that addresses us instead of the other's Contact gets that Contact written for it.
+/// that addresses us or somebody else instead of the other's Contact gets that Contact
+/// written for it: within a call no policy judges a Request-URI, and some gateways dial it.
 pub(crate) fn within_call(
     site: &Site,
     approach: &mut Approach,
@@ -268,8 +298,9 @@ pub(crate) fn within_call(
     flow: &Flow,
     other_side: &Leg,
 ) -> Choice {
-    if approach.next_route.is_none() && site.own.owns(&effective_uri(request, approach), flow.local)
-    {
+    let written = effective_uri(request, approach);
+    let is_ours = approach.next_route.is_none() && site.own.owns(&written, flow.local);
+    if is_ours || names_another(&written, other_side) {
         approach.request_uri = Some(other_side.remote_target.to_vec());
     }
     let next = approach
@@ -280,7 +311,11 @@ pub(crate) fn within_call(
     let destination = literal(&site.routing, &hop, Some(&other_side.destination))
         .unwrap_or_else(|| other_side.destination.clone());
     let egress = approach.egress.or(other_side.destination.listener);
-    Choice::literal(destination, egress)
+    let peer = other_side.peer.as_deref();
+    let peer = peer.and_then(|name| site.routing.peer(name));
+    let mut choice = Choice::literal(destination, egress);
+    choice.large_by_tcp = peer.is_some_and(|peer| peer.large_by_tcp);
+    choice
 }
 
 /// Where a URI leads without DNS: its address, or that of a configured target which

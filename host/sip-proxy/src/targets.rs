@@ -23,6 +23,8 @@ pub(crate) struct Choice {
     pub(crate) zone: Option<Zone>,
     /// Listener to send from, if the destination names none.
     pub(crate) egress: Option<ListenerId>,
+    /// A request too large for UDP may go there by TCP.
+    pub(crate) large_by_tcp: bool,
     priority: u16,
 }
 
@@ -35,6 +37,7 @@ impl Choice {
             peer: None,
             zone: None,
             egress,
+            large_by_tcp: false,
             priority: 0,
         }
     }
@@ -82,6 +85,7 @@ impl TargetSet {
             peer: Some(Arc::clone(&peer.name)),
             zone: Some(peer.zone),
             egress: None,
+            large_by_tcp: peer.large_by_tcp,
             priority: target.priority,
         };
         let waiting: VecDeque<Choice> = targets.iter().map(choice).collect();

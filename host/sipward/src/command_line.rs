@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 use crate::admin::{self, Command};
 use crate::config;
 use crate::control;
+use crate::credential_command::CredentialArguments;
+use crate::record_search::{self, Search};
 
 /// A SIP policy proxy whose every security decision is a WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -33,12 +35,16 @@ enum Action {
         #[arg(long)]
         json: bool,
     },
+    /// Show call records, newest first.
+    Records(Search),
     /// Let a running proxy take no new calls and stop after the last one.
     Drain(ConfigFile),
+    /// Manage the accounts in the encrypted store.
+    Credential(CredentialArguments),
 }
 
 #[derive(Debug, clap::Args)]
-struct ConfigFile {
+pub(crate) struct ConfigFile {
     /// The configuration file.
     #[arg(
         long,
@@ -46,7 +52,7 @@ struct ConfigFile {
         default_value = "/etc/sipward/sipward.toml",
         env = "SIPWARD_CONFIG"
     )]
-    config: PathBuf,
+    pub(crate) config: PathBuf,
 }
 
 impl Arguments {
@@ -58,7 +64,9 @@ impl Arguments {
             Action::Check(file) => check(&file.config),
             Action::Reload(file) => ask(&file.config, Command::Reload, false),
             Action::Status { config, json } => ask(&config.config, Command::Status, json),
+            Action::Records(search) => record_search::show(search),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
+            Action::Credential(arguments) => return arguments.carry_out(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

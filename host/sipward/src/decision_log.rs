@@ -1,4 +1,5 @@
-//! One line for each decision: who, what, which plugin, why, how long.
+//! One line for each decision: who, what, which plugin, why, how long. What the plugins
+//! want concealed stands as `*`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -6,20 +7,21 @@ use std::sync::Arc;
 
 use media::Rejection;
 use policy::{
-    CallConclusion, CallFacts, CallHappening, Conclusion, Decision, Peer, RaisedAlert,
-    RequestFacts, Severity,
+    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, Decision, Peer, RequestFacts,
+    ResponseConclusion, ResponseFacts, StageReport,
 };
+use records::conceal;
 use sip_message::Message;
 use sip_proxy::{CallEvent, LogEvent};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::media_figures;
 
-/// What a line says about the request; taken before the facts are handed over.
+/// What a line says about the message; taken before the facts are handed over.
 /// Nothing is formatted unless the line is written.
 pub(crate) struct Subject {
-    message: Arc<Message>,
-    peer: Peer,
+    pub(crate) message: Arc<Message>,
+    pub(crate) peer: Peer,
 }
 
 /// Bytes as text. What is not UTF-8 is shown as U+FFFD, so that a log line is
@@ -32,6 +34,15 @@ impl fmt::Display for Text<'_> {
     }
 }
 
+/// The same without what a plugin wants concealed.
+pub(crate) struct Shown<'a>(pub(crate) &'a [u8], pub(crate) &'a [String]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&conceal(&String::from_utf8_lossy(self.0), self.1))
+    }
+}
+
 impl Subject {
     /// The request and its sender.
     pub(crate) fn of(facts: &RequestFacts) -> Self {
@@ -41,99 +52,117 @@ impl Subject {
         }
     }
 
-    fn call_id(&self) -> Text<'_> {
-        Text(self.message.call_id())
+    /// A response and who answered.
+    pub(crate) fn of_response(facts: &ResponseFacts) -> Self {
+        Self {
+            message: Arc::clone(&facts.message),
+            peer: facts.peer.clone(),
+        }
     }
 }
 
-/// Write the line of a conclusion, and one for each alert it raised.
+/// The status that the sender of a request gets at once; none if it is forwarded or
+/// dropped.
+pub(crate) const fn sent_status(decision: &Decision) -> Option<u16> {
+    match decision {
+        Decision::Refuse(refusal) => Some(refusal.status),
+        Decision::Challenge(challenge) if challenge.as_registrar => Some(401),
+        Decision::Challenge(_) => Some(407),
+        Decision::Redirect(_) => Some(302),
+        Decision::Admit(_) | Decision::Drop(_) => None,
+    }
+}
+
+/// Write the line of a conclusion.
 pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
     let micros: u64 = conclusion.trace.iter().map(|stage| stage.micros).sum();
     let decision = &conclusion.decision;
-    let status = match decision {
-        Decision::Refuse(refusal) => refusal.status,
-        Decision::Challenge(challenge) if challenge.as_registrar => 401,
-        Decision::Challenge(_) => 407,
-        Decision::Redirect(_) => 302,
-        Decision::Admit(_) | Decision::Drop(_) => 0,
-    };
-    let identity = match decision {
-        Decision::Admit(permit) => permit.identity().unwrap_or("-"),
-        _ => "-",
-    };
+    let secrets = &conclusion.account.secrets;
     let (message, peer) = (&subject.message, &subject.peer);
+    let identity = conclusion.account.identity.as_deref().unwrap_or("-");
     info!(
-        call = %subject.call_id(),
+        call = %Shown(message.call_id(), secrets),
         method = %Text(message.method_name()),
-        uri = %Text(message.request_uri().raw),
-        from = %Text(message.from().uri.raw),
+        uri = %Shown(message.request_uri().raw, secrets),
+        from = %Shown(message.from().uri.raw, secrets),
         source = %format_args!("{}/{}", SocketAddr::new(peer.address, peer.port), peer.transport),
         peer = peer.name.as_deref().unwrap_or("-"),
         zone = peer.zone.name(),
         pipeline = %conclusion.pipeline,
         generation = conclusion.generation,
         verdict = decision.name(),
-        status,
+        status = sent_status(decision).unwrap_or(0),
         plugin = decision.plugin().map_or("-", |plugin| plugin.as_ref()),
-        reason = decision.reason(),
-        identity,
+        reason = %Shown(decision.reason().as_bytes(), secrets),
+        identity = %Shown(identity.as_bytes(), secrets),
         score = conclusion.score,
         micros,
         "decision"
     );
-    for stage in &conclusion.trace {
-        match &stage.failure {
-            Some(failure) => warn!(
-                call = %subject.call_id(), plugin = %stage.plugin, reason = %failure, micros = stage.micros,
-                "plugin failed"
-            ),
-            None => debug!(
-                call = %subject.call_id(), plugin = %stage.plugin, verdict = stage.verdict,
-                reason = %stage.reason, micros = stage.micros,
-                "stage"
-            ),
-        }
-    }
-    alerts(&conclusion.alerts, subject.message.call_id());
+    stages(message.call_id(), &conclusion.trace, secrets);
 }
 
-/// Write one line for each alert about a call.
-fn alerts(raised: &[RaisedAlert], call_id: &[u8]) {
-    let call = Text(call_id);
-    for RaisedAlert { plugin, alert } in raised {
-        let text = &alert.text;
-        match alert.severity {
-            Severity::Info => info!(%call, %plugin, %text, "alert"),
-            Severity::Warning => warn!(%call, %plugin, %text, "alert"),
-            Severity::Critical => error!(%call, %plugin, %text, "alert"),
+/// Write what a policy made of a response: a line if it was replaced, and otherwise only
+/// what failed. Most responses pass, and calls have several.
+pub(crate) fn response(message: &Message, pass: &CallPass, conclusion: &ResponseConclusion) {
+    let secrets = &pass.account().secrets;
+    if let Some(refusal) = &conclusion.replacement {
+        info!(
+            call = %Shown(message.call_id(), secrets),
+            method = %Text(message.method_name()),
+            pipeline = %pass.pipeline(),
+            status = message.status().unwrap_or_default(),
+            sent = refusal.status,
+            plugin = %refusal.plugin,
+            reason = %Shown(refusal.reason.as_bytes(), secrets),
+            "response replaced"
+        );
+    }
+    stages(message.call_id(), &conclusion.trace, secrets);
+}
+
+fn stages(call_id: &[u8], trace: &[StageReport], secrets: &[String]) {
+    for stage in trace {
+        let call = Shown(call_id, secrets);
+        let text = stage.failure.as_deref().unwrap_or(&stage.reason);
+        let (plugin, reason) = (&stage.plugin, Shown(text.as_bytes(), secrets));
+        if stage.failure.is_some() {
+            warn!(%call, %plugin, %reason, micros = stage.micros, "plugin failed");
+        } else {
+            debug!(%call, %plugin, verdict = stage.verdict, %reason, micros = stage.micros, "stage");
         }
     }
 }
 
-/// Write what policies that follow a call said about what happened to it.
-pub(crate) fn followed(facts: &CallFacts, event: &CallHappening, conclusion: &CallConclusion) {
-    let call = Text(&facts.call_id);
+/// Write what policies that follow a call said about what happened to it. `secrets` are
+/// all that are known of it.
+pub(crate) fn followed(
+    facts: &CallFacts,
+    event: &CallHappening,
+    conclusion: &CallConclusion,
+    secrets: &[String],
+) {
+    let call = Shown(&facts.call_id, secrets);
     for stage in &conclusion.trace {
         let (plugin, micros) = (&stage.plugin, stage.micros);
-        match &stage.failure {
-            Some(reason) => {
-                warn!(%call, %plugin, event = event.name(), reason, micros, "plugin failed");
-            }
-            None => debug!(
-                %call, %plugin, event = event.name(), verdict = stage.verdict,
-                reason = %stage.reason, micros,
+        let text = stage.failure.as_deref().unwrap_or(&stage.reason);
+        let reason = Shown(text.as_bytes(), secrets);
+        if stage.failure.is_some() {
+            warn!(%call, %plugin, event = event.name(), %reason, micros, "plugin failed");
+        } else {
+            debug!(
+                %call, %plugin, event = event.name(), verdict = stage.verdict, %reason, micros,
                 "followed"
-            ),
+            );
         }
     }
     if let Some(veto) = &conclusion.end {
         info!(
-            %call, number = facts.number, plugin = %veto.plugin, reason = %veto.reason,
-            event = event.name(),
+            %call, number = facts.number, plugin = %veto.plugin,
+            reason = %Shown(veto.reason.as_bytes(), secrets), event = event.name(),
             "call ended by policy"
         );
     }
-    alerts(&conclusion.alerts, &facts.call_id);
 }
 
 /// Write what became of a call.
@@ -146,10 +175,11 @@ pub(crate) fn call(event: &CallEvent) {
             zone,
             source,
             limit,
+            pass,
             ..
         } => info!(
             number = call.as_u64(),
-            call = %Text(call_id),
+            call = %Shown(call_id, &pass.account().secrets),
             peer = caller.as_deref().unwrap_or("-"),
             zone = zone.name(),
             %source,

@@ -1,12 +1,12 @@
 //! The binary's rooms: configuration, assembly, shards, control and what an
 //! operator sees.
 //!
-//! - [`command_line`]: what is typed; [`admin`]: how a running proxy is asked;
+//! - [`command_line`], `credential_command`: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
-//! - [`status`], `media_figures`, `decision_log`, `records`, [`telemetry`]: what is
-//!   told.
+//! - [`status`], `media_figures`, `decision_log`, `ledger`, `records`, `record_search`,
+//!   [`telemetry`]: what is told; `outlet`: what waits for a record.
 
 pub mod admin;
 mod assemble;
@@ -14,11 +14,15 @@ mod challenge;
 pub mod command_line;
 pub mod config;
 mod control;
+mod credential_command;
 mod credentials;
 mod decision_log;
 mod followed;
+mod ledger;
 mod media_figures;
 mod offers;
+mod outlet;
+mod record_search;
 mod records;
 mod shard;
 mod shards;

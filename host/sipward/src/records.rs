@@ -1,4 +1,4 @@
-//! The record of each call with media: one line when it has ended and its media
+//! The record of each call, and with media a line: when it has ended and its media
 //! session is closed.
 //!
 //! These are two events, and either may come first: a BYE closes the media, and the
@@ -7,21 +7,35 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::records::{CallRecord, Receipt};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use media::{SessionFigures, SessionId};
+use policy::{CallConclusion, Conclusion, ConsultId, Decision};
+use sip_message::Method;
 use sip_proxy::{CallEvent, CallId, EndReason, MediaRecord};
 use tracing::info;
 
-use crate::decision_log::Text;
+use crate::decision_log::{Shown, Subject};
+use crate::ledger::{self, RecordRules};
 use crate::media_figures::{MediaCounts, Streams, mos};
+use crate::outlet::{Outlet, Wire};
 
-/// Calls that have media, or may still get some. Bounded by the limits of calls and
-/// of media sessions.
+/// Calls that are recorded, have media or may still get some. Bounded by the limits of
+/// calls and of media sessions.
 #[derive(Default)]
 pub(crate) struct Records {
     calls: HashMap<CallId, Record, FixedState>,
     ended: MediaCounts,
+    rules: Arc<RecordRules>,
+    /// Admitted a moment ago: the core says next whether a call begins.
+    admitted: Vec<Admitted>,
+}
+
+struct Admitted {
+    consult: ConsultId,
+    attempt: Option<Box<CallRecord>>,
+    secrets: Vec<String>,
 }
 
 /// All that is known of a call that is over.
@@ -30,6 +44,10 @@ pub(crate) struct Finished {
     pub(crate) reason: EndReason,
     pub(crate) lasted: Option<Duration>,
     pub(crate) figures: Option<Box<SessionFigures>>,
+    /// Texts that nothing written about it may show.
+    pub(crate) secrets: Vec<String>,
+    attempt: Option<Box<CallRecord>>,
+    receipt: Option<Receipt>,
 }
 
 /// What is known of one call.
@@ -41,12 +59,70 @@ pub(crate) struct Record {
     has_media: bool,
     figures: Option<Box<SessionFigures>>,
     end: Option<(EndReason, Option<Duration>)>,
+    attempt: Option<Box<CallRecord>>,
+    /// What waits for the record, if the call has ended.
+    receipt: Option<Receipt>,
+    secrets: Vec<String>,
 }
 
 impl Records {
+    /// Record by these rules from now on.
+    pub(crate) fn set_rules(&mut self, rules: Arc<RecordRules>) {
+        self.rules = rules;
+    }
+
+    /// What is recorded.
+    pub(crate) fn rules(&self) -> &RecordRules {
+        &self.rules
+    }
+
     /// The call that a session belongs to.
     pub(crate) fn call_of(session: SessionId) -> CallId {
         CallId::from_u64(session.0 & ((1 << 48) - 1))
+    }
+
+    /// A request was judged; `recorded`: it has a record of its own.
+    pub(crate) fn judged<W: Wire>(
+        &mut self,
+        subject: &Subject,
+        conclusion: &Conclusion,
+        recorded: bool,
+        outlet: &mut Outlet<W>,
+    ) {
+        let attempt = recorded.then(|| self.rules.begin(subject, conclusion));
+        let attempt = attempt.flatten();
+        if matches!(conclusion.decision, Decision::Admit(_)) {
+            if attempt.is_some() || !conclusion.account.secrets.is_empty() {
+                self.admitted.push(Admitted {
+                    consult: conclusion.consult,
+                    attempt,
+                    secrets: conclusion.account.secrets.clone(),
+                });
+            }
+        } else if let Some(attempt) = attempt {
+            let receipt = self.rules.receipt(outlet);
+            self.rules.finish(attempt, receipt, outlet);
+        }
+    }
+
+    /// An admitted request could not be routed.
+    pub(crate) fn not_routed(&mut self, consult: ConsultId, cause: &str) {
+        let found = self.admitted.iter_mut().find(|it| it.consult == consult);
+        if let Some(attempt) = found.and_then(|it| it.attempt.as_mut()) {
+            cause.clone_into(&mut attempt.reason);
+        }
+    }
+
+    /// Whatever was admitted and has begun no call until now begins none.
+    pub(crate) fn settle_admitted<W: Wire>(&mut self, outlet: &mut Outlet<W>) {
+        for mut attempt in self.admitted.drain(..).filter_map(|it| it.attempt) {
+            if Method::from_name(attempt.method.as_bytes()) == Method::Invite {
+                attempt.end = Some("not-routed".into());
+                attempt.ended_ms = Some(attempt.at_ms);
+            }
+            let receipt = self.rules.receipt(outlet);
+            self.rules.finish(attempt, receipt, outlet);
+        }
     }
 
     /// A media session is opened.
@@ -59,36 +135,86 @@ impl Records {
 
     /// Something happened to a call. Returns what is known of it once it is over and its
     /// media session is closed.
-    pub(crate) fn note(&mut self, event: &CallEvent) -> Option<Finished> {
+    pub(crate) fn note<W: Wire>(
+        &mut self,
+        event: &CallEvent,
+        outlet: &mut Outlet<W>,
+    ) -> Option<Finished> {
         match event {
             CallEvent::Started {
                 call,
                 call_id,
                 caller,
+                consult,
                 ..
             } => {
+                let admitted = self.begun(*call, *consult);
                 let record = self.calls.entry(*call).or_default();
                 record.call_id = Some(Arc::clone(call_id));
                 record.caller.clone_from(caller);
+                if let Some(admitted) = admitted {
+                    record.attempt = admitted.attempt;
+                    record.secrets = admitted.secrets;
+                }
             }
             CallEvent::Answered { call, callee } => {
                 if let Some(record) = self.calls.get_mut(call) {
                     record.callee.clone_from(callee);
+                    if let Some(attempt) = &mut record.attempt {
+                        attempt.answered_ms = Some(ledger::now_ms());
+                        attempt.callee = callee.as_deref().map(str::to_owned);
+                    }
                 }
             }
+            CallEvent::Tick { .. } => {}
             CallEvent::Ended {
                 call,
                 reason,
                 lasted,
             } => {
-                if let Some(record) = self.calls.get_mut(call) {
-                    record.end = Some((*reason, *lasted));
-                    return self.settle(*call);
+                let record = self.calls.get_mut(call)?;
+                record.end = Some((*reason, *lasted));
+                if let Some(attempt) = &mut record.attempt {
+                    attempt.ended_ms = Some(ledger::now_ms());
+                    record.receipt = self.rules.receipt(outlet);
                 }
+                return self.settle(*call);
             }
-            CallEvent::Tick { .. } => {}
         }
         None
+    }
+
+    /// What was admitted has become a call.
+    fn begun(&mut self, call: CallId, consult: ConsultId) -> Option<Admitted> {
+        let place = self.admitted.iter().position(|it| it.consult == consult)?;
+        let mut admitted = self.admitted.swap_remove(place);
+        if let Some(attempt) = &mut admitted.attempt {
+            attempt.number = Some(call.as_u64());
+            attempt.started_ms = Some(attempt.at_ms);
+            self.rules.under_way(attempt);
+        }
+        Some(admitted)
+    }
+
+    /// Texts that nothing written about a call may show.
+    pub(crate) fn secrets(&self, call: CallId) -> &[String] {
+        self.calls.get(&call).map_or(&[], |record| &record.secrets)
+    }
+
+    /// Policies that follow a call have said something about it.
+    pub(crate) fn heed(&mut self, call: CallId, conclusion: &CallConclusion) {
+        let Some(record) = self.calls.get_mut(&call) else {
+            return;
+        };
+        record.secrets.extend_from_slice(&conclusion.secrets);
+        let Some(attempt) = &mut record.attempt else {
+            return;
+        };
+        if let Some(veto) = &conclusion.end {
+            attempt.plugin = Some(veto.plugin.to_string());
+            attempt.reason.clone_from(&veto.reason);
+        }
+        attempt.conceal(&record.secrets);
     }
 
     /// A media session is closed. Returns what [`Records::note`] does.
@@ -119,20 +245,47 @@ impl Records {
             None => {}
         }
         let record = self.calls.remove(&call)?;
-        Some(Finished {
-            call,
-            reason,
-            lasted,
-            figures: record.figures,
-        })
+        Some(record.finished(call, reason, lasted))
+    }
+
+    /// Policies have heard of the end of a call: its record is complete.
+    pub(crate) fn finish<W: Wire>(&self, finished: Finished, outlet: &mut Outlet<W>) {
+        let Some(mut attempt) = finished.attempt else {
+            return;
+        };
+        let reason = finished.reason;
+        let lasted = finished.lasted;
+        attempt.ended_ms.get_or_insert_with(ledger::now_ms);
+        attempt.lasted_ms = lasted.map(|it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+        attempt.end = Some(reason.name().into());
+        attempt.status = ledger::final_status(reason, attempt.answered_ms.is_some());
+        let figures = finished.figures.as_deref();
+        attempt.media = figures.map(ledger::streams).unwrap_or_default();
+        attempt.conceal(&finished.secrets);
+        self.rules.finish(attempt, finished.receipt, outlet);
     }
 
     /// The proxy stops while the session is open.
-    pub(crate) fn abandon(&mut self, session: SessionId, figures: &SessionFigures) {
+    pub(crate) fn abandon<W: Wire>(
+        &mut self,
+        session: SessionId,
+        figures: &SessionFigures,
+        outlet: &mut Outlet<W>,
+    ) {
         let call = Self::call_of(session);
         let mut record = self.calls.remove(&call).unwrap_or_default();
-        record.end.get_or_insert((EndReason::Operator, None));
+        let (reason, lasted) = *record.end.get_or_insert((EndReason::Operator, None));
         record.write(call, figures);
+        record.figures = Some(Box::new(figures.clone()));
+        self.finish(record.finished(call, reason, lasted), outlet);
+    }
+
+    /// The proxy stops: calls that are left have ended as far as it knows.
+    pub(crate) fn abandon_all<W: Wire>(&mut self, outlet: &mut Outlet<W>) {
+        for (call, record) in std::mem::take(&mut self.calls) {
+            let (reason, lasted) = record.end.unwrap_or((EndReason::Operator, None));
+            self.finish(record.finished(call, reason, lasted), outlet);
+        }
     }
 
     /// What is known of a session's call.
@@ -147,7 +300,40 @@ impl Records {
     }
 }
 
+impl Finished {
+    /// The proxy stops: the end of a call whose record is written by
+    /// [`Records::abandon_all`].
+    pub(crate) const fn stopped(call: CallId, lasted: Option<Duration>) -> Self {
+        Self {
+            call,
+            reason: EndReason::Operator,
+            lasted,
+            figures: None,
+            secrets: Vec::new(),
+            attempt: None,
+            receipt: None,
+        }
+    }
+}
+
 impl Record {
+    fn finished(self, call: CallId, reason: EndReason, lasted: Option<Duration>) -> Finished {
+        Finished {
+            call,
+            reason,
+            lasted,
+            figures: self.figures,
+            secrets: self.secrets,
+            attempt: self.attempt,
+            receipt: self.receipt,
+        }
+    }
+
+    /// Call-ID, without what plugins want concealed.
+    pub(crate) fn shown_call_id(&self) -> Shown<'_> {
+        Shown(self.call_id.as_deref().unwrap_or(b"-"), &self.secrets)
+    }
+
     fn write(&self, call: CallId, figures: &SessionFigures) {
         let mut counts = MediaCounts::default();
         counts.add(figures);
@@ -162,7 +348,7 @@ impl Record {
         };
         info!(
             number = call.as_u64(),
-            call = %Text(self.call_id.as_deref().unwrap_or(b"-")),
+            call = %self.shown_call_id(),
             caller = self.caller.as_deref().unwrap_or("-"),
             callee = self.callee.as_deref().unwrap_or("-"),
             reason,
@@ -178,225 +364,5 @@ impl Record {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::Mutex;
-
-    use media::{Rejected, Side, StreamFigures};
-    use policy::{
-        CallPass, ConsultId, Decision, Outcome, Peer, Pipeline, RequestFacts, Stage, Zone,
-    };
-    use sip_message::{Limits, Message};
-    use sip_transaction::Transport;
-
-    use super::*;
-
-    /// What was logged.
-    #[derive(Clone, Default)]
-    struct Lines(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Lines {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn logged(act: impl FnOnce()) -> Vec<serde_json::Value> {
-        let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_writer(move || writer.clone())
-            .finish();
-        tracing::subscriber::with_default(subscriber, act);
-        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    fn started(call: CallId) -> CallEvent {
-        CallEvent::Started {
-            call,
-            consult: ConsultId::new(1),
-            call_id: Arc::from(&b"a@b"[..]),
-            caller: Some(Arc::from("office")),
-            zone: Zone::Inside,
-            source: ([192, 0, 2, 1], 5060).into(),
-            limit: None,
-            pass: admitted(&invite()),
-            request: invite(),
-        }
-    }
-
-    fn invite() -> Arc<Message> {
-        let text = "INVITE sip:b@example.org SIP/2.0\r\n\
-            Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1\r\nMax-Forwards: 70\r\n\
-            From: <sip:a@example.org>;tag=1\r\nTo: <sip:b@example.org>\r\nCall-ID: a@b\r\n\
-            CSeq: 1 INVITE\r\nContact: <sip:a@192.0.2.1>\r\nContent-Length: 0\r\n\r\n";
-        Arc::new(Message::parse_datagram(text.into(), &Limits::default()).unwrap())
-    }
-
-    /// A pass: only a pipeline that admits gives one.
-    fn admitted(invite: &Arc<Message>) -> CallPass {
-        let peer = Peer {
-            address: [192, 0, 2, 1].into(),
-            port: 5060,
-            transport: Transport::Udp,
-            zone: Zone::Inside,
-            name: None,
-            certificate: None,
-            tls: None,
-        };
-        let pipeline = Pipeline {
-            name: "p".into(),
-            stages: vec![Stage::new("allow")],
-            generation: 1,
-        };
-        let facts = RequestFacts::new(Arc::clone(invite), peer);
-        let mut run = pipeline.begin(ConsultId::new(1), facts);
-        assert!(run.next_stage().is_some());
-        run.apply(Ok(Outcome::next("")), 0);
-        match run.conclude().decision {
-            Decision::Admit(permit) => permit.call_pass(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn closed(call: CallId) -> MediaRecord {
-        let stream = StreamFigures {
-            stream: 0,
-            side: Side::Caller,
-            packets: 50,
-            octets: 8_600,
-            lost: 1,
-            jitter_us: 900,
-            late: 0,
-            duplicate: 0,
-            rejected: Rejected {
-                source: 3,
-                ..Rejected::default()
-            },
-            cipher: "AEAD_AES_128_GCM",
-            mos_hundredths: Some(441),
-        };
-        MediaRecord {
-            call,
-            call_id: Arc::from(&b"a@b"[..]),
-            figures: Box::new(SessionFigures {
-                streams: vec![stream],
-            }),
-        }
-    }
-
-    #[test]
-    fn a_call_with_media_has_one_line_with_its_end_and_its_figures() {
-        let call = CallId::from_u64(5);
-        let mut records = Records::default();
-        let lines = logged(|| {
-            records.note(&started(call));
-            records.opened(SessionId::new(3, 5));
-            records.note(&CallEvent::Answered {
-                call,
-                callee: Some(Arc::from("carrier")),
-            });
-            records.note(&CallEvent::Ended {
-                call,
-                reason: EndReason::MediaTimeout,
-                lasted: Some(Duration::from_secs(61)),
-            });
-            records.close(closed(call));
-        });
-        let [line] = &lines[..] else {
-            panic!("{lines:?}")
-        };
-        for (key, value) in [
-            ("message", "call media"),
-            ("call", "a@b"),
-            ("caller", "office"),
-            ("callee", "carrier"),
-            ("reason", "media-timeout"),
-        ] {
-            assert_eq!(line[key], value, "{line}");
-        }
-        assert_eq!((&line["packets"], &line["lost"]), (&50.into(), &1.into()));
-        assert_eq!((&line["rejected"], &line["mos"]), (&3.into(), &4.41.into()));
-        assert_eq!(line["lasted_ms"], 61_000);
-        let streams = line["streams"].as_str().unwrap();
-        assert!(streams.contains("cipher AEAD_AES_128_GCM"), "{streams}");
-        assert!(streams.contains("rejected 3 (source 3)"), "{streams}");
-        assert_eq!(records.ended().packets, 50);
-        assert!(records.calls.is_empty());
-    }
-
-    #[test]
-    fn media_may_be_closed_before_the_call_has_ended() {
-        let call = CallId::from_u64(5);
-        let mut records = Records::default();
-        let early = logged(|| {
-            records.note(&started(call));
-            records.opened(SessionId::new(3, 5));
-            assert!(records.close(closed(call)).is_none(), "the call goes on");
-        });
-        assert!(early.is_empty(), "{early:?}");
-        let lines = logged(|| {
-            let finished = records.note(&CallEvent::Ended {
-                call,
-                reason: EndReason::Bye,
-                lasted: Some(Duration::from_secs(3)),
-            });
-            let finished = finished.unwrap();
-            assert_eq!((finished.call, finished.reason), (call, EndReason::Bye));
-            assert_eq!(finished.figures, Some(closed(call).figures));
-        });
-        let line = &lines[0];
-        assert_eq!(
-            (&line["reason"], &line["packets"]),
-            (&"bye".into(), &50.into())
-        );
-        assert!(records.calls.is_empty());
-        let unknown = logged(|| assert!(records.close(closed(CallId::from_u64(8))).is_none()));
-        assert_eq!(unknown[0]["reason"], "-");
-        assert!(records.calls.is_empty());
-    }
-
-    #[test]
-    fn a_call_without_media_leaves_nothing() {
-        let call = CallId::from_u64(6);
-        let mut records = Records::default();
-        let lines = logged(|| {
-            records.note(&started(call));
-            records.note(&CallEvent::Ended {
-                call,
-                reason: EndReason::Operator,
-                lasted: None,
-            });
-        });
-        assert!(lines.is_empty() && records.calls.is_empty());
-    }
-
-    #[test]
-    fn a_session_that_is_open_at_the_end_has_its_line_too() {
-        let call = CallId::from_u64(7);
-        let session = SessionId::new(65_535, 7);
-        assert_eq!(Records::call_of(session), call);
-        let mut records = Records::default();
-        let lines = logged(|| {
-            records.note(&started(call));
-            records.opened(session);
-            assert_eq!(records.of(session).caller.as_deref(), Some("office"));
-            records.abandon(session, &closed(call).figures);
-        });
-        assert_eq!(lines[0]["reason"], "operator");
-        assert!(records.calls.is_empty());
-        let unknown = records.of(SessionId::new(1, 1));
-        assert!(unknown.call_id.is_none());
-    }
-}
+#[path = "records_tests.rs"]
+pub(crate) mod tests;

@@ -8,18 +8,24 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use media::{AnchorConfig, RelayCommand, RelayEvent, SessionFigures, SessionId};
-use policy::{CallConclusion, CallHappening, Certificate, Conclusion, Decision};
+use policy::{
+    CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
+    RequestFacts, ResponseFacts,
+};
 use policy_wasm::{Clock, Executor};
+use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
-use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, ProxyCore};
+use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, Proof, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
-use transport::{Inbound, PeerCertificate, Received, Sender};
+use transport::{Inbound, PeerCertificate, Received, Sender, TlsSession};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
 use crate::followed::Followed;
+use crate::ledger::{self, RecordRules};
 use crate::media_figures::ShardMedia;
 use crate::offers::OfferReader;
+use crate::outlet::Outlet;
 use crate::records::{Finished, Record, Records};
 use crate::shards::Work;
 use crate::snapshot::Snapshot;
@@ -32,7 +38,8 @@ pub(crate) struct Shard {
     core: ProxyCore,
     executor: Executor,
     snapshot: Arc<Snapshot>,
-    sender: Sender,
+    outlet: Outlet,
+    desk: AlertDesk,
     challenger: Challenger,
     started: Instant,
     offers: OfferReader,
@@ -41,6 +48,7 @@ pub(crate) struct Shard {
     followed: Followed,
     last_certificate: Option<(Arc<PeerCertificate>, Arc<Certificate>)>,
     decisions: DecisionCounts,
+    refused_for_records: u64,
     invalid: u64,
     answered: u64,
     ended: u64,
@@ -48,11 +56,14 @@ pub(crate) struct Shard {
 
 /// What a shard is made of.
 pub(crate) struct ShardParts {
+    /// Its number, which is that of its worker.
     pub(crate) index: usize,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) core: ProxyCore,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) sender: Sender,
+    pub(crate) rules: Arc<RecordRules>,
+    pub(crate) desk: AlertDesk,
     pub(crate) challenger: Challenger,
     pub(crate) relay: Option<RelayHandle>,
     pub(crate) offers: OfferReader,
@@ -66,7 +77,8 @@ impl Shard {
             core: parts.core,
             executor: Executor::new(),
             snapshot: parts.snapshot,
-            sender: parts.sender,
+            outlet: Outlet::new(parts.sender, parts.index),
+            desk: parts.desk,
             challenger: parts.challenger,
             started: Instant::now(),
             offers: parts.offers,
@@ -75,10 +87,12 @@ impl Shard {
             followed: Followed::default(),
             last_certificate: None,
             decisions: DecisionCounts::default(),
+            refused_for_records: 0,
             invalid: 0,
             answered: 0,
             ended: 0,
         };
+        shard.records.set_rules(parts.rules);
         shard.warm();
         shard
     }
@@ -105,6 +119,7 @@ impl Shard {
             Work::Failed(transaction) => self.failed(transaction),
             Work::TimeOut => self.time_out(),
             Work::Media(event) => self.hear(&event),
+            Work::Recorded(holds) => self.outlet.confirmed(&holds),
         }
     }
 
@@ -120,19 +135,20 @@ impl Shard {
         let now = self.now();
         match inbound.what {
             Received::Message(message) => {
-                let certificate = inbound
-                    .certificate
-                    .as_ref()
-                    .map(|peer| self.certificate(peer));
+                let proof = self.proof(inbound.certificate.as_ref(), inbound.tls);
                 self.core
-                    .handle_message(now, message, &inbound.flow, certificate);
+                    .handle_message(now, message, &inbound.flow, proof.as_ref());
                 self.carry_out(now);
             }
             Received::Invalid(error) => {
                 self.invalid += 1;
                 tracing::debug!(source = %inbound.flow.peer, %error, "not a valid message");
-                if let Some(bytes) = error.response(b"sipward") {
-                    self.sender.send(Transmit {
+                let answer = match self.core.hears_nothing(&inbound.flow) {
+                    true => None,
+                    false => error.response(b"sipward"),
+                };
+                if let Some(bytes) = answer {
+                    self.outlet.send(Transmit {
                         to: inbound.flow.reply(),
                         bytes,
                         transaction: None,
@@ -175,7 +191,12 @@ impl Shard {
 
     /// The proxy stops while a session is open: its record is written as it stands.
     pub(crate) fn abandon(&mut self, session: SessionId, figures: &SessionFigures) {
-        self.records.abandon(session, figures);
+        self.records.abandon(session, figures, &mut self.outlet);
+    }
+
+    /// Record by these rules from now on.
+    pub(crate) fn set_rules(&mut self, rules: Arc<RecordRules>) {
+        self.records.set_rules(rules);
     }
 
     /// Take no new calls.
@@ -202,8 +223,21 @@ impl Shard {
             plugin_failures: plugins.failures,
             plugin_instances: plugins.instances as u64,
             decisions: self.decisions,
+            refused_for_records: self.refused_for_records,
+            held_responses: self.outlet.held() as u64,
             media: ShardMedia::new(self.core.media_figures(), self.records.ended()),
         }
+    }
+
+    /// What the connection proves about the sender.
+    fn proof(
+        &mut self,
+        certificate: Option<&Arc<PeerCertificate>>,
+        tls: Option<TlsSession>,
+    ) -> Option<Proof> {
+        let tls = tls.map(|TlsSession { version, cipher }| policy::TlsSession { version, cipher });
+        let certificate = certificate.map(|peer| self.certificate(peer));
+        (certificate.is_some() || tls.is_some()).then_some(Proof { certificate, tls })
     }
 
     /// The certificate as policies see it. Messages of one connection come in
@@ -234,19 +268,20 @@ impl Shard {
     fn carry_out(&mut self, now: Moment) {
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Transmit(transmit) => self.sender.send(transmit),
-                Output::Consult { id, mut facts } => {
-                    self.offers.read(&mut facts);
-                    let subject = Subject::of(&facts);
-                    let source = facts.peer.address;
-                    let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
-                    self.decisions.count(&conclusion.decision);
-                    decision_log::write(&subject, &conclusion);
-                    let headers = self.challenge(&conclusion, source);
-                    self.core.handle_conclusion(now, conclusion, headers);
+                Output::Transmit(transmit) => {
+                    // Bytes come last: no admission still becomes a call.
+                    self.records.settle_admitted(&mut self.outlet);
+                    self.outlet.send(transmit);
+                }
+                Output::Consult { id, facts } => self.consult(now, id, facts),
+                Output::ConsultResponse { id, pass, facts } => {
+                    self.judge_response(now, id, &pass, facts);
                 }
                 Output::Call(event) => self.call_event(now, &event),
                 Output::Log(event) => {
+                    if let LogEvent::NoRoute { consult, cause } = &event {
+                        self.records.not_routed(*consult, cause);
+                    }
                     decision_log::noticed(&event);
                     self.foreign_media(now, &event);
                 }
@@ -257,11 +292,42 @@ impl Shard {
                 }
             }
         }
+        self.records.settle_admitted(&mut self.outlet);
+        self.outlet.turn_over();
+    }
+
+    /// Ask the policy, and carry its answer to the core.
+    fn consult(&mut self, now: Moment, id: ConsultId, mut facts: RequestFacts) {
+        let recorded = self.records.rules().wants(&facts);
+        let subject = Subject::of(&facts);
+        let source = facts.peer.address;
+        let conclusion = if recorded && self.records.rules().has_no_room() {
+            self.refuse_for_records(id)
+        } else {
+            self.offers.read(&mut facts);
+            let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
+            self.records
+                .judged(&subject, &conclusion, recorded, &mut self.outlet);
+            conclusion
+        };
+        self.decisions.count(&conclusion.decision);
+        decision_log::write(&subject, &conclusion);
+        ledger::alarms(&subject, &conclusion).for_each(|alarm| self.desk.raise(alarm));
+        let headers = self.challenge(&conclusion, source);
+        self.core.handle_conclusion(now, conclusion, headers);
+    }
+
+    /// Records must not be lost, and another one would have no room.
+    fn refuse_for_records(&mut self, id: ConsultId) -> Conclusion {
+        self.refused_for_records += 1;
+        let text = "new calls are refused: call records cannot be written in time".to_owned();
+        self.desk.raise(Alarm::of_host("records-full", text));
+        ledger::no_room(id, self.snapshot.number)
     }
 
     fn call_event(&mut self, now: Moment, event: &CallEvent) {
         decision_log::call(event);
-        let finished = self.records.note(event);
+        let finished = self.records.note(event, &mut self.outlet);
         match event {
             CallEvent::Started { call, .. } => {
                 let policy = &self.snapshot.policy;
@@ -321,7 +387,10 @@ impl Shard {
         let Some(conclusion) = self.executor.follow(policy, facts, happening, only) else {
             return;
         };
-        decision_log::followed(facts, happening, &conclusion);
+        self.records.heed(call, &conclusion);
+        let secrets = self.records.secrets(call);
+        decision_log::followed(facts, happening, &conclusion, secrets);
+        ledger::call_alarms(facts, &conclusion, secrets).for_each(|alarm| self.desk.raise(alarm));
         self.heed(now, call, conclusion);
     }
 
@@ -341,17 +410,24 @@ impl Shard {
     /// A call is over and all is known of it. What policies want now comes too late, but
     /// their alerts do not.
     fn finish(&mut self, finished: Option<Finished>) {
-        let finished = finished.and_then(|finished| self.followed.finish(&finished));
-        let Some((facts, ended)) = finished else {
+        let Some(mut finished) = finished else {
             return;
         };
-        let policy = &self.snapshot.policy;
-        if let Some(conclusion) = self.executor.follow(policy, &facts, &ended, None) {
-            decision_log::followed(&facts, &ended, &conclusion);
+        if let Some((facts, ended)) = self.followed.finish(&finished) {
+            let policy = &self.snapshot.policy;
+            if let Some(conclusion) = self.executor.follow(policy, &facts, &ended, None) {
+                finished.secrets.extend_from_slice(&conclusion.secrets);
+                let secrets = &finished.secrets;
+                decision_log::followed(&facts, &ended, &conclusion, secrets);
+                ledger::call_alarms(&facts, &conclusion, secrets)
+                    .for_each(|alarm| self.desk.raise(alarm));
+            }
         }
+        self.records.finish(finished, &mut self.outlet);
     }
 
-    /// The proxy stops: policies hear of the end of every call that they follow.
+    /// The proxy stops: policies hear of the end of every call that they follow, and the
+    /// records of all that are left are written.
     pub(crate) fn stop(&mut self) {
         for call in self.followed.calls() {
             let answered = self
@@ -361,13 +437,27 @@ impl Shard {
             let lasted = answered.map(|answered| {
                 Duration::from_millis(self.clock.now_ms().saturating_sub(answered))
             });
-            self.finish(Some(Finished {
-                call,
-                reason: EndReason::Operator,
-                lasted,
-                figures: None,
-            }));
+            self.finish(Some(Finished::stopped(call, lasted)));
         }
+        self.records.abandon_all(&mut self.outlet);
+    }
+
+    fn judge_response(
+        &mut self,
+        now: Moment,
+        id: ConsultId,
+        pass: &CallPass,
+        facts: ResponseFacts,
+    ) {
+        let subject = Subject::of_response(&facts);
+        let policy = &self.snapshot.policy;
+        let conclusion = self.executor.judge_response(policy, pass, facts);
+        if let Some(conclusion) = &conclusion {
+            decision_log::response(&subject.message, pass, conclusion);
+            ledger::response_alarms(&subject, pass, conclusion)
+                .for_each(|alarm| self.desk.raise(alarm));
+        }
+        self.core.handle_response_conclusion(now, id, conclusion);
     }
 
     /// Hand an order to the relay; its ports are open when this returns.

@@ -43,6 +43,8 @@ pub(crate) enum Work {
     TimeOut,
     /// The media relay reported something.
     Media(RelayEvent),
+    /// Records are on the disk that these holds of the outlet wait for.
+    Recorded(Vec<u64>),
 }
 
 /// All shards of the proxy.

@@ -14,3 +14,16 @@ pub struct Snapshot {
     /// Compiled plugins, pipelines and their selection.
     pub policy: Arc<Generation>,
 }
+
+impl Snapshot {
+    /// Routing and plugins that belong together: the proxy core must know of which
+    /// pipelines it shall show the responses.
+    pub(crate) fn new(number: u64, mut routing: Routing, policy: Generation) -> Self {
+        routing.response_pipelines = policy.response_pipelines();
+        Self {
+            number,
+            routing: Arc::new(routing),
+            policy: Arc::new(policy),
+        }
+    }
+}

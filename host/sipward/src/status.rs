@@ -60,6 +60,10 @@ pub struct ShardFigures {
     pub plugin_instances: u64,
     /// Decisions.
     pub decisions: DecisionCounts,
+    /// Calls refused because their records would have found no room.
+    pub refused_for_records: u64,
+    /// Final responses that wait for records.
+    pub held_responses: u64,
     /// Media.
     pub media: ShardMedia,
 }
@@ -90,6 +94,8 @@ impl ShardFigures {
             total.decisions.challenge += shard.decisions.challenge;
             total.decisions.redirect += shard.decisions.redirect;
             total.decisions.drop += shard.decisions.drop;
+            total.refused_for_records += shard.refused_for_records;
+            total.held_responses += shard.held_responses;
             total.media.sum(&shard.media);
         }
         total

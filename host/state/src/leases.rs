@@ -4,6 +4,7 @@
 //! [`Lessee::release`], and by its end at the latest, so no way out of a call can
 //! forget to. Nothing is on disk: a restart ends every call, and with it every lease.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -67,6 +68,19 @@ pub struct LeaseFigures {
     pub given_back: u64,
     /// Wishes that met their limit.
     pub refused: u64,
+}
+
+/// What all calls hold under one name of one plugin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseKind {
+    /// The plugin.
+    pub scope: String,
+    /// Name of the lease.
+    pub name: String,
+    /// Keys of which something is held.
+    pub keys: usize,
+    /// Units held, over all keys.
+    pub units: u64,
 }
 
 impl LeaseFigures {
@@ -136,6 +150,32 @@ impl Leases {
             given_back: ledger.given_back.load(Ordering::Relaxed),
             refused: ledger.refused.load(Ordering::Relaxed),
         }
+    }
+
+    /// How much is held of each kind, in the order of plugins and names. Looks through
+    /// the whole table.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<LeaseKind> {
+        let table = &self.0.keys;
+        let mut sums: BTreeMap<(String, String), (usize, u64)> = BTreeMap::new();
+        for shard in table.shards() {
+            table.visit(shard, |entry| {
+                let Some(key) = Key::decode(entry.key()) else {
+                    return;
+                };
+                let kind = (key.scope.to_owned(), key.name.to_owned());
+                let (keys, units) = sums.entry(kind).or_default();
+                *keys += 1;
+                *units = units.saturating_add(entry.value.0);
+            });
+        }
+        let kind = |((scope, name), (keys, units))| LeaseKind {
+            scope,
+            name,
+            keys,
+            units,
+        };
+        sums.into_iter().map(kind).collect()
     }
 }
 
@@ -379,6 +419,44 @@ mod tests {
         drop(call);
         assert!(hold(&other, KEYS_PER_CALL + 1).unwrap().granted);
         assert_eq!(leases.figures().keys, 2);
+    }
+
+    #[test]
+    fn kinds_are_sums_over_keys() {
+        let leases = leases();
+        let (one, two) = (leases.lessee(), leases.lessee());
+        for (lessee, scope, name, key, amount) in [
+            (&one, "limits", "calls", b"alice", 1),
+            (&two, "limits", "calls", b"bobby", 1),
+            (&two, "limits", "calls", b"alice", 1),
+            (&one, "limits", "money", b"alice", 250),
+            (&one, "fraud", "calls", b"alice", 7),
+        ] {
+            assert!(
+                lessee
+                    .hold(scope, name, key, amount, 1_000)
+                    .unwrap()
+                    .granted
+            );
+        }
+        let kind = |scope: &str, name: &str, keys, units| LeaseKind {
+            scope: scope.to_owned(),
+            name: name.to_owned(),
+            keys,
+            units,
+        };
+        assert_eq!(
+            leases.kinds(),
+            [
+                kind("fraud", "calls", 1, 7),
+                kind("limits", "calls", 2, 3),
+                kind("limits", "money", 1, 250),
+            ]
+        );
+        drop(one);
+        assert_eq!(leases.kinds(), [kind("limits", "calls", 2, 2)]);
+        drop(two);
+        assert_eq!(leases.kinds(), []);
     }
 
     #[test]

@@ -34,6 +34,6 @@ mod window;
 
 pub use bucket::Grant;
 pub use error::{CounterError, KvError, LeaseError, StateError};
-pub use leases::{Holding, LeaseFigures, Leases, Lessee};
+pub use leases::{Holding, LeaseFigures, LeaseKind, Leases, Lessee};
 pub use limits::{COUNTER_KEY_BYTES, Durability, Limits, NAME_BYTES, SCOPE_BYTES, VALUE_KEY_BYTES};
 pub use store::{Figures, State};

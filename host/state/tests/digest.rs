@@ -6,7 +6,7 @@ use std::{net::IpAddr, time::Duration};
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
-use state::digest::{Accounts, Algorithm, Nonces, Verification, challenge_value};
+use state::digest::{Accounts, Algorithm, Lapse, Nonces, Verification, challenge_value};
 
 const LIFETIME_MS: u64 = 60_000;
 const NOW: u64 = 1_700_000_000_000;
@@ -164,6 +164,23 @@ fn accounts_by_ha1_know_only_their_algorithm() {
         ..scene.client.clone()
     };
     assert_eq!(scene.verify(&md5), Verification::Wrong(bob()));
+}
+
+#[test]
+fn only_who_knows_the_password_is_told_that_the_account_is_closed() {
+    let mut scene = scene(Algorithm::Sha256);
+    let mut builder = Accounts::builder();
+    builder.password("bob", "pbx.example", b"zanzibar").unwrap();
+    builder.closes("bob", "pbx.example", Lapse::Expired, NOW);
+    scene.accounts = builder.build();
+    let mut client = scene.client.clone();
+    let values = [client.answer()];
+    assert_eq!(scene.verify_at(&values, NOW - 1), Verification::Ok(bob()));
+    client.count = 2;
+    let lapsed = Verification::Lapsed(bob(), Lapse::Expired);
+    assert_eq!(scene.verify(&client), lapsed);
+    client.password = "x";
+    assert_eq!(scene.verify(&client), Verification::Wrong(bob()));
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! What policies learn from a verified certificate (RFC 5922 section 7.1).
 
+use std::sync::Arc;
+
 use rustls::pki_types::CertificateDer;
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::tls::TlsSession;
 
 /// Names taken from one certificate: 64. Hosting providers put a hundred and more
 /// into one, but whoever connects to a proxy is one of a few.
@@ -13,6 +17,15 @@ const NAME_BYTES_MAX: usize = 255;
 
 /// Bytes of the issuer's name: 1024. Real ones have a hundred.
 const ISSUER_BYTES_MAX: usize = 1024;
+
+/// What the handshake of a connection proved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proof {
+    /// The peer's certificate, verified.
+    pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// What was agreed on.
+    pub(crate) tls: Option<TlsSession>,
+}
 
 /// The identity that a TLS peer proved. Only made from certificates that the
 /// handshake verified.
@@ -112,11 +125,14 @@ fn alternative_names<'a>(
 }
 
 /// Names with control or other strange characters are no names: the well-known
-/// `trusted.example\0.evil.example` must not reach a policy.
+/// `trusted.example\0.evil.example` must not reach a policy. Nor must a comma: the
+/// facts join names with it, and `evil,trusted.example` would be two.
 fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= NAME_BYTES_MAX
-        && name.bytes().all(|byte| byte.is_ascii_graphic())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
 #[cfg(test)]
@@ -161,6 +177,7 @@ mod tests {
     #[test]
     fn a_name_with_a_nul_is_no_name() {
         assert!(!is_plain("trusted.example\0.evil.example"));
+        assert!(!is_plain("evil,trusted.example"));
         assert!(!is_plain(""));
         assert!(is_plain(&"a".repeat(NAME_BYTES_MAX)));
         assert!(!is_plain(&"a".repeat(NAME_BYTES_MAX + 1)));

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::admission::Slot;
-use crate::certificate::PeerCertificate;
+use crate::certificate::{PeerCertificate, Proof};
 use crate::config::ConnectionLimits;
 use crate::connection::{Connection, abandon};
 use crate::inbound::{SendError, SharedInbox};
@@ -25,6 +25,7 @@ use crate::outgoing::Outgoing;
 use crate::shared::SharedTransport;
 use crate::socket;
 use crate::table::ConnectionHandle;
+use crate::tls::TlsSession;
 use crate::worker::WorkerCore;
 
 /// A connection in the table that is yet to be opened.
@@ -151,15 +152,16 @@ async fn handshake(
         .await
         .map_err(|_| SendError::Handshake("no answer in time".into()))?
         .map_err(|error| SendError::Handshake(error.to_string().into()))?;
-    let presented = stream
-        .get_ref()
-        .1
-        .peer_certificates()
-        .and_then(<[_]>::first);
+    let agreed = stream.get_ref().1;
+    let tls = TlsSession::of(agreed);
+    let presented = agreed.peer_certificates().and_then(<[_]>::first);
     let certificate = presented
         .and_then(PeerCertificate::from_der)
         .ok_or_else(|| SendError::Handshake("the server's certificate is not readable".into()))?;
-    handle.set_certificate(Arc::new(certificate));
+    handle.set_proof(Proof {
+        certificate: Some(Arc::new(certificate)),
+        tls,
+    });
     Ok(stream)
 }
 

@@ -273,6 +273,7 @@ impl Connection {
                 what,
                 flow: self.flow(),
                 certificate: self.handle.certificate().cloned(),
+                tls: self.handle.tls(),
             });
         }
     }

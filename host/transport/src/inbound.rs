@@ -8,6 +8,7 @@ use sip_message::{Message, ParseError};
 use sip_transaction::{Flow, ListenerId, TransactionId, Transport};
 
 use crate::certificate::PeerCertificate;
+use crate::tls::TlsSession;
 
 /// The driver's end of one worker.
 ///
@@ -33,6 +34,8 @@ pub struct Inbound {
     pub flow: Flow,
     /// The verified certificate of the peer, if the connection has one.
     pub certificate: Option<Arc<PeerCertificate>>,
+    /// What the handshake of its connection agreed on.
+    pub tls: Option<TlsSession>,
 }
 
 /// A message, or bytes framed as one that do not parse.

@@ -38,5 +38,5 @@ pub use inbound::{BindError, Inbound, Inbox, Received, SendError};
 pub use sender::Sender;
 pub use shared::SharedTransport;
 pub use table::ConnectionTable;
-pub use tls::{OutboundTls, TlsSettings};
+pub use tls::{OutboundTls, TlsSession, TlsSettings};
 pub use worker::{Worker, WorkerHandle};

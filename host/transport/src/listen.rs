@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admission::{Refusal, Slot};
-use crate::certificate::PeerCertificate;
+use crate::certificate::{PeerCertificate, Proof};
 use crate::config::{ConnectionLimits, ListenerConfig};
 use crate::connection::Connection;
 use crate::inbound::{BindError, SharedInbox};
 use crate::socket;
 use crate::table::{Direction, Opening};
-use crate::tls::TlsSettings;
+use crate::tls::{TlsSession, TlsSettings};
 use crate::worker::WorkerCore;
 
 /// Pause after a failed `accept`, such as no free descriptor, so that it cannot spin.
@@ -108,7 +108,7 @@ impl StreamListener {
                 listener: self.listener,
                 direction: Direction::Inbound,
                 server_name: None,
-                certificate: None,
+                proof: Proof::default(),
             },
             limits,
             core: Rc::clone(core),
@@ -169,19 +169,17 @@ impl Accepted {
                 return;
             }
         };
-        let presented = stream
-            .get_ref()
-            .1
-            .peer_certificates()
-            .and_then(<[_]>::first);
+        let agreed = stream.get_ref().1;
+        let presented = agreed.peer_certificates().and_then(<[_]>::first);
         let mut opening = self.opening;
+        opening.proof.tls = TlsSession::of(agreed);
         if let Some(presented) = presented {
             let Some(certificate) = PeerCertificate::from_der(presented) else {
                 // Verified, yet not readable for us: nobody could judge it.
                 self.core.counters.handshake_failures.increment();
                 return;
             };
-            opening.certificate = Some(Arc::new(certificate));
+            opening.proof.certificate = Some(Arc::new(certificate));
         }
         let (handle, mut queue) = self.core.shared.table.insert(opening, &self.limits);
         let _entry = self.core.entry(&handle);

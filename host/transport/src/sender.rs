@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sip_transaction::{Destination, Transmit, Transport};
 use tokio::sync::mpsc;
 
+use crate::certificate::Proof;
 use crate::connect::Dial;
 use crate::inbound::SendError;
 use crate::outgoing::{Outgoing, Report};
@@ -137,7 +138,7 @@ impl Sender {
             listener,
             direction: Direction::Outbound,
             server_name: to.server_name.clone(),
-            certificate: None,
+            proof: Proof::default(),
         };
         let limits = config.limits.clone();
         match shared.table.reserve(&wanted, opening, &limits) {

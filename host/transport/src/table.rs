@@ -14,9 +14,10 @@ use parking_lot::{Mutex, RwLock};
 use sip_transaction::{ConnectionId, ListenerId, Transport};
 use tokio::sync::{Notify, mpsc};
 
-use crate::certificate::PeerCertificate;
+use crate::certificate::{PeerCertificate, Proof};
 use crate::config::ConnectionLimits;
 use crate::outgoing::Outgoing;
+use crate::tls::TlsSession;
 
 /// Addresses by which one accepted connection may be reused beside its own: 4.
 /// An honest peer announces one (RFC 5923 section 6).
@@ -53,8 +54,8 @@ pub(crate) struct Opening {
     pub(crate) direction: Direction,
     /// The name that an outbound TLS peer must prove; the address if none.
     pub(crate) server_name: Option<Arc<str>>,
-    /// The verified certificate of an inbound TLS peer.
-    pub(crate) certificate: Option<Arc<PeerCertificate>>,
+    /// What the handshake of an inbound TLS connection proved.
+    pub(crate) proof: Proof,
 }
 
 /// What a new request needs of a connection.
@@ -87,7 +88,7 @@ pub(crate) enum Unqueued {
 pub(crate) struct ConnectionHandle {
     pub(crate) id: ConnectionId,
     pub(crate) opening: Opening,
-    certificate: OnceLock<Arc<PeerCertificate>>,
+    proof: OnceLock<Proof>,
     queue: mpsc::Sender<Outgoing>,
     queued_bytes: AtomicUsize,
     total_queued_bytes: Arc<AtomicUsize>,
@@ -102,13 +103,18 @@ pub(crate) struct ConnectionHandle {
 impl ConnectionHandle {
     /// The verified certificate of the peer, once there is one.
     pub(crate) fn certificate(&self) -> Option<&Arc<PeerCertificate>> {
-        self.certificate.get()
+        self.proof.get()?.certificate.as_ref()
     }
 
-    /// Records what the handshake of an outbound connection verified.
-    pub(crate) fn set_certificate(&self, certificate: Arc<PeerCertificate>) {
+    /// What the handshake agreed on, once there was one.
+    pub(crate) fn tls(&self) -> Option<TlsSession> {
+        self.proof.get()?.tls
+    }
+
+    /// Records what the handshake of an outbound connection proved.
+    pub(crate) fn set_proof(&self, proof: Proof) {
         // Set once, by the one task that made the handshake.
-        let _ = self.certificate.set(certificate);
+        let _ = self.proof.set(proof);
     }
 
     /// Puts a message in the queue, or gives it back.
@@ -273,14 +279,14 @@ impl ConnectionTable {
         limits: &ConnectionLimits,
     ) -> (Arc<ConnectionHandle>, mpsc::Receiver<Outgoing>) {
         let (sender, receiver) = mpsc::channel(limits.write_messages.max(1));
-        let certificate = OnceLock::new();
-        if let Some(verified) = &opening.certificate {
-            let _ = certificate.set(Arc::clone(verified));
+        let proof = OnceLock::new();
+        if opening.direction == Direction::Inbound {
+            let _ = proof.set(opening.proof.clone());
         }
         let handle = Arc::new(ConnectionHandle {
             id: ConnectionId(self.next_id.fetch_add(1, Ordering::Relaxed)),
             opening,
-            certificate,
+            proof,
             queue: sender,
             queued_bytes: AtomicUsize::new(0),
             total_queued_bytes: Arc::clone(&self.queued_bytes),
@@ -372,7 +378,7 @@ mod tests {
             listener: ListenerId(1),
             direction,
             server_name: None,
-            certificate: None,
+            proof: Proof::default(),
         }
     }
 
@@ -439,13 +445,13 @@ mod tests {
         assert!(table.find(&asked).is_none());
 
         let mut other = opening(Transport::Tls, Direction::Inbound);
-        other.certificate = named("evil.example");
+        other.proof.certificate = named("evil.example");
         let (other, _b) = table.insert(other, &limits);
         table.alias(&other, announced);
         assert!(table.find(&asked).is_none());
 
         let mut right = opening(Transport::Tls, Direction::Inbound);
-        right.certificate = named("sip:pbx.example");
+        right.proof.certificate = named("sip:pbx.example");
         let (right, _c) = table.insert(right, &limits);
         assert!(table.find(&asked).is_none());
         table.alias(&right, announced);
@@ -458,7 +464,7 @@ mod tests {
     fn one_connection_has_a_bounded_number_of_aliases() {
         let table = ConnectionTable::default();
         let mut peer = opening(Transport::Tls, Direction::Inbound);
-        peer.certificate = named("pbx.example");
+        peer.proof.certificate = named("pbx.example");
         let (handle, _queue) = table.insert(peer, &ConnectionLimits::default());
         for port in 1..=10 {
             table.alias(&handle, SocketAddr::new("192.0.2.1".parse().unwrap(), port));

@@ -286,6 +286,7 @@ impl Receiver {
             what,
             flow,
             certificate: None,
+            tls: None,
         });
     }
 }

@@ -274,7 +274,7 @@ impl Outcome {
     }
 
     /// Forwards to this URI instead. Needs [`crate::Capability::EditHeaders`]. What
-    /// the config's routes choose is chosen by it.
+    /// the config's routes choose is chosen by it, and later plugins see it.
     #[must_use]
     pub fn set_request_uri(self, uri: impl Into<String>) -> Self {
         self.effect(Effect::SetRequestUri(uri.into()))

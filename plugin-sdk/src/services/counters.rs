@@ -48,6 +48,12 @@ impl Window {
         }
     }
 
+    /// The same with another length, at least 1 millisecond.
+    #[must_use]
+    pub const fn of_length(self, window_ms: u64) -> Self {
+        Self { window_ms, ..self }
+    }
+
     /// Adds and returns the count, the addition included.
     ///
     /// # Errors
@@ -114,5 +120,56 @@ impl Bucket {
             self.capacity,
             self.refill_per_second_milli,
         )
+    }
+}
+
+/// Bytes of a key: what the host accepts.
+const KEY_BYTES: usize = 256;
+
+/// A key made of parts, for counters and leases: different parts make different keys,
+/// whatever they hold. What does not fit is told apart by a hash.
+///
+/// ```
+/// use sipward_plugin_sdk::counters::key;
+/// assert_ne!(key(&[b"ab", b"c"]), key(&[b"a", b"bc"]));
+/// assert!(key(&[&[b'x'; 999]]).len() <= 256);
+/// ```
+#[must_use]
+pub fn key(parts: &[&[u8]]) -> Vec<u8> {
+    let length: usize = parts.iter().map(|part| part.len() + 2).sum();
+    let mut key = Vec::with_capacity(length);
+    for part in parts {
+        // Lengths beyond 16 bits are cut off below in any case.
+        let length = u16::try_from(part.len()).unwrap_or(u16::MAX);
+        key.extend_from_slice(&length.to_be_bytes());
+        key.extend_from_slice(part);
+    }
+    if key.len() > KEY_BYTES {
+        // FNV-1a. A collision needs the same first bytes, and counts two together.
+        let hash = key.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        key.truncate(KEY_BYTES - 8);
+        key.extend_from_slice(&hash.to_be_bytes());
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bounded_and_tell_apart() {
+        let long = |last: u8| {
+            let mut part = vec![b'x'; 300];
+            part.push(last);
+            key(&[&part])
+        };
+        assert_eq!(long(1).len(), KEY_BYTES);
+        assert_ne!(long(1), long(2));
+        assert_eq!(key(&[&[0; 254]]).len(), KEY_BYTES);
+        assert_eq!(key(&[&[0; 254]]).last(), Some(&0));
+        assert_ne!(key(&[b"", b"a"]), key(&[b"a", b""]));
     }
 }

@@ -89,6 +89,7 @@ pub struct Request {
     method: String,
     uri: String,
     from: (String, Option<String>),
+    from_tag: Option<String>,
     to: Option<String>,
     call_id: String,
     user_agent: Option<String>,
@@ -112,6 +113,7 @@ impl Request {
             method: method.to_owned(),
             uri: uri.to_owned(),
             from: ("sip:alice@example.com".to_owned(), None),
+            from_tag: None,
             to: None,
             call_id: "1@192.0.2.1".to_owned(),
             user_agent: None,
@@ -166,6 +168,13 @@ impl Request {
     #[must_use]
     pub fn from_display(mut self, display: &str) -> Self {
         self.from.1 = Some(display.to_owned());
+        self
+    }
+
+    /// Sets the tag of From; `tag` in a dialog and none outside otherwise.
+    #[must_use]
+    pub fn from_tag(mut self, tag: &str) -> Self {
+        self.from_tag = Some(tag.to_owned());
         self
     }
 
@@ -419,11 +428,18 @@ impl Request {
             tag: (self.dialog != Dialog::None).then(|| arena.put(b"tag")),
         };
         let size = u32::try_from(self.message.raw().len()).unwrap_or(u32::MAX);
+        let from = party(&mut arena, &self.from.0, self.from.1.as_deref());
         let facts = types::RequestFacts {
             method: facts::method(&self.method),
             method_name: arena.put(self.method.as_bytes()),
             request_uri: arena.uri(&self.uri),
-            from: party(&mut arena, &self.from.0, self.from.1.as_deref()),
+            from: types::Party {
+                tag: match &self.from_tag {
+                    Some(tag) => Some(arena.put(tag.as_bytes())),
+                    None => from.tag,
+                },
+                ..from
+            },
             to: party(&mut arena, self.to.as_deref().unwrap_or(&self.uri), None),
             call_id: arena.put(self.call_id.as_bytes()),
             user_agent: self

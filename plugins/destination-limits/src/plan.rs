@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     country_code: Vec<u8>,
     national_prefix: Vec<u8>,
     bare: Bare,
+    /// Nobody said how bare numbers are read.
+    unsure: bool,
     local_digits: usize,
     min_digits: usize,
     max_digits: usize,
@@ -71,6 +73,7 @@ impl Plan {
             country_code,
             national_prefix,
             bare,
+            unsure: settings.bare.is_none(),
             local_digits: settings.local_digits.into(),
             min_digits: settings.min_digits.into(),
             max_digits: settings.max_digits.into(),
@@ -82,6 +85,11 @@ impl Plan {
                 .map(|name| name.clone().into_bytes())
                 .collect(),
         })
+    }
+
+    /// Whether digits are so few that they are local whatever they begin with.
+    pub(crate) const fn is_short(&self, number: &str) -> bool {
+        number.len() <= self.local_digits
     }
 
     /// Every number that the address can be read as; none for a listed name.
@@ -111,6 +119,7 @@ impl Plan {
             ));
         }
         let mut readings = vec![self.reading(&dialled)?];
+        readings.extend(self.without_plus(&dialled));
         if !dialled.starts_with('+')
             && let Some(context) = params.find(b"phone-context")?
         {
@@ -118,7 +127,9 @@ impl Plan {
         }
         if let Some(routing) = params.find(b"rn")? {
             let decoded = decode_escapes(routing).ok_or(Fault::Impossible("incomplete escape"))?;
-            readings.push(self.reading(&self.dialled(&decoded)?)?);
+            let dialled = self.dialled(&decoded)?;
+            readings.push(self.reading(&dialled)?);
+            readings.extend(self.without_plus(&dialled));
         }
         Ok(readings)
     }
@@ -160,15 +171,16 @@ impl Plan {
         if dialled.contains(['*', '#']) {
             return self.local(dialled);
         }
+        // Before the prefixes: `0112` is an emergency call where `011` is one of them.
+        if bytes.len() <= self.local_digits {
+            return self.local(dialled);
+        }
         for prefix in &self.international_prefixes {
             if let Some(rest) = bytes.strip_prefix(prefix.as_slice())
                 && !rest.is_empty()
             {
                 return self.international("", text(rest));
             }
-        }
-        if bytes.len() <= self.local_digits {
-            return self.local(dialled);
         }
         if !self.national_prefix.is_empty()
             && let Some(rest) = bytes.strip_prefix(self.national_prefix.as_slice())
@@ -180,6 +192,18 @@ impl Plan {
             Bare::International => self.international("", dialled),
             Bare::National => self.international(text(&self.country_code), dialled),
         }
+    }
+
+    /// The number as many trunks read it: international without its `+`. Longer numbers
+    /// alone, and only where nobody said that it is none.
+    fn without_plus(&self, dialled: &str) -> Option<String> {
+        let is_bare = !dialled.starts_with('+') && !dialled.contains(['*', '#']);
+        let is_long = dialled.len() > self.local_digits;
+        if !self.unsure || self.bare != Bare::Local || !is_bare || !is_long {
+            return None;
+        }
+        // What cannot be one is none.
+        self.international("", dialled).ok()
     }
 
     /// What the number would be within a `;phone-context=`.
@@ -243,6 +267,15 @@ impl<'a> Params<'a> {
             .parts
             .iter()
             .flat_map(|part| part.split(|byte| *byte == b';'));
+        let name_of = |param: &'a [u8]| param.split(|byte| *byte == b'=').next();
+        // A gateway may undo what nobody has a reason to escape.
+        if all
+            .clone()
+            .filter_map(name_of)
+            .any(|key| key.contains(&b'%'))
+        {
+            return Err(Fault::Impossible("the name of a parameter is escaped"));
+        }
         let mut values = all.filter_map(|param| {
             let mut halves = param.splitn(2, |byte| *byte == b'=');
             let key = halves.next()?;

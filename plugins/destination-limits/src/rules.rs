@@ -2,40 +2,69 @@
 
 use sipward_plugin_sdk::SettingsError;
 
-/// Prefixes in both lists together. 65,536: every rate zone of a large carrier.
+/// Prefixes in all lists together. 65,536: every rate zone of a large carrier.
 const PREFIXES: usize = 65_536;
 
 /// Characters of one prefix: a whole number, its `+` and some to spare.
 const PREFIX_CHARACTERS: usize = 33;
 
-/// The configured lists.
+/// What a prefix says of its numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Say {
+    /// They may not be dialled.
+    Deny,
+    /// They may, if nothing speaks against their class and country.
+    Allow,
+    /// They may.
+    Except,
+}
+
+/// The configured prefixes.
+#[derive(Debug)]
 pub(crate) struct Rules {
-    /// Sorted; whether the prefix is allowed.
-    prefixes: Vec<(String, bool)>,
+    /// Sorted.
+    prefixes: Vec<(String, Say)>,
     /// The lengths that occur, longest first.
     lengths: Vec<usize>,
 }
 
 impl Rules {
-    pub(crate) fn new(allow: &[String], deny: &[String]) -> Result<Self, SettingsError> {
-        let count = allow.len().saturating_add(deny.len());
+    /// Indexes prefixes; `path` leads to the keys of their settings.
+    pub(crate) fn new(
+        path: &str,
+        allow: &[String],
+        deny: &[String],
+        exceptions: &[String],
+    ) -> Result<Self, SettingsError> {
+        let count = allow.len() + deny.len() + exceptions.len();
         if count > PREFIXES {
             let message = format!("{count} prefixes; at most {PREFIXES} are possible");
-            return Err(SettingsError::new("allow", message));
+            return Err(SettingsError::new(format!("{path}allow"), message));
         }
         let mut prefixes = Vec::with_capacity(count);
-        for (list, name, allowed) in [(allow, "allow", true), (deny, "deny", false)] {
+        for (list, name, say) in [
+            (allow, "allow", Say::Allow),
+            (deny, "deny", Say::Deny),
+            (exceptions, "exceptions", Say::Except),
+        ] {
             for (index, prefix) in list.iter().enumerate() {
-                prefixes.push((checked(&format!("{name}[{index}]"), prefix)?, allowed));
+                let key = format!("{path}{name}[{index}]");
+                prefixes.push((checked(&key, prefix)?, say));
             }
         }
         prefixes.sort();
         prefixes.dedup();
-        // What is left twice stands in both lists.
+        // What is left twice stands in several lists.
         let mut neighbours = prefixes.iter().zip(prefixes.iter().skip(1));
-        if let Some(((both, _), _)) = neighbours.find(|(one, other)| one.0 == other.0) {
-            let message = format!("`{both}` stands in `deny` too; remove it from one of them");
-            return Err(SettingsError::new("allow", message));
+        if let Some(((both, one), (_, other))) = neighbours.find(|(one, other)| one.0 == other.0) {
+            // Sorted, so `Deny` comes first and `Except` last.
+            let (key, too) = match (one, other) {
+                (Say::Deny, Say::Except) => ("exceptions", "deny"),
+                (Say::Deny, _) => ("allow", "deny"),
+                _ => ("allow", "exceptions"),
+            };
+            let message = format!("`{both}` stands in `{too}` too; remove it from one of them");
+            return Err(SettingsError::new(format!("{path}{key}"), message));
         }
         let mut lengths: Vec<_> = prefixes.iter().map(|(prefix, _)| prefix.len()).collect();
         lengths.sort_unstable_by(|one, other| other.cmp(one));
@@ -43,8 +72,8 @@ impl Rules {
         Ok(Self { prefixes, lengths })
     }
 
-    /// The longest prefix of a number, and whether it is allowed.
-    pub(crate) fn longest(&self, number: &str) -> Option<(&str, bool)> {
+    /// The longest prefix of a number, and what it says.
+    pub(crate) fn longest(&self, number: &str) -> Option<(&str, Say)> {
         self.lengths.iter().find_map(|length| {
             let head = number.get(..*length)?;
             let found = self
@@ -52,7 +81,7 @@ impl Rules {
                 .binary_search_by(|(prefix, _)| prefix.as_str().cmp(head));
             self.prefixes
                 .get(found.ok()?)
-                .map(|(prefix, allowed)| (prefix.as_str(), *allowed))
+                .map(|(prefix, say)| (prefix.as_str(), *say))
         })
     }
 }
@@ -84,18 +113,18 @@ mod tests {
                 .map(|prefix| (*prefix).to_owned())
                 .collect::<Vec<_>>()
         };
-        Rules::new(&owned(allow), &owned(deny))
+        Rules::new("", &owned(allow), &owned(deny), &[])
     }
 
     #[test]
     fn the_longest_prefix_decides() {
         let rules = rules(&["+49", "+4990012", "*7"], &["+49900", "+"]).unwrap();
         for (number, expected) in [
-            ("+4930", Some(("+49", true))),
-            ("+49900", Some(("+49900", false))),
-            ("+49900125", Some(("+4990012", true))),
-            ("+1", Some(("+", false))),
-            ("*72", Some(("*7", true))),
+            ("+4930", Some(("+49", Say::Allow))),
+            ("+49900", Some(("+49900", Say::Deny))),
+            ("+49900125", Some(("+4990012", Say::Allow))),
+            ("+1", Some(("+", Say::Deny))),
+            ("*72", Some(("*7", Say::Allow))),
             ("4930", None),
             ("", None),
         ] {
@@ -117,6 +146,15 @@ mod tests {
             rules(&["+49", "+49"], &[]).is_ok(),
             "twice in one list is harmless"
         );
+        for (allow, deny, exceptions, key) in [
+            ("+49", "+1", "+49", "allow"),
+            ("+49", "+1", "+1", "exceptions"),
+            ("+49", "+1", "x", "exceptions[0]"),
+        ] {
+            let [allow, deny, exceptions] = [allow, deny, exceptions].map(|one| [one.to_owned()]);
+            let error = Rules::new("rules[3].", &allow, &deny, &exceptions).unwrap_err();
+            assert_eq!(error.key(), format!("rules[3].{key}"));
+        }
         let both = rules(&["+49 (30)"], &["+4930"]).err().unwrap();
         assert_eq!(both.key(), "allow");
     }

@@ -95,9 +95,19 @@ fn longest_prefix_and_default() {
             ("sip:+12125551234@gw", 0),
             ("sip:+33123456789@gw", 403),
             ("sip:112@gw", 0),
+            ("sip:0112@gw", 403),
             ("sip:113@gw", 403),
             ("sip:200@gw", 0),
             ("sip:290@gw", 403),
+        ],
+    );
+    // What begins like an international number may be too short for one.
+    check(
+        &german(&json!({ "allow": ["+49", "112", "0112"] })),
+        &[
+            ("sip:0112@gw", 0),
+            ("sip:0113@gw", 403),
+            ("sip:01149112@gw", 484),
         ],
     );
     let open = Harness::new(json!({ "default": "allow", "deny": ["+88"] }));
@@ -125,7 +135,7 @@ fn lengths_have_two_sides() {
             ("sip:23456@gw", 0),
             ("sip:0301234@gw", 0),
             ("sip:030123@gw", 484),
-            ("sip:234567890123@gw", 0),
+            ("sip:234567890123@gw", 403),
             ("sip:2345678901234@gw", 604),
             ("sip:+@gw", 484),
             ("sip:()@gw", 484),
@@ -194,6 +204,34 @@ fn routing_numbers_and_carriers_are_destinations() {
     );
 }
 
+/// A strict router puts a Route into the Request-URI.
+#[test]
+fn routes_with_a_user_are_destinations() {
+    let harness = german(&json!({}));
+    let by = |route: &str| {
+        let request = Request::invite("sip:+4930123456@gw").header("Route", route);
+        harness.call(&request).status().unwrap_or(0)
+    };
+    for (route, expected) in [
+        ("<sip:gw;lr>", 0),
+        ("<sip:10.0.0.1>, <sip:10.0.0.2;lr>", 0),
+        ("<sip:+4930123456@gw>", 0),
+        ("<sip:reception@gw;lr>", 0),
+        ("<sip:0900123456@gw>", 403),
+        ("<sip:0900123456@gw;lr>", 403),
+        ("<sip:gw;lr>, <sip:%30900123456@gw>", 403),
+        ("<sip:token@gw;lr>", 403),
+        ("<tel:0900123456>", 403),
+        ("<sip:gw", 400),
+    ] {
+        assert_eq!(by(route), expected, "{route}");
+    }
+    let many = |count: usize| by(&vec!["<sip:gw;lr>"; count].join(", "));
+    assert_eq!((many(16), many(17)), (0, 403));
+    let within = Request::invite("sip:alice@10.0.0.1").header("Route", "<sip:token@gw;lr>");
+    assert!(harness.call(&within.dialog(Dialog::Confirmed)).is_next());
+}
+
 #[test]
 fn names_and_letters() {
     check(
@@ -227,8 +265,18 @@ fn bare_numbers_are_read_as_told() {
             .extend(more.as_object().unwrap().clone());
         Harness::<DestinationLimits>::new(settings)
     };
+    // Without a word they are local, and long ones have to be allowed as both.
     check(
         &plan(json!({})),
+        &[
+            ("sip:212555@gw", 0),
+            ("sip:2125551@gw", 403),
+            ("sip:13055551234@gw", 403),
+            ("sip:+13055551234;rn=2125551234@gw", 403),
+        ],
+    );
+    check(
+        &plan(json!({ "bare": "local" })),
         &[("sip:2125551234@gw", 0), ("sip:13055551234@gw", 403)],
     );
     check(
@@ -285,6 +333,8 @@ fn dialogs_and_other_methods_are_left_alone() {
     assert_eq!(harness.call(&contact).status(), Some(403));
     assert!(harness.call(&contact.dialog(Dialog::Confirmed)).is_next());
     assert!(harness.call(&Request::register("sip:gw")).is_next());
+    let foreign = Request::new("MESSAGE", "sip:+331234567@gw");
+    assert_eq!(harness.call(&foreign).status(), Some(403), "texts cost too");
     let messages = german(&json!({ "methods": ["MESSAGE"] }));
     assert_eq!(
         messages

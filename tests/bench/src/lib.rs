@@ -1,6 +1,7 @@
-//! Benchmarks: parse, policy, signalling. What `bench parse` and `bench policy` share:
-//! messages, timing and the shape of the figures.
+//! Benchmarks: parse, policy, signalling. What they share: messages, timing, the shape of
+//! the figures, and the example of all policies.
 
 pub mod measure;
 pub mod messages;
 pub mod report;
+pub mod secure_trunk;

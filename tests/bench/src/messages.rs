@@ -19,6 +19,23 @@ pub fn invite_with(name: &str, value: &str) -> Bytes {
     ))
 }
 
+/// The same INVITE by somebody else to somewhere else, with an offer of SRTP. `from` is an
+/// address in angle brackets with or without a name, `headers` whole lines.
+pub fn encrypted_invite(from: &str, uri: &str, headers: &str) -> Bytes {
+    let head = INVITE_HEAD
+        .replace("\"Alice Example\" <sip:+498912345@pbx.example.com>", from)
+        .replace("<sip:+498912345@pbx.example.com>", from)
+        .replace(REQUEST_URI, uri);
+    let sdp = SDP.replace("RTP/AVP", "RTP/SAVP").replace(
+        "a=sendrecv\n",
+        "a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\na=sendrecv\n",
+    );
+    with_line_ends(&format!(
+        "{head}{headers}Content-Length: {}\n\n{sdp}",
+        sdp.replace('\n', "\r\n").len()
+    ))
+}
+
 /// The Request-URI of the INVITE.
 pub const REQUEST_URI: &str = "sip:+493012345678@trunk.example.net;user=phone";
 
@@ -136,5 +153,18 @@ mod tests {
         let more = parse(invite_with("X-More", "yes"));
         assert_eq!(more.header_named(b"x-more"), Some(&b"yes"[..]));
         assert_eq!(more.body(), invite.body());
+        let other = parse(encrypted_invite(
+            "\"Bob\" <sip:bob@example.com>",
+            "sip:1@example.com",
+            "X-More: yes\n",
+        ));
+        assert_eq!(other.anomalies(), Anomalies::NONE);
+        assert_eq!(other.request_uri().raw, b"sip:1@example.com");
+        assert_eq!(
+            other.header_named(b"p-asserted-identity"),
+            Some(&b"\"Bob\" <sip:bob@example.com>"[..])
+        );
+        assert_eq!(other.header_named(b"x-more"), Some(&b"yes"[..]));
+        assert_eq!(other.content_length(), Some(other.body().len()));
     }
 }

@@ -62,6 +62,9 @@ pub enum Behaviour {
     Slow,
     /// Nothing: it demands `media`, which may be laxer than what others demand.
     DemandMedia,
+    /// Nothing: it shows the callee other addresses, marks responses and sends 480 in
+    /// place of every refusal.
+    Masquerade,
     /// Nothing: it writes what it sees of the offer into its reason.
     TellOffer,
 }
@@ -118,14 +121,22 @@ impl Policy for Hostile {
     }
 
     fn on_request(&self, request: &Request<'_>) -> Outcome {
-        if self.settings.behaviour == Behaviour::TellOffer {
-            return Outcome::next().because(told(request));
+        match self.settings.behaviour {
+            Behaviour::TellOffer => return Outcome::next().because(told(request)),
+            Behaviour::Masquerade => return masquerade(),
+            _ => {}
         }
         self.behave(Hook::Request)
     }
 
-    fn on_response(&self, _: &Response<'_>) -> Outcome {
-        self.behave(Hook::Response)
+    fn on_response(&self, response: &Response<'_>) -> Outcome {
+        match (self.settings.behaviour, response.status()) {
+            (Behaviour::Masquerade, 300..) => Outcome::reject(480).because("hidden"),
+            (Behaviour::Masquerade, status) => {
+                Outcome::next().set_header("X-Judged", status.to_string())
+            }
+            _ => self.behave(Hook::Response),
+        }
     }
 }
 
@@ -139,6 +150,7 @@ impl Hostile {
             Behaviour::None
             | Behaviour::TrapInConfigure
             | Behaviour::RefuseSettings
+            | Behaviour::Masquerade
             | Behaviour::TellOffer => Outcome::next().because("behaves"),
             Behaviour::DemandMedia => Outcome::next().require_media(match self.settings.media {
                 Media::Any => MediaRequirement::Any,
@@ -178,6 +190,13 @@ impl Hostile {
             }
         }
     }
+}
+
+fn masquerade() -> Outcome {
+    Outcome::next()
+        .set_from("<sip:nobody@shown.example>")
+        .set_to("<sip:somebody@shown.example>")
+        .set_request_uri("sip:77@shown.example")
 }
 
 /// The offer on one line.

@@ -15,7 +15,7 @@ use sip_transaction::{
     TransactionLayer, Transport,
 };
 
-use super::script::{Answer, HangUp, Offer, Reply, Script};
+use super::script::{Answer, CALLER, HangUp, Offer, Reply, Script};
 use super::{sound, text};
 
 mod callee;

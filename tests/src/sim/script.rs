@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use super::random::Random;
 
+/// The caller's address, as the caller writes it.
+pub(super) const CALLER: &str = "sip:caller@sim.example";
+
 /// How a callee answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -75,6 +78,17 @@ pub(super) enum Judgement {
     Never,
 }
 
+/// What the policy says of every response, and after how many milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ResponseJudgement {
+    /// A number is added.
+    Mark(u64),
+    /// The same, and another refusal is sent in place of one.
+    Replace(u64),
+    /// No answer ever comes.
+    Never,
+}
+
 /// One call, or one request outside a dialog.
 #[derive(Debug, Clone)]
 pub(super) struct Script {
@@ -100,6 +114,10 @@ pub(super) struct Script {
     pub(super) bad_ack: bool,
     /// The policy wants encrypted media.
     pub(super) encrypted: bool,
+    /// The policy shows the callee other addresses.
+    pub(super) disguised: bool,
+    /// What the policy says of responses.
+    pub(super) response: ResponseJudgement,
     /// CANCEL this long after the INVITE.
     pub(super) cancel_after: Option<Duration>,
     /// A re-INVITE, UPDATE or INFO this long after the answer, with this offer.
@@ -184,6 +202,13 @@ impl Script {
             reply: *random.pick(&REPLIES),
             bad_ack: random.percent(15),
             encrypted: random.percent(5),
+            disguised: random.percent(40),
+            response: match random.below(6) {
+                0 => ResponseJudgement::Never,
+                1 => ResponseJudgement::Replace(random.below(2_500)),
+                2 => ResponseJudgement::Mark(random.below(2_500)),
+                _ => ResponseJudgement::Mark(0),
+            },
             cancel_after: random.percent(20).then(|| millis(random, 9_000)),
             in_dialog_after: random.percent(35).then(|| {
                 let method = *random.pick(&["INVITE", "INVITE", "UPDATE", "INFO"]);
@@ -200,6 +225,19 @@ impl Script {
                 millis(random, 2_500)
             },
         }
+    }
+
+    /// The callee's address, as the caller writes it.
+    #[must_use]
+    pub(super) fn callee(&self) -> String {
+        let side = if self.from_outside { "pbx" } else { "trunk" };
+        format!("sip:100{}@{side}.example", self.number)
+    }
+
+    /// The caller's tag.
+    #[must_use]
+    pub(super) fn caller_tag(&self) -> String {
+        format!("from{}", self.number)
     }
 
     /// The Call-ID of everything that belongs to it.

@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use media::{AnchorConfig, Interface, Mode};
-use policy::{Conclusion, Decision, Pipeline, Zone};
+use policy::{
+    Conclusion, ConsultId, Decision, DialogState, Pipeline, RequestFacts, ResponseConclusion,
+    ResponseFacts, Zone,
+};
 use sip_message::{Limits, Message};
 use sip_proxy::{
     ForkMode, ListenerAddress, MediaConfig, MediaTerms, Output, PeerConfig, PeerKind, ProxyConfig,
@@ -17,11 +20,11 @@ use sip_proxy::{
 use sip_transaction::{Flow, ListenerId, Moment, Transport};
 
 use super::agent::Agent;
-use super::judge;
+use super::judge::{self, Wishes};
 use super::network::{Datagram, Network, Weather};
 use super::random::Random;
 use super::relay::Relay;
-use super::script::{Judgement, Script};
+use super::script::{Judgement, ResponseJudgement, Script};
 use super::watch::Watch;
 
 /// Longer than any world should live: calls are short, tables time out.
@@ -40,8 +43,16 @@ pub struct Report {
     pub answered: u64,
     /// Media streams that were opened or changed.
     pub streams: u64,
+    /// Responses that a policy marked.
+    pub marks: u64,
     /// Virtual time until everything was quiet.
     pub lasted: Duration,
+}
+
+/// What a policy says later.
+enum Answer {
+    Request(Conclusion),
+    Response(ConsultId, ResponseConclusion),
 }
 
 /// Everything in one place.
@@ -54,7 +65,7 @@ pub struct World {
     agents: Vec<Agent>,
     scripts: Arc<Vec<Script>>,
     pipeline: Pipeline,
-    conclusions: BTreeMap<(Moment, u64), Conclusion>,
+    conclusions: BTreeMap<(Moment, u64), Answer>,
     concluded: u64,
     watch: Watch,
     show: bool,
@@ -122,6 +133,9 @@ fn routing(random: &mut Random) -> Routing {
     };
     // A call whose BYE was lost with its last repetition must still end.
     routing.limits.call_age = Duration::from_secs(600);
+    if random.percent(50) {
+        routing.response_pipelines = vec![judge::PIPELINE.into()];
+    }
     routing
 }
 
@@ -146,6 +160,7 @@ impl World {
             .map(|number| Script::of(number, &mut random))
             .collect();
         let scripts = Arc::new(scripts);
+        let known = Arc::clone(&scripts);
         let weather = Weather::of(&mut random);
         let routing = Arc::new(routing(&mut random));
         let mut entropy = [0; 32];
@@ -174,7 +189,7 @@ impl World {
             pipeline: judge::pipeline(),
             conclusions: BTreeMap::new(),
             concluded: 0,
-            watch: Watch::default(),
+            watch: Watch::of(&known),
             show,
         }
     }
@@ -199,6 +214,7 @@ impl World {
             datagrams: self.watch.datagrams,
             answered: self.watch.answered,
             streams: self.relay.streams,
+            marks: self.watch.marks,
             lasted: self.now - Moment::from_micros(0),
         }
     }
@@ -224,9 +240,16 @@ impl World {
             .first_entry()
             .filter(|entry| entry.key().0 <= self.now)
         {
-            let conclusion = entry.remove();
-            self.core
-                .handle_conclusion(self.now, conclusion, Vec::new());
+            match entry.remove() {
+                Answer::Request(conclusion) => {
+                    self.core
+                        .handle_conclusion(self.now, conclusion, Vec::new());
+                }
+                Answer::Response(id, conclusion) => {
+                    self.core
+                        .handle_response_conclusion(self.now, id, Some(conclusion));
+                }
+            }
             self.drain();
         }
         while let Some(event) = self.relay.due(self.now) {
@@ -287,10 +310,12 @@ impl World {
                     } else {
                         outside(PROXY_HOST)
                     };
-                    self.watch.proxy_sent(&transmit.bytes, from);
+                    self.watch
+                        .proxy_sent(&transmit.bytes, from, from == outside(PROXY_HOST));
                     self.send(from, to, transmit.bytes);
                 }
                 Output::Consult { id, facts } => self.consult(id, facts),
+                Output::ConsultResponse { id, facts, .. } => self.consult_response(id, facts),
                 Output::Call(event) => self.watch.call(&event),
                 Output::Log(event) if self.show => {
                     println!("{:>10} {event:?}", self.now.as_micros() / 1000)
@@ -315,20 +340,48 @@ impl World {
         }
     }
 
-    fn consult(&mut self, id: policy::ConsultId, facts: policy::RequestFacts) {
+    fn script(&self, call_id: &[u8]) -> Option<&Script> {
+        let is_its = |script: &&Script| script.call_id().as_bytes() == call_id;
+        self.scripts.iter().find(is_its)
+    }
+
+    fn consult_response(&mut self, id: ConsultId, facts: ResponseFacts) {
+        let script = self.script(facts.message.call_id());
+        let judgement = script.map_or(ResponseJudgement::Never, |script| script.response);
+        let judged = judge::judge_response(&self.pipeline, judgement, id.as_u64(), facts);
+        match judged {
+            None => {}
+            Some((0, conclusion)) => {
+                self.core
+                    .handle_response_conclusion(self.now, id, Some(conclusion));
+            }
+            Some((after, conclusion)) => {
+                let at = self.now + Duration::from_millis(after);
+                self.concluded += 1;
+                let answer = Answer::Response(id, conclusion);
+                self.conclusions.insert((at, self.concluded), answer);
+            }
+        }
+    }
+
+    fn consult(&mut self, id: ConsultId, facts: RequestFacts) {
         let call_id = facts.message.call_id().to_vec();
-        let script = self
-            .scripts
-            .iter()
-            .find(|script| script.call_id().as_bytes() == call_id);
-        let (judgement, after, encrypted) = script
-            .map_or((Judgement::Reject(403), Duration::ZERO, false), |script| {
-                (script.judgement, script.judged_after, script.encrypted)
-            });
-        let Some(conclusion) = judge::judge(&self.pipeline, judgement, encrypted, id, facts) else {
+        let forgotten = facts.dialog == DialogState::None && facts.message.to_tag().is_some();
+        let nobody = (Judgement::Reject(403), Duration::ZERO, Wishes::default());
+        let (judgement, after, wishes) = self.script(&call_id).map_or(nobody, |script| {
+            let wishes = Wishes {
+                encrypted: script.encrypted,
+                disguised: script.disguised,
+            };
+            (script.judgement, script.judged_after, wishes)
+        });
+        let Some(conclusion) = judge::judge(&self.pipeline, judgement, wishes, id, facts) else {
             return;
         };
         if matches!(conclusion.decision, Decision::Admit(_)) {
+            if forgotten {
+                self.watch.forgotten.insert(call_id.clone());
+            }
             self.watch.admitted.insert(call_id);
         }
         if after.is_zero() {
@@ -336,8 +389,10 @@ impl World {
                 .handle_conclusion(self.now, conclusion, Vec::new());
         } else {
             self.concluded += 1;
-            self.conclusions
-                .insert((self.now + after, self.concluded), conclusion);
+            self.conclusions.insert(
+                (self.now + after, self.concluded),
+                Answer::Request(conclusion),
+            );
         }
     }
 

@@ -2,9 +2,11 @@
 //!
 //! Everything is bounded in number and time, and ends when it is dropped.
 
+pub mod digest;
 pub mod media;
 mod proxy;
 mod sipp;
+pub mod wire;
 
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -81,14 +83,22 @@ impl Stage {
             trunk: free_port(TRUNK),
         };
         std::fs::create_dir(stage.path("plugins")).expect("a folder for plugins");
-        for name in PLUGINS {
+        stage.bring(&PLUGINS);
+        std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
+        stage
+    }
+
+    /// Have more plugins at hand.
+    ///
+    /// # Panics
+    /// One is not built.
+    pub fn bring(&self, plugins: &[&str]) {
+        for name in plugins {
             let built = plugin_folder().join(format!("{name}.wasm"));
-            std::fs::copy(&built, stage.plugin(name)).unwrap_or_else(|error| {
+            std::fs::copy(&built, self.plugin(name)).unwrap_or_else(|error| {
                 panic!("{}: {error}; run `cargo xtask plugins`", built.display())
             });
         }
-        std::fs::write(stage.path("password"), PASSWORD).expect("a password file");
-        stage
     }
 
     /// A file of the stage.
@@ -126,6 +136,7 @@ impl Stage {
         let denied: Vec<String> = denied.iter().map(|it| format!("{it:?}")).collect();
         template
             .replace("@FOLDER@", &self.folder.to_string_lossy())
+            .replace("@CACHE@", &compiled_folder().to_string_lossy())
             .replace("@SOCKETS@", &self.scratch.path().to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
             .replace("@OUTSIDE@", &self.outside.to_string())
@@ -170,6 +181,13 @@ pub fn root() -> &'static Path {
 #[must_use]
 pub fn plugin_folder() -> PathBuf {
     std::env::var_os("SIPWARD_PLUGINS").map_or_else(|| target().join("plugins"), PathBuf::from)
+}
+
+/// Where compiled plugins are kept. Compiling takes seconds, so the tests of all programs
+/// share what was compiled.
+#[must_use]
+pub fn compiled_folder() -> PathBuf {
+    plugin_folder().with_file_name("compiled-plugins")
 }
 
 /// The target folder that this program was built in.

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use policy::{Conclusion, Decision, DigestAlgorithm};
-use serde_json::json;
+use serde_json::{Value, json};
 use sipward_tests::guests::{START_MS, admitted, refusal};
 use state::digest::{Algorithm, challenge_value};
 
+use crate::asking::Ask;
 use crate::door::{ALICE, Door, Phone, REALM};
+use crate::props::Props;
 use crate::refuses_settings;
+use crate::scene::Scene;
 
 #[test]
 fn digest_auth_admits_the_right_answer_and_says_who_it_is() {
@@ -217,6 +220,58 @@ fn a_lockout_survives_a_restart() {
 }
 
 #[test]
+fn digest_auth_locks_on_through_a_reload_and_asks_by_the_new_settings() {
+    let settings = |more: Value| {
+        let mut settings = json!({ "realm": REALM, "lockout": { "user_failures": 3 } });
+        let all = settings.as_object_mut().expect("an object");
+        all.extend(more.as_object().expect("an object").clone());
+        settings
+    };
+    let users = Props::default().user(ALICE.user, ALICE.password);
+    let mut scene = Scene::with(users, "digest-auth", settings(json!({})));
+    let call = || Ask::invite("sip:bob@pbx.example");
+    let signed = scene.signed(call(), "alice");
+    assert_eq!((scene.ask(&call()), scene.ask(&signed)), (407, 0));
+    for _ in 0..2 {
+        let wrong = scene.signed_with(call(), "alice", "guess");
+        assert_eq!(scene.ask(&wrong), 407);
+    }
+    scene.keeps_settings(settings(json!({ "algorithms": [] })), "algorithms");
+    scene.reload(settings(json!({ "exempt": { "peers": ["carrier"] } })));
+    assert_eq!(scene.ask(&call().peer("carrier")), 0);
+    let wrong = scene.signed_with(call(), "alice", "guess");
+    let third = scene.judge(&wrong);
+    assert_eq!(third.alerts.len(), 1, "the third in all");
+    let signed = scene.signed(call(), "alice");
+    assert_eq!(scene.ask(&signed), 403);
+    scene.reload(settings(json!({})));
+    assert_eq!(scene.ask(&call().peer("carrier")), 407);
+    let signed = scene.signed(call(), "alice");
+    assert_eq!(scene.ask(&signed), 403);
+}
+
+#[test]
+fn digest_auth_asks_in_dialogs_and_registrations_as_told_and_compares_from() {
+    let users = Props::default().user(ALICE.user, ALICE.password);
+    let settings = json!({ "realm": REALM, "match_from": "user" });
+    let mut scene = Scene::with(users, "digest-auth", settings);
+    let mallory = "sip:mallory@pbx.example";
+    for (ask, asked, proved) in [
+        (Ask::invite("sip:bob@pbx.example"), 407, 0),
+        (Ask::register("alice"), 401, 0),
+        (Ask::register("alice").to(mallory), 401, 403),
+        (Ask::invite("sip:bob@pbx.example").from(mallory), 407, 403),
+        (Ask::invite("sip:contact@10.0.0.1").within(), 0, 0),
+        (Ask::refer("<sip:bob@pbx.example>"), 407, 0),
+        (Ask::new("OPTIONS", "sip:pbx.example"), 0, 0),
+    ] {
+        assert_eq!(scene.ask(&ask), asked, "{ask:?}");
+        let signed = scene.signed(ask.clone(), "alice");
+        assert_eq!(scene.ask(&signed), proved, "{ask:?}");
+    }
+}
+
+#[test]
 fn digest_auth_names_the_wrong_key() {
     refuses_settings(
         "digest-auth",
@@ -243,6 +298,26 @@ fn digest_auth_names_the_wrong_key() {
                 json!({ "realm": "r", "exempt": { "networks": ["192.0.2.0/24", "x"] } }),
                 "exempt.networks[1]",
             ),
+            (json!({}), ""),
+            (json!({ "realm": "r".repeat(129) }), "realm"),
+            (
+                json!({ "realm": "r", "methods_in_dialog": ["refer"] }),
+                "methods_in_dialog[0]",
+            ),
+            (json!({ "realm": "r", "match_from": "yes" }), "match_from"),
+            (
+                json!({ "realm": "r", "exempt": { "zones": ["dmz"] } }),
+                "exempt.zones[0]",
+            ),
+            (
+                json!({ "realm": "r", "lockout": { "forget_s": 3599 } }),
+                "lockout.forget_s",
+            ),
+            (
+                json!({ "realm": "r", "lockout": { "ipv6_prefix": 129 } }),
+                "lockout.ipv6_prefix",
+            ),
+            (json!({ "realm": "r", "locksout": {} }), "locksout"),
         ],
     );
 }

@@ -61,24 +61,40 @@ impl Phone {
         algorithm: DigestAlgorithm,
         count: u32,
     ) -> RequestFacts {
-        let nonce = challenge
-            .split("nonce=\"")
-            .nth(1)
-            .and_then(|rest| rest.split('"').next())
-            .expect("a nonce");
-        let h = |text: String| hashed(algorithm, &text);
-        let secret = h(format!("{}:{REALM}:{}", self.user, self.password));
-        let asked = h(format!("INVITE:{}", Self::URI));
-        let response = h(format!("{secret}:{nonce}:{count:08x}:c0ffee:auth:{asked}"));
-        let header = format!(
-            "Proxy-Authorization: Digest username=\"{}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{}\", \
-             algorithm={}, response=\"{response}\", qop=auth, nc={count:08x}, cnonce=\"c0ffee\"\r\n",
-            self.user,
-            Self::URI,
-            hash_of(algorithm).token(),
+        let value = digest_header(
+            [self.user, self.password],
+            ["INVITE", Self::URI],
+            challenge,
+            algorithm,
+            count,
         );
+        let header = format!("Proxy-Authorization: {value}\r\n");
         Caller::at(self.address).request("INVITE", Self::URI, &header)
     }
+}
+
+/// What answers a challenge, without the header's name: RFC 7616 section 3.4.
+pub(crate) fn digest_header(
+    [user, password]: [&str; 2],
+    [method, uri]: [&str; 2],
+    challenge: &str,
+    algorithm: DigestAlgorithm,
+    count: u32,
+) -> String {
+    let nonce = challenge
+        .split("nonce=\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next())
+        .expect("a nonce");
+    let h = |text: String| hashed(algorithm, &text);
+    let secret = h(format!("{user}:{REALM}:{password}"));
+    let asked = h(format!("{method}:{uri}"));
+    let response = h(format!("{secret}:{nonce}:{count:08x}:c0ffee:auth:{asked}"));
+    format!(
+        "Digest username=\"{user}\", realm=\"{REALM}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         algorithm={}, response=\"{response}\", qop=auth, nc={count:08x}, cnonce=\"c0ffee\"",
+        hash_of(algorithm).token(),
+    )
 }
 
 /// A host with one account, and its guard.

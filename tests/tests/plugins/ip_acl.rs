@@ -1,9 +1,11 @@
 //! `ip-acl`: who may talk to us at all.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use sip_transaction::Transport;
 use sipward_tests::guests::{Caller, Host, Worker, admitted, refusal};
 
+use crate::asking::Ask;
+use crate::scene::Scene;
 use crate::{dropped, refuses_settings};
 
 #[test]
@@ -70,6 +72,39 @@ fn ip_acl_can_refuse_without_a_word() {
 }
 
 #[test]
+fn ip_acl_asks_for_an_identity_where_told() {
+    let settings = json!({
+        "inside": { "default": "allow" },
+        "outside": { "default": "allow", "require_digest": ["81.0.0.0/25"] },
+    });
+    let mut scene = Scene::new("ip-acl", settings);
+    let call = |address: &str| Ask::invite("sip:bob@pbx.example").at(address);
+    for (ask, status) in [
+        (call("81.0.0.127"), 403),
+        (call("81.0.0.128"), 0),
+        (call("81.0.0.127").by("alice"), 0),
+        (call("81.0.0.127").inside(), 0),
+    ] {
+        assert_eq!(scene.ask(&ask), status, "{ask:?}");
+    }
+}
+
+#[test]
+fn ip_acl_changes_with_a_reload_and_has_nothing_to_forget() {
+    let settings = |allow: Value| json!({ "inside": { "default": "allow" }, "outside": { "default": "deny", "allow": allow } });
+    let call = Ask::invite("sip:bob@pbx.example").at("81.0.0.1");
+    let mut scene = Scene::new("ip-acl", settings(json!(["82.0.0.0/8"])));
+    assert_eq!(scene.ask(&call), 403);
+    scene.keeps_settings(settings(json!(["81.0.0.0/33"])), "outside.allow[0]");
+    assert_eq!(scene.ask(&call), 403);
+    scene.reload(settings(json!(["81.0.0.1/32"])));
+    assert_eq!(scene.ask(&call), 0);
+    scene.restart();
+    assert_eq!(scene.ask(&call), 0);
+    assert_eq!(scene.ask(&call.at("81.0.0.2")), 403);
+}
+
+#[test]
 fn ip_acl_names_the_wrong_key() {
     let zone = || json!({ "default": "allow" });
     refuses_settings(
@@ -86,6 +121,24 @@ fn ip_acl_names_the_wrong_key() {
             (
                 json!({ "inside": zone(), "outside": { "default": "deny", "allow": ["192.0.2.0/24"], "deny": ["192.0.2.0/24"] } }),
                 "outside.allow",
+            ),
+            (json!({ "inside": zone() }), ""),
+            (json!({ "inside": zone(), "outside": {} }), "outside"),
+            (
+                json!({ "inside": zone(), "outside": { "default": "deny", "require_tls": ["x"] } }),
+                "outside.require_tls[0]",
+            ),
+            (
+                json!({ "inside": { "default": "allow", "require_digest": ["10.0.0.1/8"] }, "outside": zone() }),
+                "inside.require_digest[0]",
+            ),
+            (
+                json!({ "inside": zone(), "outside": zone(), "answer": "busy" }),
+                "answer",
+            ),
+            (
+                json!({ "inside": zone(), "outside": zone(), "zones": [] }),
+                "zones",
             ),
         ],
     );

@@ -1,12 +1,37 @@
-//! The plugins that ship, as components in the real host with real state and
-//! credentials: allowed, refused, the boundary between, and settings that are wrong.
-//! What each rule means is tested beside its plugin; here it is that the whole works.
+//! The plugins that ship, as components in the real host with real state, leases,
+//! places, lists and credentials: allowed, refused, the boundary between, settings that
+//! are wrong, a reload while they are used, and a restart on the same state. What each
+//! rule means is tested beside its plugin; here it is that the whole works.
+//!
+//! `scene` is the stage: `asking` writes requests, `props` is what the host knows,
+//! `calls` follows calls as the proxy does, `door` has phones that prove who they are.
 
+mod asking;
+mod authenticator;
+mod business_hours;
+mod call_code;
+mod call_limits;
+mod caller_identity;
+mod calls;
 mod destination_limits;
 mod digest_auth;
 mod door;
+mod encryption_required;
+mod fraud_score;
+mod geo_fence;
 mod ip_acl;
+mod media_guard;
+#[expect(
+    dead_code,
+    reason = "the writer makes more kinds of values than are looked at here"
+)]
+#[path = "../../../host/geo/tests/suite/mmdb.rs"]
+mod mmdb;
+mod props;
 mod rate_limit;
+mod scanner_guard;
+mod scene;
+mod tls_identity;
 mod together;
 
 use policy::{Conclusion, Decision};

@@ -9,6 +9,8 @@ use serde_json::json;
 use sip_transaction::Transport;
 use sipward_tests::guests::{Caller, Host, Worker, admitted};
 
+use crate::asking::Ask;
+use crate::scene::Scene;
 use crate::{dropped, refuses_settings};
 
 fn limited(host: &Host, per: &str) -> Arc<Plugin> {
@@ -115,6 +117,25 @@ fn rate_limit_counts_for_all_workers_together() {
 }
 
 #[test]
+fn rate_limit_goes_on_counting_through_a_reload_and_begins_anew_after_a_restart() {
+    let settings = |burst: u32| json!({ "rules": [{ "name": "calls", "per": "user", "per_second": 0.1, "burst": burst }] });
+    let alice = || Ask::call("alice", "030123456");
+    let mut scene = Scene::new("rate-limit", settings(2));
+    assert_eq!((scene.ask(&alice()), scene.ask(&alice())), (0, 0));
+    assert_eq!(scene.ask(&alice()), 503);
+    assert_eq!(scene.ask(&Ask::call("bob", "030123456")), 0);
+    scene.keeps_settings(settings(0), "rules[0].burst");
+    scene.reload(settings(2));
+    assert_eq!(scene.ask(&alice()), 503, "a reload fills no bucket");
+    scene.pass_s(10);
+    assert_eq!((scene.ask(&alice()), scene.ask(&alice())), (0, 503));
+    // Buckets are in memory: a restart is worth one burst, and no more.
+    scene.restart();
+    assert_eq!((scene.ask(&alice()), scene.ask(&alice())), (0, 0));
+    assert_eq!(scene.ask(&alice()), 503);
+}
+
+#[test]
 fn rate_limit_names_the_wrong_key() {
     let rule =
         |burst: u32| json!({ "name": "a", "per": "source", "per_second": 1, "burst": burst });
@@ -132,6 +153,28 @@ fn rate_limit_names_the_wrong_key() {
                 json!({ "rules": [rule(1)], "flood_factor": 0 }),
                 "flood_factor",
             ),
+            (json!({}), ""),
+            (
+                json!({ "rules": [{ "name": "a b", "per": "source", "per_second": 1, "burst": 1 }] }),
+                "rules[0].name",
+            ),
+            (
+                json!({ "rules": [{ "name": "a", "per": "phone", "per_second": 1, "burst": 1 }] }),
+                "rules[0].per",
+            ),
+            (
+                json!({ "rules": [{ "name": "a", "per": "source", "per_second": 0, "burst": 1 }] }),
+                "rules[0].per_second",
+            ),
+            (
+                json!({ "rules": [rule(1)], "exempt": { "networks": ["x"] } }),
+                "exempt.networks[0]",
+            ),
+            (
+                json!({ "rules": [rule(1)], "ipv6_prefix": 0 }),
+                "ipv6_prefix",
+            ),
+            (json!({ "rules": [rule(1)], "rule": [] }), "rule"),
         ],
     );
 }

@@ -17,7 +17,7 @@ pub(crate) enum Purpose {
     Plugins,
     /// The same and sipp.
     Demo,
-    /// That, and the phones that calls with audio are made with.
+    /// That, the phones that calls with audio are made with, and scanners.
     Test,
     /// The same as for the demo, Kamailio and rtpengine.
     Bench,
@@ -34,6 +34,7 @@ pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
         Purpose::Test | Purpose::Ci => &[
             packages::OPENSSL,
             packages::SIPP,
+            packages::SIPVICIOUS,
             packages::BARESIP,
             packages::LINPHONE,
             packages::TCPDUMP,

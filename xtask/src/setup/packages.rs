@@ -52,15 +52,36 @@ pub(crate) const SIPP: Need = Need {
     elsewhere: ["sipp", "sipp", "sipp", "sipp"],
 };
 
-/// Kamailio with its Lua interpreter, the yardstick of `bench signalling`.
+/// SIPVicious, whose scanners the tests of abuse run.
+pub(crate) const SIPVICIOUS: Need = Need {
+    name: "sipvicious",
+    found: || {
+        ["svmap", "svwar", "svcrack"]
+            .iter()
+            .all(|program| process::find(program).is_some())
+    },
+    debian: &["sipvicious"],
+    elsewhere: ["sipvicious", "sipvicious", "sipvicious", "sipvicious"],
+};
+
+/// Kamailio with its Lua interpreter and its look-ups of countries, the yardstick of `bench signalling`.
 pub(crate) const KAMAILIO: Need = Need {
     name: "kamailio",
-    found: || process::find("kamailio").is_some() && module("kamailio/modules/app_lua.so"),
-    debian: &["kamailio", "kamailio-lua-modules", "kamailio-extra-modules"],
+    found: || {
+        process::find("kamailio").is_some()
+            && module("kamailio/modules/app_lua.so")
+            && module("kamailio/modules/geoip2.so")
+    },
+    debian: &[
+        "kamailio",
+        "kamailio-lua-modules",
+        "kamailio-extra-modules",
+        "kamailio-geoip2-modules",
+    ],
     elsewhere: [
         "kamailio kamailio-lua",
         "kamailio",
-        "kamailio kamailio-lua",
+        "kamailio kamailio-lua kamailio-geoip2",
         "kamailio",
     ],
 };
@@ -263,7 +284,7 @@ mod tests {
     #[test]
     fn every_need_names_its_packages() {
         for need in [
-            OPENSSL, SIPP, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
+            OPENSSL, SIPP, SIPVICIOUS, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
         ] {
             assert!(
                 !need.debian.is_empty(),

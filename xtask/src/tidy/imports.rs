@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 14] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -50,6 +50,9 @@ const ROOMS: [(&str, &[&str]); 14] = [
     ("geo", &[]),
     ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
+    ("records", &["policy"]),
+    // The store yields what digest verification reads, and remembers used codes there.
+    ("accounts", &["state"]),
     ("transport", &["sip-transaction", "sip-message"]),
     // Host interfaces are served from the state room.
     (
@@ -71,8 +74,9 @@ const ROOMS: [(&str, &[&str]); 14] = [
             "transport",
             "policy-wasm",
             "relay",
+            "accounts",
+            "records",
             "state",
-            "numbers",
             "geo",
             "lists",
             "sip-proxy",

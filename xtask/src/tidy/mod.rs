@@ -5,6 +5,7 @@ pub(crate) mod imports;
 mod length;
 mod limits;
 mod links;
+mod readmes;
 mod source;
 mod words;
 
@@ -68,6 +69,7 @@ pub(crate) fn run() -> Result<()> {
     let mut findings = imports::check(&workspace::members()?);
     findings.extend(limits::check(&pages));
     findings.extend(links::check(&pages));
+    findings.extend(readmes::check(&pages));
     for page in &pages {
         findings.extend(words::check(page));
         if page.is_rust() {

@@ -22,6 +22,16 @@ impl Verified {
         self.0.clear();
     }
 
+    /// Users whose credentials were right, each with the realm.
+    pub(super) fn users(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .filter_map(|(realm, _, verification)| match verification {
+                services::Verification::Ok(user) => Some((user.as_str(), realm.as_str())),
+                _ => None,
+            })
+    }
+
     fn find(&self, realm: &str, allowed: &[DigestAlgorithm]) -> Option<&services::Verification> {
         let known = self
             .0
@@ -113,7 +123,7 @@ mod tests {
     use super::*;
     use crate::host::{Consultation, Occasion};
     use crate::limits::PluginLimits;
-    use crate::services::{Clock as _, HostServices, SystemClock};
+    use crate::services::{Clock as _, HostServices, RecentNumbers, SystemClock};
 
     const HOME: &str = "192.0.2.10";
 
@@ -121,11 +131,15 @@ mod tests {
         address.parse().unwrap()
     }
 
-    fn host(nonces: &Arc<Nonces>) -> HostState {
+    fn services(nonces: &Arc<Nonces>) -> HostServices {
         let now_ms = SystemClock.now_ms();
         let state = State::open(None, state::Limits::default(), now_ms).unwrap();
         let accounts = Arc::new(ArcSwap::from_pointee(Accounts::empty()));
-        let services = HostServices::embedded(state, accounts, Arc::clone(nonces));
+        let numbers = Arc::new(RecentNumbers::new().unwrap());
+        HostServices::embedded(state, accounts, Arc::clone(nonces), Arc::default(), numbers)
+    }
+
+    fn host(services: HostServices) -> HostState {
         HostState::new(Arc::new(services), "test".into(), PluginLimits::default())
     }
 
@@ -165,7 +179,7 @@ mod tests {
     #[test]
     fn a_guess_counts_only_from_the_source_that_was_challenged() {
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
-        let mut host = host(&nonces);
+        let mut host = host(services(&nonces));
         let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
         let elsewhere = verify(&mut host, &message, Some(at("203.0.113.66")));
         assert!(
@@ -180,10 +194,50 @@ mod tests {
         );
     }
 
+    /// One account, one code.
+    struct OneCode;
+
+    impl services::Codes for OneCode {
+        fn check(&self, account: &str, code: &str, _: u64) -> services::CodeVerification {
+            match (account, code) {
+                ("alice", "492817") => services::CodeVerification::Ok,
+                ("alice", "492816") => services::CodeVerification::Replayed,
+                _ => services::CodeVerification::Wrong,
+            }
+        }
+    }
+
+    #[test]
+    fn codes_are_checked_where_accounts_have_some() {
+        let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
+        let mut services = services(&nonces);
+        let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
+        let check = |services: &HostServices, code: &str| {
+            let mut host = host(services.clone());
+            host.begin_call(Occasion::Request(&message, at(HOME)));
+            host.check_code("alice".to_owned(), code.to_owned())
+                .unwrap()
+        };
+        let none = check(&services, "492817");
+        assert!(matches!(none, CodeVerification::Wrong), "nobody has codes");
+        let accounts = Arc::new(ArcSwap::from_pointee(Accounts::empty()));
+        let credentials = services::DigestCredentials::new(accounts, Arc::clone(&nonces));
+        services.credentials = Arc::new(credentials.with_codes(Arc::new(OneCode)));
+        assert!(matches!(check(&services, "492817"), CodeVerification::Ok));
+        assert!(matches!(
+            check(&services, "492816"),
+            CodeVerification::Replayed
+        ));
+        assert!(matches!(
+            check(&services, "492818"),
+            CodeVerification::Wrong
+        ));
+    }
+
     #[test]
     fn a_response_has_no_credentials_and_leaves_nothing_behind() {
         let nonces = Arc::new(Nonces::new([7; 32], Duration::from_secs(60)));
-        let mut host = host(&nonces);
+        let mut host = host(services(&nonces));
         let message = guess(&nonces.issue(SystemClock.now_ms(), "r", at(HOME)));
         let response = verify(&mut host, &message, None);
         assert!(matches!(response, Verification::Missing), "{response:?}");

@@ -1,36 +1,38 @@
-//! The capabilities as the `state` crate provides them: counters, values and
-//! digest verification in this process.
+//! The capabilities as the `state` crate provides them: counters and values in this
+//! process, with digest verification beside them.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use policy::{DigestAlgorithm, Holding, Holdings, LeaseError, LeaseWish};
-use sip_message::{HeaderKind, Message};
+use policy::{Holding, Holdings, LeaseError, LeaseWish};
 use state::State;
-use state::digest::{Accounts, Algorithm, Nonces};
+use state::digest::{Accounts, Nonces};
 
 use crate::services::{
-    Addition, CodeVerification, CounterError, Counters, Credentials, HostServices, Keyvalue,
-    KeyvalueError, Leases, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
-    Verification,
+    Addition, CounterError, Counters, DigestCredentials, HostServices, Keyvalue, KeyvalueError,
+    Leases, Lookups, Numbers, SystemClock, SystemRandomness, TokenGrant, TokenRequest, TracingLog,
 };
-
-/// Authorization headers of one request that are looked at. 16: one for each
-/// realm on a long path; verification costs hashing, so a peer shall not choose
-/// how much.
-const AUTHORIZATIONS: usize = 16;
 
 impl HostServices {
     /// Services on the embedded state, the system's clock and randomness, and
     /// log lines through tracing.
-    pub fn embedded(state: State, accounts: Arc<ArcSwap<Accounts>>, nonces: Arc<Nonces>) -> Self {
+    pub fn embedded(
+        state: State,
+        accounts: Arc<ArcSwap<Accounts>>,
+        nonces: Arc<Nonces>,
+        lookups: Arc<Lookups>,
+        numbers: Arc<dyn Numbers>,
+    ) -> Self {
         Self {
+            geo: Arc::clone(&lookups) as _,
+            lists: Arc::clone(&lookups) as _,
+            groups: lookups,
+            numbers,
             clock: Arc::new(SystemClock),
             leases: Arc::new(StateLeases(state.leases().clone())),
             counters: Arc::new(StateCounters(state.clone())),
             keyvalue: Arc::new(StateKeyvalue(state)),
-            credentials: Arc::new(DigestCredentials { accounts, nonces }),
+            credentials: Arc::new(DigestCredentials::new(accounts, nonces)),
             random: Arc::new(SystemRandomness::default()),
             log: Arc::new(TracingLog),
         }
@@ -180,63 +182,5 @@ fn lease_error(error: state::LeaseError) -> LeaseError {
         state::LeaseError::Full => LeaseError::Full,
         state::LeaseError::Invalid => LeaseError::Invalid,
         state::LeaseError::NoCall => LeaseError::NoCall,
-    }
-}
-
-/// Digest verification against the accounts of the running config.
-#[derive(Clone)]
-pub struct DigestCredentials {
-    /// The accounts; a reload swaps them.
-    pub accounts: Arc<ArcSwap<Accounts>>,
-    /// Makes and recognises nonces.
-    pub nonces: Arc<Nonces>,
-}
-
-impl Credentials for DigestCredentials {
-    fn verify(
-        &self,
-        request: &Message,
-        source: IpAddr,
-        realm: &str,
-        allowed: &[DigestAlgorithm],
-        now_ms: u64,
-    ) -> Verification {
-        let headers = request
-            .values(HeaderKind::ProxyAuthorization)
-            .chain(request.values(HeaderKind::Authorization))
-            .take(AUTHORIZATIONS);
-        let allowed: Vec<Algorithm> = allowed
-            .iter()
-            .map(|algorithm| match algorithm {
-                DigestAlgorithm::Md5 => Algorithm::Md5,
-                DigestAlgorithm::Sha256 => Algorithm::Sha256,
-                DigestAlgorithm::Sha512_256 => Algorithm::Sha512_256,
-            })
-            .collect();
-        let verification = self.nonces.verify(
-            &self.accounts.load(),
-            request.method_name(),
-            request.request_uri().raw,
-            request.body(),
-            headers,
-            source,
-            realm,
-            &allowed,
-            now_ms,
-        );
-        match verification {
-            state::digest::Verification::Missing => Verification::Missing,
-            state::digest::Verification::Ok(user) => Verification::Ok(user),
-            state::digest::Verification::Stale(user) => Verification::Stale(user),
-            state::digest::Verification::Replayed(user) => Verification::Replayed(user),
-            state::digest::Verification::Wrong(user) => Verification::Wrong(user),
-            state::digest::Verification::Malformed => Verification::Malformed,
-            state::digest::Verification::AlgorithmRefused => Verification::AlgorithmRefused,
-        }
-    }
-
-    /// Accounts have no codes yet, so none is right.
-    fn check_code(&self, _account: &str, _code: &str, _now_ms: u64) -> CodeVerification {
-        CodeVerification::Wrong
     }
 }

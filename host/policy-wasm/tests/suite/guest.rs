@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use numbers::{Number, NumberError};
 use policy::{Conclusion, ConsultId, DigestAlgorithm, Peer, RequestFacts, Zone};
 use policy_wasm::{
     Addition, Clock, CodeVerification, CounterError, Counters, Credentials, Engine, EngineConfig,
     Executor, Generation, HostServices, Keyvalue, KeyvalueError, LoadError, LogLevel, LogSink,
-    PipelineSpec, Plugin, PluginSource, Randomness, Selection, StateLeases, TokenGrant,
-    TokenRequest, Verification,
+    Lookups, Numbers, PipelineSpec, Plugin, PluginSource, Randomness, Selection, StateLeases,
+    TokenGrant, TokenRequest, Verification,
 };
 use sip_message::{Limits, Message};
 use sip_transaction::Transport;
@@ -310,6 +311,10 @@ pub(crate) fn services() -> HostServices {
         keyvalue: Arc::new(Still),
         leases: Arc::new(StateLeases(state::Leases::new(&state::Limits::default()))),
         credentials: Arc::new(Still),
+        geo: Arc::new(Lookups::default()),
+        lists: Arc::new(Lookups::default()),
+        groups: Arc::new(Lookups::default()),
+        numbers: Arc::new(Still),
         random: Arc::new(Counting(AtomicU64::new(0))),
         log: Arc::new(Still),
     }
@@ -323,6 +328,12 @@ struct Counting(AtomicU64);
 impl Randomness for Counting {
     fn next_u64(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+impl Numbers for Still {
+    fn parse(&self, _: &str, _: &str) -> Result<Number, NumberError> {
+        Err(NumberError::NoSuchRegion)
     }
 }
 

@@ -9,3 +9,4 @@
 mod calls;
 mod guest;
 mod loading;
+mod lookups;

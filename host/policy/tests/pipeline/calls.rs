@@ -114,22 +114,48 @@ fn points_are_told_whatever_the_decision() {
 }
 
 #[test]
-fn what_is_not_carried_out_yet_is_refused() {
+fn what_shall_be_concealed_is_told_with_the_decision_and_lives_with_the_call() {
     let pipeline = pipeline(1);
-    for effect in [
-        Effect::SetFrom("\"Desk\" <sip:100@example.org>".into()),
-        Effect::SetTo("<sip:100@example.org>".into()),
-        Effect::SetRequestUri("sip:100@example.org".into()),
-        Effect::Conceal("1234".into()),
-    ] {
+    let conceal = || Effect::Conceal("1234".into());
+    for outcome in [Outcome::next(""), Outcome::reject(403, "no")] {
         let mut run = pipeline.begin(ConsultId::new(1), facts());
         assert!(run.next_stage().is_some());
-        run.apply(Ok(Outcome::next("").with(effect.clone())), 0);
-        match run.conclude().decision {
-            Decision::Refuse(refusal) => {
-                assert!(refusal.reason.contains("cannot do that yet"), "{refusal:?}");
-            }
-            other => panic!("{effect:?}: {other:?}"),
+        run.apply(Ok(outcome.with(conceal())), 0);
+        let conclusion = run.conclude();
+        assert_eq!(conclusion.account.secrets, ["1234"]);
+        if let Decision::Admit(permit) = conclusion.decision {
+            assert_eq!(permit.call_pass().account().secrets, ["1234"]);
         }
     }
+}
+
+#[test]
+fn later_stages_see_the_addresses_that_earlier_ones_chose() {
+    let pipeline = pipeline(2);
+    let mut run = pipeline.begin(ConsultId::new(1), facts());
+    assert!(run.next_stage().is_some() && run.rewrites().is_none());
+    let chosen = Outcome::next("").with(Effect::SetRequestUri("sip:1@h".into()));
+    run.apply(Ok(chosen), 0);
+    assert!(run.next_stage().is_some());
+    let seen = run.rewrites().unwrap();
+    assert_eq!(seen.request_uri.as_deref(), Some("sip:1@h"));
+    assert_eq!((&seen.from, &seen.to), (&None, &None));
+}
+
+#[test]
+fn a_secret_that_two_plugins_name_counts_once() {
+    let pipeline = pipeline(2);
+    let mut run = pipeline.begin(ConsultId::new(1), facts());
+    // As many as a pipeline may have.
+    let full = || {
+        let secrets = (0..8).map(|n| Effect::Conceal(format!("secret{n}")));
+        secrets.fold(Outcome::next(""), Outcome::with)
+    };
+    for _ in 0..2 {
+        assert!(run.next_stage().is_some());
+        run.apply(Ok(full()), 0);
+    }
+    let conclusion = run.conclude();
+    assert!(matches!(conclusion.decision, Decision::Admit(_)));
+    assert_eq!(conclusion.account.secrets.len(), 8);
 }

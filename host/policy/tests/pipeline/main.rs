@@ -79,7 +79,7 @@ fn status(conclusion: &Conclusion) -> u16 {
 
 fn alert() -> Effect {
     Effect::Alert(Alert {
-        key: String::new(),
+        key: "here\nnow".into(),
         severity: Severity::Warning,
         text: "look\nhere".into(),
     })
@@ -138,6 +138,7 @@ fn the_first_refusal_wins_and_alerts_survive_it() {
     assert_eq!(conclusion.decision.reason(), "busy  forged line");
     assert_eq!(conclusion.alerts.len(), 2);
     assert_eq!(conclusion.alerts[0].alert.text, "look here");
+    assert_eq!(conclusion.alerts[0].alert.key, "here now");
     assert_eq!(conclusion.trace.len(), 2);
 }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use media::RelayEvent;
 use policy::{
-    Capability, Conclusion, ConsultId, Effect, Grants, Outcome, Pipeline, RequestFacts, Stage, Zone,
+    Capability, Conclusion, ConsultId, Effect, Grants, Outcome, Pipeline, RequestFacts,
+    ResponseFacts, Stage, Zone,
 };
 use sip_message::build::Response;
 use sip_message::{HeaderKind, Limits, Message, Method};
@@ -18,6 +19,7 @@ use sip_proxy::{
 };
 use sip_transaction::{Flow, ListenerId, Moment, Transmit, Transport};
 
+use crate::judging::ResponseJudge;
 use crate::relay::Relay;
 pub(crate) use crate::request::Request;
 
@@ -87,6 +89,9 @@ pub(crate) struct Net {
     /// The relay says at once that a session is closed.
     pub(crate) closes: bool,
     pub(crate) records: Vec<MediaRecord>,
+    /// What the policy says to every response; none for later.
+    pub(crate) judge_response: ResponseJudge,
+    pub(crate) asked: Vec<(ConsultId, ResponseFacts)>,
     branches: u32,
 }
 
@@ -114,6 +119,8 @@ impl Net {
             media: Relay::default(),
             closes: true,
             records: Vec::new(),
+            judge_response: Box::new(|_| None),
+            asked: Vec::new(),
             branches: 0,
         }
     }
@@ -255,6 +262,10 @@ impl Net {
                     }
                     None => self.consults.push((id, facts)),
                 },
+                Output::ConsultResponse { id, facts, .. } => match (self.judge_response)(&facts) {
+                    Some(outcome) => self.conclude_response(id, facts, outcome),
+                    None => self.asked.push((id, facts)),
+                },
                 Output::Call(event) => self.events.push(event),
                 Output::Log(event) => self.log.push(event),
                 Output::Media(command) => self.media.command(command),
@@ -366,18 +377,23 @@ impl Sent {
     }
 }
 
-/// The conclusion of a pipeline of one plugin that has every grant.
-pub(crate) fn conclusion(id: ConsultId, facts: RequestFacts, outcome: Outcome) -> Conclusion {
+/// A pipeline of one plugin that has every grant.
+pub(crate) fn pipeline() -> Pipeline {
     let mut stage = Stage::new("test");
     stage.grants = Grants::NONE
         .with(Capability::EditHeaders)
         .with(Capability::Route)
         .with(Capability::Credentials);
-    let pipeline = Pipeline {
+    Pipeline {
         name: Arc::from("test"),
         stages: vec![stage],
         generation: 1,
-    };
+    }
+}
+
+/// What that pipeline concludes.
+pub(crate) fn conclusion(id: ConsultId, facts: RequestFacts, outcome: Outcome) -> Conclusion {
+    let pipeline = pipeline();
     let mut run = pipeline.begin(id, facts);
     while run.next_stage().is_some() {
         let realm = outcome.effects.iter().find_map(|effect| match effect {

@@ -163,6 +163,60 @@ fn a_strict_router_behind_us_gets_what_it_wants() {
     );
 }
 
+/// What a policy judged is what the next hop dials.
+#[test]
+fn no_strict_route_takes_the_place_of_the_judged_address() {
+    let mut net = Net::new(routing());
+    for (call, route) in [
+        ("one", "<sip:900@10.0.0.99:5070>"),
+        ("two", "<sip:900@10.0.0.99:5070;x=lr>"),
+    ] {
+        let invite = net.invite().call(call).uri("sip:100@192.0.2.77");
+        let invite = invite.with("Route", route);
+        net.send(PBX, &invite.text());
+        net.expect(PBX, 100);
+        net.expect(PBX, 403);
+    }
+    net.quiet();
+}
+
+#[test]
+fn our_own_route_as_request_uri_hides_nothing_outside_a_dialog() {
+    let mut net = Net::new(routing());
+    for (call, mark) in [("one", ""), ("two", ";swm=0123456789abcdef")] {
+        let invite = net
+            .invite()
+            .call(call)
+            .uri(&format!("sip:{PROXY};lr{mark}"))
+            .with("Route", "<sip:900@10.0.0.99:5070;lr>");
+        net.send(PBX, &invite.text());
+        net.expect(PBX, 100);
+        let forwarded = net.expect_request("10.0.0.99:5070", Method::Invite);
+        assert_eq!(forwarded.uri(), format!("sip:{PROXY};lr{mark}"));
+        net.reply(&forwarded, 486, "bob");
+        net.expect_request("10.0.0.99:5070", Method::Ack);
+        net.expect(PBX, 486);
+    }
+}
+
+#[test]
+fn within_a_call_nobody_else_can_be_addressed() {
+    let mut net = Net::new(routing());
+    let call = net.call();
+    let mut info = net.caller_request(&call, "INFO", 2);
+    info.uri = format!("sip:900@{TRUNK}");
+    net.send(PBX, &info.text());
+    let forwarded = net.expect_request(TRUNK, Method::Info);
+    assert_eq!(forwarded.uri(), format!("sip:callee@{TRUNK}"));
+    net.reply(&forwarded, 200, "bob");
+    net.expect(PBX, 200);
+    let mut info = net.caller_request(&call, "INFO", 3);
+    info = info.with("Route", &format!("<sip:900@{TRUNK}>"));
+    net.send(PBX, &info.text());
+    net.expect(PBX, 403);
+    net.quiet();
+}
+
 #[test]
 fn a_strict_router_before_us_is_understood() {
     let mut net = Net::new(routing());

@@ -1,21 +1,76 @@
-//! Users and their secrets, read from files and the environment only.
+//! Users and their secrets, read from files, the environment and the encrypted store
+//! only.
 
 use std::path::Path;
 
+use accounts::{Ages, CodeTable, KeyError, Members, StoreFile, StoreKey, Summary};
 use secrecy::zeroize::Zeroizing;
 use state::digest::{Accounts, AccountsBuilder, Algorithm};
 
 use super::AssembleError;
-use crate::config::Credential;
+use crate::config::{Config, Credential, CredentialStore, KEY_VARIABLE};
 
 /// Bytes of a secret's file; passwords are shorter by far.
 const SECRET_FILE_BYTES: u64 = 4096;
 
-/// The accounts of a configuration.
+/// Everybody who may authenticate, and what else is known of them.
+pub(crate) struct Roster {
+    /// For digest verification.
+    pub(crate) digest: Accounts,
+    /// What dialled codes are checked against.
+    pub(crate) codes: CodeTable,
+    /// The accounts of the store, for warnings.
+    pub(crate) summaries: Vec<Summary>,
+    /// Which groups the store names them in.
+    pub(crate) members: Members,
+    /// How long their passwords last.
+    pub(crate) ages: Ages,
+}
+
+/// The accounts of a configuration, and those in its store.
 ///
 /// # Errors
 /// A secret is missing, unreadable or no secret; the error never shows it.
-pub(crate) fn accounts(credentials: &[Credential]) -> Result<Accounts, AssembleError> {
+pub(crate) fn roster(config: &Config, now_ms: u64) -> Result<Roster, AssembleError> {
+    let mut builder = inline(&config.credentials)?;
+    let Some(store) = &config.credential_store else {
+        return Ok(Roster {
+            digest: builder.build(),
+            codes: CodeTable::default(),
+            summaries: Vec::new(),
+            members: Members::default(),
+            ages: Ages::default(),
+        });
+    };
+    let failed = |error: &dyn std::error::Error| AssembleError::Store(error.to_string());
+    let key = key_of(store).map_err(|error| failed(&error))?;
+    let book = StoreFile::new(&store.file, key)
+        .read()
+        .map_err(|error| failed(&error))?;
+    let ages = store.ages();
+    book.enrol(&ages, &mut builder)
+        .map_err(|error| AssembleError::Store(format!("{error}: once in the store")))?;
+    Ok(Roster {
+        digest: builder.build(),
+        codes: book.codes(&ages),
+        summaries: book.summaries(&ages, now_ms),
+        members: book.members(),
+        ages,
+    })
+}
+
+/// The key to a store.
+///
+/// # Errors
+/// See [`KeyError`].
+pub(crate) fn key_of(store: &CredentialStore) -> Result<StoreKey, KeyError> {
+    match (&store.key_file, store.key_variable()) {
+        (Some(file), _) => StoreKey::from_file(file),
+        (None, name) => StoreKey::from_environment(name.unwrap_or(KEY_VARIABLE)),
+    }
+}
+
+fn inline(credentials: &[Credential]) -> Result<AccountsBuilder, AssembleError> {
     let mut builder = Accounts::builder();
     for credential in credentials {
         add(&mut builder, credential).map_err(|message| AssembleError::Credential {
@@ -23,7 +78,7 @@ pub(crate) fn accounts(credentials: &[Credential]) -> Result<Accounts, AssembleE
             message,
         })?;
     }
-    Ok(builder.build())
+    Ok(builder)
 }
 
 fn add(builder: &mut AccountsBuilder, credential: &Credential) -> Result<(), String> {
@@ -110,7 +165,8 @@ fn hashes(
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
+/// A file that holds a secret.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     use std::io::Read;
     let mut text = Zeroizing::new(String::new());
     std::fs::File::open(path)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sip_transaction::ListenerId;
 use transport::tls::{
     CertificateFiles, ClientCertificates, OutboundTlsConfig, PreparedOutboundTls, PreparedTls,
-    ServerTlsConfig, TrustAnchors,
+    ServerTlsConfig, TlsFloor, TlsVersion, TrustAnchors,
 };
 use transport::{ListenerConfig, OutboundTls, TlsSettings};
 
@@ -138,6 +138,7 @@ impl ListenerBook {
         let prepared = OutboundTls::prepare(&OutboundTlsConfig {
             anchors,
             certificate,
+            floor: floor(written.min_version, &written.ciphers),
         })
         .map_err(|cause| AssembleError::Tls {
             key: "outbound_tls".to_owned(),
@@ -174,6 +175,16 @@ fn key((transport, address): SocketKey) -> (u8, SocketAddr) {
         config::Transport::Tls => 2,
     };
     (place, address)
+}
+
+fn floor(oldest: config::TlsVersion, ciphers: &[String]) -> TlsFloor {
+    TlsFloor {
+        version: match oldest {
+            config::TlsVersion::Tls12 => TlsVersion::Tls12,
+            config::TlsVersion::Tls13 => TlsVersion::Tls13,
+        },
+        ciphers: ciphers.to_vec(),
+    }
 }
 
 fn prepare_tls(listener: &config::Listener) -> Result<Option<PreparedTls>, AssembleError> {
@@ -220,6 +231,7 @@ fn prepare_tls(listener: &config::Listener) -> Result<Option<PreparedTls>, Assem
     TlsSettings::prepare(&ServerTlsConfig {
         certificates,
         client,
+        floor: floor(written.min_version, &written.ciphers),
     })
     .map(Some)
     .map_err(|cause| AssembleError::Tls {

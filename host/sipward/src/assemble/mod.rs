@@ -5,16 +5,20 @@
 
 mod accounts;
 mod listeners;
+mod lookups;
 mod media;
 mod plugins;
+mod records;
 mod routing;
 
 use std::path::PathBuf;
 
-pub(crate) use accounts::accounts;
+pub(crate) use accounts::{Roster, key_of, roster};
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
+pub(crate) use lookups::LookupShelf;
 pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
+pub(crate) use records::{alerts, records};
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,
 };
@@ -58,6 +62,9 @@ pub enum AssembleError {
         /// What is wrong with which file.
         cause: transport::tls::TlsError,
     },
+    /// The store of accounts, or its key.
+    #[error("credentials: {0}")]
+    Store(String),
     /// A user's secret.
     #[error("credential `{user}`: {message}")]
     Credential {

@@ -1,11 +1,11 @@
 //! Plugins and pipelines: loaded once, and used again by the next generation if
 //! nothing about them has changed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use policy::{Grants, MethodSet, OnFailure};
+use policy::{Capability, Grants, MethodSet, OnFailure};
 use policy_wasm::{
     Engine, EngineConfig, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits,
     PluginSource, Selection,
@@ -40,7 +40,7 @@ impl PluginShelf {
         let mut by_name: HashMap<&str, Arc<Plugin>> = HashMap::new();
         for plugin in &config.plugins {
             let source = source(plugin)?;
-            let fingerprint = fingerprint(&source);
+            let fingerprint = fingerprint(&source, config);
             let loaded = match self.loaded.get(&fingerprint) {
                 Some(loaded) => Arc::clone(loaded),
                 None => engine.load(source, services.clone()).map_err(|cause| {
@@ -51,9 +51,7 @@ impl PluginShelf {
                     }
                 })?,
             };
-            if loaded.judges_responses() {
-                tracing::warn!(plugin = %plugin.name, "it has a response hook, which this version does not ask yet");
-            }
+            read_plan(plugin, services);
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
             by_name.insert(&plugin.name, loaded);
         }
@@ -66,6 +64,16 @@ impl PluginShelf {
             Generation::new(number, pipelines.into_iter().flatten().collect()),
             shelf,
         ))
+    }
+}
+
+/// The first number that is dialled in a country waits up to 140 ms for the plan of that
+/// country, longer than a plugin may take. So it is read now, if the plugin has the
+/// setting by which ours name the country.
+fn read_plan(plugin: &config::Plugin, services: &HostServices) {
+    if let Some(region) = plugin.settings.get("region").and_then(|it| it.as_str()) {
+        // Any number does, and none is as good as one.
+        let _any = services.numbers.parse("0123456789", region);
     }
 }
 
@@ -171,7 +179,7 @@ fn set<T>(limit: &mut T, written: Option<T>) {
     }
 }
 
-fn fingerprint(source: &PluginSource) -> Fingerprint {
+fn fingerprint(source: &PluginSource, config: &config::Config) -> Fingerprint {
     let mut hasher = blake3::Hasher::new();
     let made_from = format!(
         "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n",
@@ -183,6 +191,17 @@ fn fingerprint(source: &PluginSource) -> Fingerprint {
         source.on_failure
     );
     hasher.update(made_from.as_bytes());
+    // A plugin may refuse settings that name what cannot be looked up, so it is asked
+    // again when there are other lists or databases. What is in them does not count.
+    if source.capabilities.contains(Capability::Lists) {
+        let names: BTreeSet<&str> = config.lists.iter().map(|list| &*list.name).collect();
+        hasher.update(format!("{names:?}\n").as_bytes());
+    }
+    if source.capabilities.contains(Capability::Geo) {
+        let files = config.geo.iter().flat_map(config::Geo::files);
+        let keys: Vec<&str> = files.map(|(key, _)| key).collect();
+        hasher.update(format!("{keys:?}\n").as_bytes());
+    }
     hasher.update(&source.wasm);
     *hasher.finalize().as_bytes()
 }

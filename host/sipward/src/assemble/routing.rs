@@ -45,6 +45,7 @@ pub(crate) fn routing(
     let mut routing = Routing {
         listeners,
         peers,
+        silent_to_strangers: !config.server.answer_strangers,
         ..Routing::default()
     };
     routing.own_domains = config
@@ -180,6 +181,7 @@ fn peer(written: &config::Peer, kind: PeerKind) -> Result<PeerConfig, AssembleEr
         .map(|domain| domain.to_ascii_lowercase())
         .collect();
     peer.route_to = written.route_to.as_deref().map(Arc::from);
+    peer.large_by_tcp = written.large_by_tcp;
     peer.media = Some(terms(written.media.as_ref()));
     peer.fork = match written.fork {
         config::Fork::Serial => ForkMode::Serial,

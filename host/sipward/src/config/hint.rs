@@ -91,12 +91,37 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         .iter()
         .rev()
         .find(|step| step.parse::<usize>().is_err())?;
+    if path.first().is_some_and(|section| section == "groups") {
+        return Some("the identities of its members, such as [\"alice\", \"bob\"]");
+    }
     if path.first().is_some_and(|section| section == "media") {
         match key.as_str() {
             "bind" | "advertised" => return Some(ADDRESSES),
             "ports" => return Some("first and last port, such as \"20000-29999\""),
             _ => {}
         }
+    }
+    let about_calls = path
+        .first()
+        .is_some_and(|section| section == "records" || section == "alerts");
+    match key.as_str() {
+        "url" if about_calls => {
+            return Some("an address in quotes, such as \"https://chat.example.com/hook\"");
+        }
+        "template" if about_calls => {
+            return Some("JSON in quotes with fields, such as '{\"text\": \"{{text}}\"}'");
+        }
+        "headers" if about_calls => {
+            return Some("tables, such as [{ name = \"Authorization\", value_env = \"TOKEN\" }]");
+        }
+        "arguments" if about_calls => return Some("texts, such as [\"--page\", \"night-shift\"]"),
+        "enabled" | "durable" | "challenges" | "log" if about_calls => {
+            return Some("true or false");
+        }
+        "program" | "url_file" | "value_file" | "spool_path" if about_calls => {
+            return Some("a path in quotes");
+        }
+        _ => {}
     }
     Some(match key.as_str() {
         "bind" => "an address and a port, such as \"0.0.0.0:5060\" or \"[::]:5061\"",
@@ -110,14 +135,15 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
         "methods" => "SIP methods, such as [\"INVITE\", \"REGISTER\"]",
         "capabilities" => "capabilities, such as [\"counters\", \"keyvalue\"]",
-        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "log_level" => {
-            "a text in quotes"
-        }
+        "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "key_env"
+        | "log_level" => "a text in quotes",
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
-        | "admin_socket" | "state_dir" | "cache_dir" => "a path in quotes",
+        | "admin_socket" | "state_dir" | "cache_dir" | "file" | "key_file" | "country" | "asn"
+        | "city" => "a path in quotes",
         "watch" | "nat" => "true or false",
         "settings" | "tls" | "limits" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",
+        key if key.ends_with("_days") => "a whole number of days",
         key if key.ends_with("_ms") => "a whole number of milliseconds",
         _ => return None,
     })

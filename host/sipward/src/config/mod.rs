@@ -9,17 +9,20 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `media`: what may be written;
+//! - `model`, `accounts`, `lookups`, `media`, `records`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
+mod accounts;
 mod check;
 mod error;
 mod hint;
+mod lookups;
 mod media;
 mod model;
 mod place;
 mod read;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -30,12 +33,19 @@ use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+pub use accounts::{CredentialStore, KEY_VARIABLE};
 pub use error::{ConfigError, ConfigErrors, Source};
+pub use lookups::{Geo, Groups, ListFile};
 pub use media::{
     Addresses, Backend, Media, MediaInterface, MediaLimits, MediaMode, MediaTimeouts, PeerMedia,
     Ports,
 };
 pub use model::*;
+pub(crate) use records::Endpoint;
+pub use records::{
+    AlertCommand, AlertWebhook, Alerts, HeaderLine, LineRecords, RecordWebhook, Records, Severity,
+    SqliteRecords,
+};
 
 use check::Checks;
 use place::{KeyPath, Places};
@@ -120,13 +130,83 @@ pub fn admin_socket_of(file: &Path) -> Result<PathBuf, ConfigErrors> {
         places: &places,
         errors: Vec::new(),
     };
-    let server: Option<Server> = match root.remove("server") {
-        Some(server) => read::entry(server, &["server".to_owned()], &mut findings),
-        None => Some(Server::default()),
-    };
+    let server: Option<Server> = section(&mut root, "server", &mut findings);
     match server {
         Some(server) if findings.errors.is_empty() => Ok(beside(file, &server.admin_socket)),
         _ => Err(ConfigErrors(findings.errors)),
+    }
+}
+
+/// The database of call records of a configuration, which need not be right otherwise;
+/// none if there is none.
+///
+/// # Errors
+/// The file cannot be read, or `[server]` or `[records]` is wrong.
+pub fn record_database_of(file: &Path) -> Result<Option<PathBuf>, ConfigErrors> {
+    let environment: Vec<(String, String)> = process_environment().collect();
+    let (places, mut root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let server: Option<Server> = section(&mut root, "server", &mut findings);
+    let records: Option<Records> = section(&mut root, "records", &mut findings);
+    if !findings.errors.is_empty() {
+        return Err(ConfigErrors(findings.errors));
+    }
+    let state_dir = server.and_then(|server| server.state_dir);
+    let database = records
+        .unwrap_or_default()
+        .sqlite_path(state_dir.as_deref());
+    Ok(database.map(|database| beside(file, &database)))
+}
+
+/// One table of the root, or as it is without being written.
+fn section<T: serde::de::DeserializeOwned + Default>(
+    root: &mut Dict,
+    name: &str,
+    findings: &mut Findings<'_>,
+) -> Option<T> {
+    match root.remove(name) {
+        Some(table) => read::entry(table, &[name.to_owned()], findings),
+        None => Some(T::default()),
+    }
+}
+
+/// The store of accounts that a configuration names, which need not be right
+/// otherwise.
+///
+/// # Errors
+/// The file cannot be read, or `[credentials]` is missing or wrong.
+pub fn credential_store_of(file: &Path) -> Result<CredentialStore, ConfigErrors> {
+    let environment: Vec<(String, String)> = process_environment().collect();
+    let (places, mut root) = merge(file, &environment)?;
+    let mut findings = Findings {
+        places: &places,
+        errors: Vec::new(),
+    };
+    let path = vec!["credentials".to_owned()];
+    let store = root.remove("credentials").and_then(|store| {
+        let store: Option<CredentialStore> = read::entry(store, &path, &mut findings);
+        store
+    });
+    match store {
+        Some(mut store) if findings.errors.is_empty() => {
+            resolve_store(&mut store, file);
+            Ok(store)
+        }
+        _ => {
+            if findings.errors.is_empty() {
+                let remedy = "add `[credentials]` with `file = ...` and `key_file = ...`";
+                findings.note(
+                    &path,
+                    place::Part::Key,
+                    "names no store of accounts",
+                    remedy,
+                );
+            }
+            Err(ConfigErrors(findings.errors))
+        }
     }
 }
 
@@ -242,7 +322,18 @@ fn beside(file: &Path, path: &Path) -> PathBuf {
     folder.map_or_else(|_| path.to_owned(), |folder| folder.join(path))
 }
 
+fn resolve_store(store: &mut CredentialStore, file: &Path) {
+    store.file = beside(file, &store.file);
+    store
+        .key_file
+        .iter_mut()
+        .for_each(|key| *key = beside(file, key));
+}
+
 fn resolve_paths(config: &mut Config, file: &Path) {
+    if let Some(store) = &mut config.credential_store {
+        resolve_store(store, file);
+    }
     let resolve = |path: &mut PathBuf| *path = beside(file, path);
     let server = &mut config.server;
     resolve(&mut server.admin_socket);
@@ -271,12 +362,26 @@ fn resolve_paths(config: &mut Config, file: &Path) {
         .plugins
         .iter_mut()
         .for_each(|plugin| resolve(&mut plugin.path));
+    if let Some(geo) = &mut config.geo {
+        [&mut geo.country, &mut geo.asn, &mut geo.city]
+            .into_iter()
+            .flatten()
+            .for_each(resolve);
+    }
+    config
+        .lists
+        .iter_mut()
+        .for_each(|list| resolve(&mut list.file));
     for credential in &mut config.credentials {
         [&mut credential.password_file, &mut credential.ha1_file]
             .into_iter()
             .flatten()
             .for_each(resolve);
     }
+    if let Some(records) = &mut config.records {
+        records.paths().for_each(resolve);
+    }
+    config.alerts.paths().for_each(resolve);
 }
 
 impl Config {
@@ -317,6 +422,9 @@ impl Config {
                     .cloned(),
             );
         }
+        let geo = self.geo.iter().flat_map(Geo::files);
+        files.extend(geo.map(|(_, file)| file.clone()));
+        files.extend(self.lists.iter().map(|list| list.file.clone()));
         for credential in &self.credentials {
             files.extend(
                 [&credential.password_file, &credential.ha1_file]
@@ -324,6 +432,12 @@ impl Config {
                     .flatten()
                     .cloned(),
             );
+        }
+        files.extend(self.records.iter().flat_map(Records::files));
+        files.extend(self.alerts.files());
+        if let Some(store) = &self.credential_store {
+            files.push(store.file.clone());
+            files.extend(store.key_file.clone());
         }
         files.sort();
         files.dedup();

@@ -10,7 +10,10 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use super::accounts::CredentialStore;
+use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
+use super::records::{Alerts, Records};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -40,6 +43,9 @@ pub struct Config {
     /// Users that may authenticate.
     #[serde(default, rename = "credential")]
     pub credentials: Vec<Credential>,
+    /// The store of more of them.
+    #[serde(default, rename = "credentials")]
+    pub credential_store: Option<CredentialStore>,
     /// Timers of RFC 3261.
     #[serde(default)]
     pub timers: Timers,
@@ -49,6 +55,21 @@ pub struct Config {
     /// The media relay.
     #[serde(default)]
     pub media: Option<Media>,
+    /// Databases of where addresses are.
+    #[serde(default)]
+    pub geo: Option<Geo>,
+    /// Lists.
+    #[serde(default, rename = "list")]
+    pub lists: Vec<ListFile>,
+    /// Groups of identities.
+    #[serde(default)]
+    pub groups: Groups,
+    /// Call records.
+    #[serde(default)]
+    pub records: Option<Records>,
+    /// Alerts.
+    #[serde(default)]
+    pub alerts: Alerts,
 }
 
 /// The process.
@@ -75,6 +96,8 @@ pub struct Server {
     pub domains: Vec<String>,
     /// How long a digest nonce is good.
     pub nonce_seconds: u64,
+    /// Whether strangers by UDP get answers to what no policy is asked about.
+    pub answer_strangers: bool,
 }
 
 impl Default for Server {
@@ -90,6 +113,7 @@ impl Default for Server {
             watch: true,
             domains: Vec::new(),
             nonce_seconds: 300,
+            answer_strangers: false,
         }
     }
 }
@@ -178,6 +202,24 @@ pub struct ListenerTls {
     /// Whether clients show a certificate.
     #[serde(default)]
     pub client_auth: ClientAuth,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// Cipher suites by IANA's names; all that are known without it.
+    #[serde(default)]
+    pub ciphers: Vec<String>,
+}
+
+/// A version of TLS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    #[default]
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// RFC 8446.
+    #[serde(rename = "1.3")]
+    Tls13,
 }
 
 /// Whether clients show a certificate.
@@ -206,6 +248,12 @@ pub struct OutboundTls {
     /// Its private key.
     #[serde(default)]
     pub key: Option<PathBuf>,
+    /// The oldest version that is spoken.
+    #[serde(default)]
+    pub min_version: TlsVersion,
+    /// Cipher suites by IANA's names; all that are known without it.
+    #[serde(default)]
+    pub ciphers: Vec<String>,
 }
 
 /// How several targets are tried.
@@ -262,6 +310,9 @@ pub struct Peer {
     /// The side it is on: `inside` for a PBX and `outside` for a trunk without it.
     #[serde(default)]
     pub zone: Option<Zone>,
+    /// Requests over 1,300 bytes go to its UDP targets by TCP.
+    #[serde(default)]
+    pub large_by_tcp: bool,
     /// What its media can be; `sdes` and `plain` without it.
     #[serde(default)]
     pub media: Option<PeerMedia>,

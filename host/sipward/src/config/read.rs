@@ -62,13 +62,14 @@ impl Findings<'_> {
 }
 
 /// Lists of tables at the root.
-const LISTS: [&str; 6] = [
+const LISTS: [&str; 7] = [
     "listener",
     "pbx",
     "trunk",
     "plugin",
     "pipeline",
     "credential",
+    "list",
 ];
 
 /// The model as far as it can be read, and for each list the numbers that its
@@ -85,7 +86,9 @@ pub(super) fn config(mut root: Dict, findings: &mut Findings<'_>) -> Option<(Con
             }
         });
     }
-    let interfaces = interfaces(&mut root, findings);
+    let interfaces = nested(&mut root, INTERFACES, findings);
+    let webhooks = nested(&mut root, ALERT_WEBHOOKS, findings);
+    let commands = nested(&mut root, ALERT_COMMANDS, findings);
     let mut config: Config = entry(Value::from(root), &[], findings)?;
     let mut numbers = Numbers::default();
     let mut lists = LISTS.into_iter().zip(lists);
@@ -96,26 +99,32 @@ pub(super) fn config(mut root: Dict, findings: &mut Findings<'_>) -> Option<(Con
     (config.plugins, numbers.plugins) = list_of(next(), findings);
     (config.pipelines, numbers.pipelines) = list_of(next(), findings);
     (config.credentials, numbers.credentials) = list_of(next(), findings);
+    (config.lists, numbers.lists) = list_of(next(), findings);
     if let Some(media) = &mut config.media {
         (media.interfaces, numbers.interfaces) = list(&INTERFACES, interfaces, findings);
     }
+    let alerts = &mut config.alerts;
+    (alerts.webhooks, numbers.alert_webhooks) = list(&ALERT_WEBHOOKS, webhooks, findings);
+    (alerts.commands, numbers.alert_commands) = list(&ALERT_COMMANDS, commands, findings);
     Some((config, numbers))
 }
 
-/// Where the interfaces stand: the one list of tables that is not at the root.
+/// Where lists of tables stand that are not at the root.
 const INTERFACES: [&str; 2] = ["media", "interface"];
+const ALERT_WEBHOOKS: [&str; 2] = ["alerts", "webhook"];
+const ALERT_COMMANDS: [&str; 2] = ["alerts", "command"];
 
-/// Take the interfaces out of `[media]`, so that a mistake in one leaves the
-/// others.
-fn interfaces(root: &mut Dict, findings: &mut Findings<'_>) -> Vec<(usize, Value)> {
-    let Some(Value::Dict(_, media)) = root.get_mut("media") else {
+/// Take a list out of its section, so that a mistake in one entry leaves the others.
+fn nested(root: &mut Dict, steps: [&str; 2], findings: &mut Findings<'_>) -> Vec<(usize, Value)> {
+    let [section, name] = steps;
+    let Some(Value::Dict(_, section)) = root.get_mut(section) else {
         return Vec::new();
     };
-    match media.remove("interface") {
+    match section.remove(name) {
         None => Vec::new(),
         Some(Value::Array(_, entries)) => entries.into_iter().enumerate().collect(),
         Some(_) => {
-            findings.not_a_list(&INTERFACES);
+            findings.not_a_list(&steps);
             Vec::new()
         }
     }
@@ -130,7 +139,10 @@ pub(super) struct Numbers {
     pub(super) plugins: Vec<usize>,
     pub(super) pipelines: Vec<usize>,
     pub(super) credentials: Vec<usize>,
+    pub(super) lists: Vec<usize>,
     pub(super) interfaces: Vec<usize>,
+    pub(super) alert_webhooks: Vec<usize>,
+    pub(super) alert_commands: Vec<usize>,
 }
 
 fn list_of<T: DeserializeOwned>(
@@ -294,8 +306,14 @@ fn note(error: &Error, path: &[String], written: Option<&str>, findings: &mut Fi
 }
 
 fn unknown_key(name: &str, known: &[&str], path: &[String]) -> String {
-    let is_secret =
-        is_private(path) && matches!(name, "password" | "ha1" | "secret" | "md5" | "sha256");
+    let is_secret = is_private(path)
+        && matches!(
+            name,
+            "password" | "ha1" | "secret" | "md5" | "sha256" | "key"
+        );
+    if is_secret && path.first().is_some_and(|section| section == "credentials") {
+        return "secrets do not belong into this file: use `key_file` or `key_env`".to_owned();
+    }
     if is_secret {
         return "secrets do not belong into this file: use `password_file`, `password_env` or `ha1_file`".to_owned();
     }
@@ -303,7 +321,8 @@ fn unknown_key(name: &str, known: &[&str], path: &[String]) -> String {
 }
 
 fn is_private(path: &[String]) -> bool {
-    path.first().is_some_and(|list| list == "credential")
+    path.first()
+        .is_some_and(|list| list == "credential" || list == "credentials")
 }
 
 /// What was found. Texts among the credentials are not shown, as they could be

@@ -1,6 +1,9 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
+mod accounts;
+mod lookups;
 mod media;
+mod records;
 
 use std::path::Path;
 
@@ -187,12 +190,32 @@ const WRONG: &[(&str, &str, &str)] = &[
         "",
     ),
     ("tls_on_udp", "transport = \"tls\"", "transport = \"tcp\""),
+    (
+        "unknown_cipher",
+        "client_auth = \"required\"",
+        "ciphers = [\"TLS_AES_256_GCM_SHA384\", \"TLS_RSA_WITH_NULL_MD5\"]",
+    ),
+    (
+        "ciphers_below_the_floor",
+        "client_auth = \"required\"",
+        "min_version = \"1.3\", ciphers = [\"TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384\"]",
+    ),
+    (
+        "old_tls",
+        "client_auth = \"required\"",
+        "min_version = \"1.1\"",
+    ),
     ("client_auth_without_ca", "client_ca = \"ca.pem\", ", ""),
     ("unreadable_file", "\"acl.wasm\"", "\"missing.wasm\""),
     (
         "unknown_plugin",
         "plugins = [\"acl\"]",
         "plugins = [\"alc\"]",
+    ),
+    (
+        "large_requests_without_tcp",
+        "route_to = \"main\"",
+        "large_by_tcp = true",
     ),
     ("unknown_peer", "route_to = \"main\"", "route_to = \"mian\""),
     (

@@ -14,7 +14,7 @@ use crate::shards::{Shards, Work};
 /// Files that the rest of the process may have open: connections, the state, logs.
 const OTHER_FILES: u64 = 8_192;
 
-/// The shards, once they are there. The relay starts before them.
+/// The shards, once they are there. The relay and the records start before them.
 #[derive(Clone, Default)]
 pub(super) struct Recipients(Arc<OnceLock<Weak<Shards>>>);
 
@@ -23,6 +23,13 @@ impl Recipients {
     pub(super) fn set(&self, shards: &Arc<Shards>) {
         // Nobody sets it twice.
         let _only_once = self.0.set(Arc::downgrade(shards));
+    }
+
+    /// Give a shard something to do. Before they are there, nothing can be for them.
+    pub(super) fn post(&self, shard: usize, work: Work) {
+        if let Some(shards) = self.0.get().and_then(Weak::upgrade) {
+            shards.post(shard, work);
+        }
     }
 }
 
@@ -45,9 +52,7 @@ impl MediaService {
         raise_open_files(book.sockets());
         let recipients = recipients.clone();
         let relay = Relay::start(book.relay(media), move |event| {
-            if let Some(shards) = recipients.0.get().and_then(Weak::upgrade) {
-                shards.post(event.session().shard(), Work::Media(event));
-            }
+            recipients.post(event.session().shard(), Work::Media(event));
         })
         .context("failed to start the media relay")?;
         let fingerprint = relay.handle().fingerprint();

@@ -3,7 +3,10 @@
 //! It owns no call. Everything that can fail is done before the first shard is told
 //! what changes.
 
+mod leases;
+mod lookups;
 mod media;
+mod records;
 mod reload;
 mod report;
 mod start;
@@ -13,14 +16,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use policy_wasm::{Engine, HostServices};
+use policy_wasm::{Engine, HostServices, Lookups};
 use state::State;
 use tokio::signal::unix::{SignalKind, signal};
 use transport::SharedTransport;
 
 use self::media::MediaService;
+use self::records::Archive;
 use crate::admin::{AdminSocket, Answer, Asked, Command};
-use crate::assemble::{ListenerBook, PluginShelf};
+use crate::assemble::{ListenerBook, LookupShelf, PluginShelf};
 use crate::config::{self, Config};
 use crate::credentials::AccountsInUse;
 use crate::shards::Shards;
@@ -42,11 +46,14 @@ pub(crate) struct Control {
     state: State,
     accounts: AccountsInUse,
     shelf: PluginShelf,
+    lookups: Arc<Lookups>,
+    lookup_shelf: LookupShelf,
     book: ListenerBook,
     shared: Arc<SharedTransport>,
     shards: Arc<Shards>,
     workers: Vec<Running>,
     media: Option<MediaService>,
+    archive: Archive,
     draining: Option<std::time::Instant>,
     started: std::time::Instant,
     last_reload: String,
@@ -125,7 +132,9 @@ impl Control {
                     self.drain();
                 }
                 _ = housekeeping.tick() => {
-                    self.state.sweep(self.services.clock.now_ms());
+                    let now_ms = self.services.clock.now_ms();
+                    self.state.sweep(now_ms);
+                    self.accounts.warn_daily(now_ms);
                     if self.drained() {
                         break;
                     }
@@ -231,7 +240,8 @@ impl Control {
         }
         // A call that has ended has its record when its media is closed.
         let silent = total.media.sessions == 0 && total.media.closing == 0;
-        waited || (total.calls == 0 && total.pending_consults == 0 && silent)
+        let acknowledged = total.held_responses == 0;
+        waited || (total.calls == 0 && total.pending_consults == 0 && silent && acknowledged)
     }
 
     fn stop(&mut self) {
@@ -244,10 +254,16 @@ impl Control {
         }
         self.stop_media();
         self.shards.each(crate::shard::Shard::stop);
+        self.archive.stop();
         if let Err(error) = self.state.checkpoint() {
             tracing::error!(%error, "the last checkpoint failed; the journal has everything");
         }
-        tracing::info!("stopped");
+        let held = leases::figures(self.state.leases());
+        tracing::info!(
+            leases_held = held.units,
+            leases_conserved = held.conserved(),
+            "stopped"
+        );
     }
 
     /// Close every media port. Calls that are left have their records now.

@@ -20,13 +20,19 @@ impl Control {
         }
         let config = loaded.config;
         let number = self.number + 1;
-        let accounts = assemble::accounts(&config.credentials)?;
+        let now_ms = self.services.clock.now_ms();
+        let roster = assemble::roster(&config, now_ms)?;
         let mut listeners = self.book.prepare(&config)?;
         let book = self.media.as_ref().map(|media| &media.book);
         let routing = assemble::routing(&config, &listeners.book, book)?;
+        let (book, lookup_shelf) = self.lookup_shelf.book(&config, &roster.members)?;
+        let book = Arc::new(book);
+        let trial = self.lookups.trial(Arc::clone(&book));
         let (policy, shelf) =
             self.shelf
                 .generation(number, &config, &self.engine, &self.services)?;
+        drop(trial);
+        let archive = self.archive.prepare(&config)?;
         self.open(&listeners).await?;
         // From here on nothing fails.
         listeners.renew_certificates();
@@ -34,12 +40,17 @@ impl Control {
             &config,
             listeners.book.outbound_tls(),
         ));
-        self.accounts.replace(accounts);
-        self.install(Snapshot {
-            number,
-            routing: Arc::new(routing),
-            policy: Arc::new(policy),
-        });
+        self.accounts.replace(roster);
+        self.accounts.warn(now_ms);
+        self.lookups.replace(book);
+        self.install(Snapshot::new(number, routing, policy));
+        let records_off = self.archive.change(archive);
+        let rules = self.archive.rules(&config);
+        self.shards
+            .each(|shard| shard.set_rules(Arc::clone(&rules)));
+        if let Some(mut records) = records_off {
+            records.stop();
+        }
         for worker in &self.workers {
             for id in &listeners.removed {
                 worker.transport.remove_listener(*id).await;
@@ -51,6 +62,7 @@ impl Control {
         later.extend(media_needs_restart(started, config.media.as_ref()));
         self.number = number;
         self.shelf = shelf;
+        self.lookup_shelf = lookup_shelf;
         self.book = listeners.book;
         self.config = config;
         Ok(match later.as_slice() {

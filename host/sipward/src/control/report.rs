@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Control;
+use super::{Control, leases, lookups};
 use crate::admin::Answer;
-use crate::decision_log::Text;
 use crate::media_figures::{LiveSession, MediaCounts};
 use crate::status::ShardFigures;
 
@@ -25,6 +24,7 @@ impl Control {
         let uptime = self.started.elapsed().as_secs();
         let draining = self.draining.is_some();
         let media = self.live_media();
+        let book = self.lookups.current();
         let mut message = format!(
             "up {uptime} s{}, generation {}, {} workers\n\
              calls: {} now, {} answered, {} ended\n\
@@ -54,9 +54,12 @@ impl Control {
             self.shards.lost(),
             self.last_reload,
         );
+        message.push_str(&self.told(&total));
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
         }
+        message.push_str(&leases::text(self.state.leases()));
+        message.push_str(&lookups::text(&book));
         let data = json!({
             "uptime_seconds": uptime,
             "draining": draining,
@@ -64,16 +67,50 @@ impl Control {
             "total": total,
             "shards": shards,
             "work_lost": self.shards.lost(),
+            "accounts": self.accounts.figures(self.services.clock.now_ms()),
             "state": format!("{state:?}"),
             "transport": format!("{transport:?}"),
             "last_reload": self.last_reload,
+            "records": self.archive.record_figures(),
+            "alerts": self.archive.alert_figures(),
             "media": media.map(|media| media.json(&total)),
+            "leases": leases::json(self.state.leases()),
+            "lookups": lookups::json(&book),
         });
         Answer {
             ok: true,
             message,
             data,
         }
+    }
+
+    /// Records and alerts.
+    fn told(&self, total: &ShardFigures) -> String {
+        let alerts = self.archive.alert_figures();
+        let mut text = format!(
+            "\nalerts: {} told, {} held back, {} delivered, {} failed, {} lost",
+            alerts.told, alerts.held_back, alerts.delivered, alerts.failed, alerts.lost
+        );
+        let Some(records) = self.archive.record_figures() else {
+            return text;
+        };
+        text.push_str(&format!(
+            "\nrecords: {} written, {} queued, {} lost, {} writes failed; \
+             {} calls refused for want of room, {} responses waiting\n\
+             records by webhook: {} waiting, {} posted, {} refused, {} lost, {} posts failed",
+            records.written,
+            records.queued,
+            records.lost,
+            records.failed,
+            total.refused_for_records,
+            total.held_responses,
+            records.webhook_waiting,
+            records.webhook_posted,
+            records.webhook_refused,
+            records.webhook_lost,
+            records.webhook_failed,
+        ));
+        text
     }
 
     /// The relay's open sessions; none without a relay.
@@ -94,7 +131,7 @@ impl Control {
                     .shards
                     .with(session.shard(), |shard| shard.record(session))
                     .unwrap_or_default();
-                let call_id = Text(record.call_id.as_deref().unwrap_or(b"-")).to_string();
+                let call_id = record.shown_call_id().to_string();
                 let name = |peer: Option<Arc<str>>| peer.map(|name| name.to_string());
                 let (caller, callee) = (name(record.caller), name(record.callee));
                 let shown = LiveSession::new(session, call_id, caller, callee, &figures);

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use ::media::MediaLimits;
 use anyhow::Context;
-use policy_wasm::{Clock, Engine, EngineConfig, HostServices, SystemClock};
+use policy_wasm::{Clock, Engine, EngineConfig, HostServices, Lookups, RecentNumbers, SystemClock};
 use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
-use transport::SharedTransport;
+use transport::{ListenerConfig, SharedTransport};
 
 use super::Control;
 use super::media::{MediaService, Recipients};
-use crate::assemble::{self, ListenerBook, MediaBook, PluginShelf};
+use super::records::Archive;
+use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, Roster};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
@@ -23,7 +24,7 @@ use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{self, Style};
-use crate::worker;
+use crate::worker::{self, StartError};
 
 /// Name of the secret that nonces are made with.
 const NONCE_SECRET: &str = "digest-nonce";
@@ -46,13 +47,18 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
         random()?,
         Duration::from_secs(config.server.nonce_seconds),
     ));
-    let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-    let services = HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+    let now_ms = SystemClock.now_ms();
+    let roster = assemble::roster(config, now_ms)?;
+    let (book, _) = LookupShelf::default().book(config, &roster.members)?;
+    let accounts = accounts(config, roster, &state, now_ms)?;
+    let lookups = Arc::new(Lookups::new(book));
+    let services = services(&state, &accounts, &nonces, &lookups)?;
     let listeners = ListenerBook::default().prepare(config)?;
     let media = config.media.as_ref();
     let media = media.map(|media| MediaBook::new(media, config.workers()));
     assemble::routing(config, &listeners.book, media.transpose()?.as_ref())?;
     PluginShelf::default().generation(1, config, &engine, &services)?;
+    Archive::check(config)?;
     let mut lines = loaded
         .warnings
         .iter()
@@ -75,13 +81,13 @@ impl Control {
         let engine = engine(&config)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let now_ms = clock.now_ms();
-        let folder = config.server.state_dir.as_deref();
-        let state = State::open(folder, state::Limits::default(), now_ms)
-            .context("failed to open the state")?;
-        let nonces = nonces(&config, &state, now_ms)?;
-        let accounts = AccountsInUse::new(assemble::accounts(&config.credentials)?);
-        let services =
-            HostServices::embedded(state.clone(), accounts.shared(), Arc::clone(&nonces));
+        let (state, nonces) = open_state(&config, now_ms)?;
+        let roster = assemble::roster(&config, now_ms)?;
+        let (book, lookup_shelf) = LookupShelf::default().book(&config, &roster.members)?;
+        let accounts = accounts(&config, roster, &state, now_ms)?;
+        accounts.warn(now_ms);
+        let lookups = Arc::new(Lookups::new(book));
+        let services = services(&state, &accounts, &nonces, &lookups)?;
         let mut listeners = ListenerBook::default().prepare(&config)?;
         let recipients = Recipients::default();
         let media = config.media.as_ref();
@@ -89,14 +95,10 @@ impl Control {
             .map(|media| MediaService::start(media, config.workers(), &recipients))
             .transpose()?;
         let book = media.as_ref().map(|media| &media.book);
-        let routing = Arc::new(assemble::routing(&config, &listeners.book, book)?);
+        let routing = assemble::routing(&config, &listeners.book, book)?;
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
-        let snapshot = Arc::new(Snapshot {
-            number: 1,
-            routing,
-            policy: Arc::new(generation),
-        });
+        let snapshot = Arc::new(Snapshot::new(1, routing, generation));
         let shared = SharedTransport::new(assemble::transport_config(
             &config,
             listeners.book.outbound_tls(),
@@ -105,6 +107,7 @@ impl Control {
         let waiting = (0..config.workers())
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
+        let archive = Archive::start(&config, &recipients)?;
         let shards = shards(
             &config,
             &snapshot,
@@ -112,14 +115,11 @@ impl Control {
             &challenger,
             &clock,
             media.as_ref(),
+            &archive,
         )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
-        let workers = waiting
-            .into_iter()
-            .enumerate()
-            .map(|(index, worker)| worker.begin(index, &shards, &listeners.added))
-            .collect::<Result<Vec<_>, _>>()?;
+        let workers = begin(waiting, &shards, &listeners.added)?;
         Ok(Self {
             file: file.to_owned(),
             number: 1,
@@ -128,11 +128,14 @@ impl Control {
             state,
             accounts,
             shelf,
+            lookups,
+            lookup_shelf,
             book: std::mem::take(&mut listeners.book),
             shared,
             shards,
             workers,
             media,
+            archive,
             draining: None,
             started: Instant::now(),
             last_reload: "none".to_owned(),
@@ -141,16 +144,65 @@ impl Control {
     }
 }
 
-/// One shard for each worker.
-/// Nonces whose secret outlives a restart.
-fn nonces(config: &Config, state: &State, now_ms: u64) -> anyhow::Result<Arc<Nonces>> {
+/// The state, and nonces that go on being good after a restart.
+fn open_state(config: &Config, now_ms: u64) -> anyhow::Result<(State, Arc<Nonces>)> {
+    let state = State::open(
+        config.server.state_dir.as_deref(),
+        state::Limits::default(),
+        now_ms,
+    )
+    .context("failed to open the state")?;
     let secret = state
         .secret(NONCE_SECRET, now_ms)
         .context("failed to make the nonce secret")?;
     let lifetime = Duration::from_secs(config.server.nonce_seconds);
-    Ok(Arc::new(Nonces::new(secret, lifetime).not_before(now_ms)))
+    let nonces = Arc::new(Nonces::new(secret, lifetime).not_before(now_ms));
+    Ok((state, nonces))
 }
 
+/// Who may authenticate at the start.
+fn accounts(
+    config: &Config,
+    roster: Roster,
+    state: &State,
+    now_ms: u64,
+) -> anyhow::Result<AccountsInUse> {
+    let forgetful = config.server.state_dir.is_none();
+    Ok(AccountsInUse::new(roster, state, forgetful, now_ms)?)
+}
+
+/// What plugins are served with.
+fn services(
+    state: &State,
+    accounts: &AccountsInUse,
+    nonces: &Arc<Nonces>,
+    lookups: &Arc<Lookups>,
+) -> anyhow::Result<HostServices> {
+    let numbers = RecentNumbers::new()?;
+    let mut services = HostServices::embedded(
+        state.clone(),
+        accounts.digest(),
+        Arc::clone(nonces),
+        Arc::clone(lookups),
+        Arc::new(numbers),
+    );
+    services.credentials = Arc::new(accounts.credentials(nonces));
+    Ok(services)
+}
+
+/// Open the listeners of every worker.
+fn begin(
+    waiting: Vec<worker::Waiting>,
+    shards: &Arc<Shards>,
+    listeners: &[ListenerConfig],
+) -> Result<Vec<worker::Running>, StartError> {
+    let waiting = waiting.into_iter().enumerate();
+    waiting
+        .map(|(index, worker)| worker.begin(index, shards, listeners))
+        .collect()
+}
+
+/// One shard for each worker.
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,
@@ -158,7 +210,9 @@ fn shards(
     challenger: &Challenger,
     clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
+    archive: &Archive,
 ) -> anyhow::Result<Vec<Shard>> {
+    let rules = archive.rules(config);
     let offers = match media {
         Some(service) => service.book.offers(),
         None => OfferReader::new(&MediaLimits::default(), &[]),
@@ -177,6 +231,8 @@ fn shards(
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),
+            rules: Arc::clone(&rules),
+            desk: archive.desk(),
             challenger: challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),

@@ -38,6 +38,19 @@ pub enum AccountError {
         /// The algorithm.
         algorithm: Algorithm,
     },
+    /// A hash of another length than the algorithm's.
+    #[error(
+        "the HA1 of user `{user}` in realm `{realm}` for {} must have {} bytes",
+        .algorithm.token(), .algorithm.hash_bytes()
+    )]
+    WrongLength {
+        /// The user.
+        user: String,
+        /// The realm.
+        realm: String,
+        /// The algorithm.
+        algorithm: Algorithm,
+    },
     /// An empty or too long name, or a user name with a colon, which would make
     /// HA1 ambiguous, or with a control character.
     #[error(
@@ -60,13 +73,41 @@ pub struct Accounts {
     nobody: Hashes,
 }
 
-/// HA1 for each algorithm that it is known for.
+/// Why the right password of an account is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lapse {
+    /// The operator has disabled the account.
+    Disabled,
+    /// The password has expired.
+    Expired,
+}
+
+/// What is known of a user, or of nobody.
+pub(crate) struct Found<'a> {
+    pub(crate) hash: &'a Hash,
+    /// The hash is the user's and no stand-in.
+    pub(crate) known: bool,
+    closes: Option<(u64, Lapse)>,
+}
+
+impl Found<'_> {
+    /// Why it is not taken at this time, if it is not.
+    pub(crate) fn lapse(&self, now_ms: u64) -> Option<Lapse> {
+        self.closes
+            .and_then(|(from_ms, lapse)| (now_ms >= from_ms).then_some(lapse))
+    }
+}
+
+/// HA1 for each algorithm that it is known for, and from when on they are not taken.
 #[derive(Default)]
-struct Hashes([Option<Hash>; Algorithm::ALL.len()]);
+struct Hashes {
+    of: [Option<Hash>; Algorithm::ALL.len()],
+    closes: Option<(u64, Lapse)>,
+}
 
 impl Hashes {
     fn place(&mut self, algorithm: Algorithm) -> &mut Option<Hash> {
-        let [md5, sha256, sha512_256] = &mut self.0;
+        let [md5, sha256, sha512_256] = &mut self.of;
         match algorithm {
             Algorithm::Md5 => md5,
             Algorithm::Sha256 => sha256,
@@ -75,7 +116,7 @@ impl Hashes {
     }
 
     fn of(&self, algorithm: Algorithm) -> Option<&Hash> {
-        let [md5, sha256, sha512_256] = &self.0;
+        let [md5, sha256, sha512_256] = &self.of;
         match algorithm {
             Algorithm::Md5 => md5.as_ref(),
             Algorithm::Sha256 => sha256.as_ref(),
@@ -115,17 +156,16 @@ impl Accounts {
         self.hashes.is_empty()
     }
 
-    /// HA1 of a user, or a stand-in and false.
-    pub(crate) fn lookup(&self, user: &[u8], realm: &[u8], algorithm: Algorithm) -> (&Hash, bool) {
-        let known = self
-            .hashes
-            .get(key(user, realm).as_slice())
-            .and_then(|hashes| hashes.of(algorithm));
-        match (known, self.nobody.of(algorithm)) {
-            (Some(hash), _) => (hash, true),
-            (None, Some(hash)) => (hash, false),
+    /// HA1 of a user, or a stand-in.
+    pub(crate) fn lookup(&self, user: &[u8], realm: &[u8], algorithm: Algorithm) -> Found<'_> {
+        let account = self.hashes.get(key(user, realm).as_slice());
+        let hash = account.and_then(|hashes| hashes.of(algorithm));
+        let stand_in = self.nobody.of(algorithm);
+        Found {
             // The stand-ins are all there; any hash will do for a refusal.
-            (None, None) => (Hash::NONE, false),
+            hash: hash.or(stand_in).unwrap_or(Hash::NONE),
+            known: hash.is_some(),
+            closes: account.and_then(|hashes| hashes.closes),
         }
     }
 }
@@ -191,6 +231,36 @@ impl AccountsBuilder {
         Ok(self)
     }
 
+    /// A user by HA1, as bytes, for one algorithm.
+    ///
+    /// # Errors
+    /// A bad name, a hash of another length, or one that is there already.
+    pub fn hash(
+        &mut self,
+        user: &str,
+        realm: &str,
+        algorithm: Algorithm,
+        hash: &[u8],
+    ) -> Result<&mut Self, AccountError> {
+        let hash = Hash::from_whole(algorithm, hash).ok_or_else(|| AccountError::WrongLength {
+            user: user.to_owned(),
+            realm: realm.to_owned(),
+            algorithm,
+        })?;
+        self.insert(user, realm, algorithm, hash)?;
+        Ok(self)
+    }
+
+    /// From this time on a user's right password is not taken. Has no effect on a
+    /// user who is not there.
+    pub fn closes(&mut self, user: &str, realm: &str, lapse: Lapse, from_ms: u64) -> &mut Self {
+        let key = key(user.as_bytes(), realm.as_bytes());
+        if let Some(hashes) = self.accounts.hashes.get_mut(key.as_slice()) {
+            hashes.closes = Some((from_ms, lapse));
+        }
+        self
+    }
+
     /// The accounts.
     pub fn build(self) -> Accounts {
         self.accounts
@@ -242,16 +312,20 @@ mod tests {
         builder.password("bob", "pbx", b"zanzibar").unwrap();
         let accounts = builder.build();
         for algorithm in Algorithm::ALL {
-            let (hash, known) = accounts.lookup(b"bob", b"pbx", algorithm);
-            assert!(known);
+            let found = accounts.lookup(b"bob", b"pbx", algorithm);
+            assert!(found.known);
             let expected = algorithm.hash(&[b"bob", b"pbx", b"zanzibar"]);
-            assert_eq!(hash.as_bytes(), expected.as_bytes());
+            assert_eq!(found.hash.as_bytes(), expected.as_bytes());
+            assert_eq!(
+                *algorithm.ha1("bob", "pbx", b"zanzibar"),
+                expected.as_bytes()
+            );
         }
         for (user, realm) in [("bob", "trunk"), ("Bob", "pbx"), ("", ""), ("x:bob", "pbx")] {
             assert!(
                 !accounts
                     .lookup(user.as_bytes(), realm.as_bytes(), Algorithm::Md5)
-                    .1
+                    .known
             );
         }
     }
@@ -261,7 +335,40 @@ mod tests {
         let mut builder = Accounts::builder();
         builder.password("bob", "a:b", b"x").unwrap();
         let accounts = builder.build();
-        assert!(!accounts.lookup(b"b:bob", b"a", Algorithm::Md5).1);
+        assert!(!accounts.lookup(b"b:bob", b"a", Algorithm::Md5).known);
+    }
+
+    #[test]
+    fn an_account_closes_at_its_time_and_others_stay_open() {
+        let mut builder = Accounts::builder();
+        for user in ["bob", "eve", "tom"] {
+            builder.password(user, "pbx", b"zanzibar").unwrap();
+        }
+        builder
+            .closes("bob", "pbx", Lapse::Expired, 1_000)
+            .closes("eve", "pbx", Lapse::Disabled, 0)
+            .closes("nobody", "pbx", Lapse::Disabled, 0);
+        let accounts = builder.build();
+        for (user, now_ms, lapse) in [
+            ("bob", 999, None),
+            ("bob", 1_000, Some(Lapse::Expired)),
+            ("eve", 0, Some(Lapse::Disabled)),
+            ("tom", u64::MAX, None),
+            ("nobody", u64::MAX, None),
+        ] {
+            let found = accounts.lookup(user.as_bytes(), b"pbx", Algorithm::Sha256);
+            assert_eq!(found.lapse(now_ms), lapse, "{user} {now_ms}");
+        }
+    }
+
+    #[test]
+    fn a_hash_has_the_algorithms_length() {
+        let mut builder = Accounts::builder();
+        for length in [0, 15, 17, 32] {
+            let refused = builder.hash("bob", "pbx", Algorithm::Md5, &vec![7; length]);
+            assert!(matches!(refused, Err(AccountError::WrongLength { .. })));
+        }
+        assert!(builder.hash("bob", "pbx", Algorithm::Md5, &[7; 16]).is_ok());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// Digest algorithms: RFC 7616 section 3.2, RFC 8760 section 2.1. The `-sess`
 /// variants are not among them: they make the hash of the password depend on a
@@ -49,6 +49,13 @@ impl Algorithm {
         }
     }
 
+    /// HA1 of a password: RFC 7616 section 3.4.2. As good as the password for this
+    /// realm, so it is wiped when dropped.
+    pub fn ha1(self, user: &str, realm: &str, password: &[u8]) -> Zeroizing<Vec<u8>> {
+        let hash = self.hash(&[user.as_bytes(), realm.as_bytes(), password]);
+        Zeroizing::new(hash.as_bytes().to_vec())
+    }
+
     /// H() of RFC 7616 section 3.3 over parts joined by colons.
     pub(crate) fn hash(self, parts: &[&[u8]]) -> Hash {
         match self {
@@ -93,6 +100,11 @@ impl Hash {
             *to = *from;
         }
         Self { bytes, length }
+    }
+
+    /// From as many bytes as the algorithm has.
+    pub(crate) fn from_whole(algorithm: Algorithm, from: &[u8]) -> Option<Self> {
+        (from.len() == algorithm.hash_bytes()).then(|| Self::from_bytes(from))
     }
 
     /// From hexadecimal digits, as many as the algorithm has.

@@ -19,7 +19,7 @@ mod replay;
 mod request_uri;
 mod verify;
 
-pub use accounts::{AccountError, Accounts, AccountsBuilder};
+pub use accounts::{AccountError, Accounts, AccountsBuilder, Lapse};
 pub use hash::Algorithm;
 pub use nonce::{Nonces, challenge_value};
 pub use verify::Verification;

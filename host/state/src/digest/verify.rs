@@ -1,7 +1,8 @@
 //! The order of checks: RFC 7616 section 3.4.6, RFC 3261 section 22.
 //!
 //! Cheap ones come first, then the hash, and what depends on knowing the password
-//! last: a stale nonce or a replay is only ever reported to somebody who knows it.
+//! last: a closed account, a stale nonce or a replay is only ever reported to somebody
+//! who knows it.
 //! An unknown user goes the same way as a known one, against a stand-in.
 
 use std::net::IpAddr;
@@ -9,7 +10,7 @@ use std::net::IpAddr;
 use subtle::{Choice, ConstantTimeEq};
 
 use super::{
-    Accounts, Algorithm, Nonces,
+    Accounts, Algorithm, Lapse, Nonces,
     credentials::{Credentials, Parsed, parse},
     hash::Question,
     replay::Use,
@@ -33,6 +34,9 @@ pub enum Verification {
     Replayed(String),
     /// User and password do not match, or there is no such user.
     Wrong(String),
+    /// Right, but the account is closed. To be told to the operator, and to everybody
+    /// else as [`Wrong`](Self::Wrong).
+    Lapsed(String, Lapse),
     /// The header cannot be understood, its nonce is not ours or was made for
     /// another source, or it was made for another Request-URI. Says nothing about
     /// the password, so it is not to be counted as a guess.
@@ -112,7 +116,7 @@ impl Nonces {
         if !request_uri::is_same(&credentials.uri, request.request_uri) {
             return None;
         }
-        let (ha1, known) = accounts.lookup(&credentials.user, &credentials.realm, algorithm);
+        let found = accounts.lookup(&credentials.user, &credentials.realm, algorithm);
         let expected = Question {
             algorithm,
             method: request.method,
@@ -121,11 +125,15 @@ impl Nonces {
             nonce: &credentials.nonce,
             quality: credentials.quality(),
         }
-        .response(ha1);
-        let right = expected.as_bytes().ct_eq(given.as_bytes()) & Choice::from(u8::from(known));
+        .response(found.hash);
+        let right =
+            expected.as_bytes().ct_eq(given.as_bytes()) & Choice::from(u8::from(found.known));
         let user = user.to_owned();
         if !bool::from(right) {
             return Some(Verification::Wrong(user));
+        }
+        if let Some(lapse) = found.lapse(now_ms) {
+            return Some(Verification::Lapsed(user, lapse));
         }
         if self.is_stale(&stamp, now_ms) {
             return Some(Verification::Stale(user));

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use rustls::client::WebPkiServerVerifier;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::{CertificateFiles, TlsError, TlsWarning, VERSIONS, library, pem, provider};
+use super::{CertificateFiles, TlsError, TlsFloor, TlsWarning, library, pem};
 
 /// Where distributions keep the bundle of certification authorities.
 const SYSTEM_BUNDLES: [&str; 5] = [
@@ -36,6 +36,8 @@ pub struct OutboundTlsConfig {
     pub anchors: TrustAnchors,
     /// Presented to servers that ask for it.
     pub certificate: Option<CertificateFiles>,
+    /// The least that a handshake may agree on.
+    pub floor: TlsFloor,
 }
 
 /// The TLS side of outbound connections, which can be replaced while they run.
@@ -90,7 +92,7 @@ impl OutboundTls {
     ///
     /// Names the file and what is wrong with it.
     pub fn prepare(config: &OutboundTlsConfig) -> Result<PreparedOutboundTls, TlsError> {
-        let provider = provider();
+        let provider = config.floor.provider()?;
         let anchors = match &config.anchors {
             TrustAnchors::System => system_anchors()?,
             TrustAnchors::File(path) => pem::load_anchors(path)?,
@@ -100,7 +102,7 @@ impl OutboundTls {
                 .build()
                 .map_err(library)?;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&VERSIONS)
+            .with_protocol_versions(&config.floor.versions(&provider))
             .map_err(library)?
             .with_webpki_verifier(verifier);
         let mut warnings = Vec::new();
@@ -145,12 +147,16 @@ impl OutboundTls {
 }
 
 /// Distributions carry authorities that the library cannot read; those are left out.
-fn system_anchors() -> Result<RootCertStore, TlsError> {
-    let path = SYSTEM_BUNDLES
+/// The PEM file with the authorities that the system trusts, if it has one.
+pub fn system_bundle() -> Option<&'static Path> {
+    SYSTEM_BUNDLES
         .iter()
         .map(Path::new)
         .find(|path| path.exists())
-        .ok_or(TlsError::NoSystemRoots)?;
+}
+
+fn system_anchors() -> Result<RootCertStore, TlsError> {
+    let path = system_bundle().ok_or(TlsError::NoSystemRoots)?;
     let mut anchors = RootCertStore::empty();
     let (added, _) = anchors.add_parsable_certificates(pem::load_certificates(path)?);
     if added == 0 {

@@ -6,22 +6,18 @@
 //! negotiated.
 
 mod client;
+mod floor;
 mod pem;
 mod server;
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use rustls::SupportedProtocolVersion;
-use rustls::crypto::CryptoProvider;
-
-pub use self::client::{OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors};
+pub use self::client::{
+    OutboundTls, OutboundTlsConfig, PreparedOutboundTls, TrustAnchors, system_bundle,
+};
+pub use self::floor::{TlsFloor, TlsSession, TlsVersion, cipher_names, is_tls13_cipher};
 pub use self::server::{ClientCertificates, PreparedTls, ServerTlsConfig, TlsSettings};
-
-/// What we speak: the floor is TLS 1.2 (RFC 9325).
-static VERSIONS: [&SupportedProtocolVersion; 2] =
-    [&rustls::version::TLS13, &rustls::version::TLS12];
 
 /// A certificate chain and its private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +78,12 @@ pub enum TlsError {
     /// The system's bundle of certification authorities was not found.
     #[error("no system bundle of certification authorities was found; name a file")]
     NoSystemRoots,
+    /// A cipher suite that we do not speak.
+    #[error("{0} is not a cipher suite that can be used")]
+    UnknownCipher(String),
+    /// No cipher suite is left for the versions that are allowed.
+    #[error("no cipher suite is left for the versions of TLS that are allowed")]
+    NoCipher,
     /// The library refused the settings as a whole.
     #[error("the TLS settings are not usable: {0}")]
     Library(String),
@@ -114,10 +116,6 @@ pub enum TlsWarning {
         /// Days until then.
         days: i64,
     },
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
 fn library(error: impl std::fmt::Display) -> TlsError {

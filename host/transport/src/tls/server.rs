@@ -13,7 +13,7 @@ use rustls::server::{
 };
 use rustls::sign::CertifiedKey;
 
-use super::{CertificateFiles, TlsError, TlsWarning, VERSIONS, library, pem, provider};
+use super::{CertificateFiles, TlsError, TlsFloor, TlsWarning, library, pem};
 
 /// Sessions remembered for resumption by one TLS listener: 1,024, some 300 kB.
 const SESSIONS_MAX: usize = 1_024;
@@ -26,6 +26,8 @@ pub struct ServerTlsConfig {
     pub certificates: Vec<CertificateFiles>,
     /// Whether clients shall prove who they are.
     pub client: ClientCertificates,
+    /// The least that a handshake may agree on.
+    pub floor: TlsFloor,
 }
 
 /// Whether clients shall prove who they are. A certificate that does not verify
@@ -97,7 +99,7 @@ impl TlsSettings {
     ///
     /// Names the file and what is wrong with it.
     pub fn prepare(config: &ServerTlsConfig) -> Result<PreparedTls, TlsError> {
-        let provider = provider();
+        let provider = config.floor.provider()?;
         let mut warnings = Vec::new();
         let mut resolver = CertificateResolver::default();
         for files in &config.certificates {
@@ -112,7 +114,7 @@ impl TlsSettings {
             tracing::warn!(%warning, "certificate");
         }
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(&VERSIONS)
+            .with_protocol_versions(&config.floor.versions(&provider))
             .map_err(library)?;
         let (authorities, required) = match &config.client {
             ClientCertificates::None => (None, false),

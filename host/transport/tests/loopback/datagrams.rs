@@ -30,6 +30,7 @@ fn a_message_comes_in_and_the_answer_goes_back() {
         assert_eq!(inbound.flow.peer, peer.local_addr().unwrap());
         assert_eq!(inbound.flow.connection, None);
         assert_eq!(inbound.certificate, None);
+        assert_eq!(inbound.tls, None);
 
         station.send(
             &inbound.flow.reply(),

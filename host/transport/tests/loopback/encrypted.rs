@@ -13,7 +13,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use transport::tls::{
     CertificateFiles, ClientCertificates, OutboundTls, OutboundTlsConfig, ServerTlsConfig,
-    TlsError, TlsSettings, TlsWarning, TrustAnchors,
+    TlsError, TlsFloor, TlsSettings, TlsVersion, TlsWarning, TrustAnchors,
 };
 use transport::{ConnectionLimits, ListenerConfig, SendError, TransportConfig};
 
@@ -26,6 +26,7 @@ fn server(certificates: Vec<CertificateFiles>, client: ClientCertificates) -> Se
     ServerTlsConfig {
         certificates,
         client,
+        floor: TlsFloor::default(),
     }
 }
 
@@ -45,18 +46,24 @@ fn listening_with(
     (Station::start(transport, &[listener]), tls)
 }
 
-/// A station that trusts the authority and dials; it has a listener of no matter.
-fn dialling(authority: &Authority, certificate: Option<CertificateFiles>) -> Station {
+fn trusting(authority: &Authority, certificate: Option<CertificateFiles>) -> TransportConfig {
     let outbound = OutboundTls::load(&OutboundTlsConfig {
         anchors: TrustAnchors::File(authority.anchor().to_owned()),
         certificate,
-    })
-    .unwrap();
-    let config = TransportConfig {
-        outbound_tls: Some(outbound),
+        floor: TlsFloor::default(),
+    });
+    TransportConfig {
+        outbound_tls: Some(outbound.unwrap()),
         ..TransportConfig::default()
-    };
-    Station::start(config, &[listener(Transport::Tcp)])
+    }
+}
+
+/// A station that trusts the authority and dials; it has a listener of no matter.
+fn dialling(authority: &Authority, certificate: Option<CertificateFiles>) -> Station {
+    Station::start(
+        trusting(authority, certificate),
+        &[listener(Transport::Tcp)],
+    )
 }
 
 fn to(address: SocketAddr, name: &str) -> Destination {
@@ -117,10 +124,56 @@ fn the_certificate_follows_the_name_that_is_asked_for() {
         assert_eq!(message.bytes(), &request(1, 100));
         assert_eq!(inbound.flow.transport, Transport::Tls);
         assert_eq!(inbound.certificate, None);
+        let agreed = inbound.tls.unwrap();
+        assert_eq!(agreed.version, "TLSv1.3");
+        assert_eq!(agreed.cipher, "TLS_AES_256_GCM_SHA384");
         station.send(&inbound.flow.reply(), Bytes::from_static(b"answer"), None);
         let mut answer = [0; 6];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"answer");
+    });
+}
+
+/// Each side may demand more than the other; what they agree on is told.
+#[test]
+fn the_floor_of_either_side_holds() {
+    on_worker(async {
+        let authority = Authority::new();
+        let trunk = authority.issue("trunk", &["trunk.example"], None);
+        let old = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+        let only_old = TlsFloor {
+            version: TlsVersion::Tls12,
+            ciphers: vec![old.into()],
+        };
+        let mut config = server(vec![trunk], ClientCertificates::None);
+        config.floor = only_old.clone();
+        let (mut lenient, _) = listening(&config);
+        config.floor = TlsFloor {
+            version: TlsVersion::Tls13,
+            ciphers: Vec::new(),
+        };
+        let (strict, _) = listening(&config);
+        let outbound = OutboundTls::load(&OutboundTlsConfig {
+            anchors: TrustAnchors::File(authority.anchor().to_owned()),
+            certificate: None,
+            floor: only_old,
+        })
+        .unwrap();
+        let config = TransportConfig {
+            outbound_tls: Some(outbound),
+            ..TransportConfig::default()
+        };
+        let mut station = Station::start(config, &[listener(Transport::Tcp)]);
+        station.send(&to(lenient.address(), "trunk.example"), request(1, 0), None);
+        let agreed = lenient.message().await.1.tls.unwrap();
+        assert_eq!((agreed.version, agreed.cipher), ("TLSv1.2", old));
+        let [id] = transactions();
+        station.send(
+            &to(strict.address(), "trunk.example"),
+            request(2, 0),
+            Some(id),
+        );
+        assert!(matches!(station.failure().await.1, SendError::Handshake(_)));
     });
 }
 
@@ -151,6 +204,7 @@ fn both_sides_learn_the_names_of_the_other() {
         let (message, inbound) = pbx.message().await;
         assert_eq!(message.call_id(), call_id(2));
         assert_eq!(inbound.certificate.unwrap().names, ["trunk.example"]);
+        assert_eq!(inbound.tls.unwrap().version, "TLSv1.3");
         assert_eq!(inbound.flow.peer, trunk.address());
         let id = inbound.flow.connection.unwrap();
         assert_eq!(
@@ -319,12 +373,14 @@ fn the_operator_hears_of_an_expired_certificate() {
     let outbound = OutboundTlsConfig {
         anchors: TrustAnchors::File(authority.anchor().to_owned()),
         certificate: Some(expired),
+        floor: TlsFloor::default(),
     };
     assert_eq!(OutboundTls::prepare(&outbound).unwrap().warnings.len(), 1);
     let keyed = TrustAnchors::File(authority.issue("a", &[], None).key);
     let outbound = OutboundTlsConfig {
         anchors: keyed,
         certificate: None,
+        floor: TlsFloor::default(),
     };
     assert!(matches!(
         OutboundTls::prepare(&outbound),
@@ -420,20 +476,11 @@ fn a_proved_alias_carries_requests_back() {
             },
         ))
         .unwrap();
-        let outbound = OutboundTls::load(&OutboundTlsConfig {
-            anchors: TrustAnchors::File(authority.anchor().to_owned()),
-            certificate: None,
-        })
-        .unwrap();
-        let config = TransportConfig {
-            outbound_tls: Some(outbound),
-            ..Default::default()
-        };
         let listener = ListenerConfig {
             tls: Some(tls),
             ..listener(Transport::Tls)
         };
-        let mut trunk = Station::start(config, &[listener]);
+        let mut trunk = Station::start(trusting(&authority, None), &[listener]);
         let mut pbx = dialling(&authority, Some(pbx));
         let there = to(trunk.address(), "trunk.example");
         pbx.send(&there, request_via("TLS 127.0.0.1:1;alias", 1, 0), None);

@@ -5,6 +5,9 @@
 //! verification are the ones that the proxy runs with, and so is the allocator.
 
 mod credentials;
+mod example;
+mod secure;
+mod sender;
 mod shelf;
 mod subject;
 
@@ -13,6 +16,7 @@ use clap::Parser;
 use sipward_bench::measure::{Samples, Turn, take_turns};
 use sipward_bench::report::{self, Figure};
 
+use crate::example::Example;
 use crate::shelf::Shelf;
 use crate::subject::{Subject, Unexpected};
 
@@ -40,8 +44,10 @@ const TOLERATED: u64 = 10_000;
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
     let folder = tempfile::tempdir()?;
-    let shelf = Shelf::open(folder.path())?;
+    let (example, book) = Example::read()?;
+    let shelf = Shelf::open(folder.path(), book)?;
     let mut subjects = subject::all(&shelf)?;
+    subjects.extend(secure::all(&shelf, &example)?);
     if let Some(only) = &arguments.only {
         subjects.retain(|subject| subject.case.contains(only));
         ensure!(!subjects.is_empty(), "no case contains `{only}`");

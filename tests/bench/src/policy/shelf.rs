@@ -8,18 +8,30 @@ use anyhow::{Context, Result};
 use arc_swap::ArcSwap;
 use policy::{Capability, Grants};
 use policy_wasm::{
-    Clock, Engine, EngineConfig, HostServices, Isolation, Plugin, PluginSource, SystemClock,
+    Clock, Engine, EngineConfig, HostServices, Isolation, LookupBook, Lookups, Plugin,
+    PluginSource, RecentNumbers, SystemClock,
 };
 use serde_json::{Value, json};
 use state::State;
 use state::digest::{Accounts, Nonces};
 
-use crate::credentials::{PASSWORD, REALM, USER};
+use crate::credentials::{ALICE, PBX};
 
 /// Longer than any run, so that no nonce goes stale in the middle.
 const NONCE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
-/// A guest and how it is configured.
+/// A built guest, and how it is configured.
+#[derive(Debug)]
+pub(crate) struct Guest {
+    /// The name of the plugin.
+    pub(crate) name: String,
+    /// Its file among the built ones.
+    pub(crate) file: String,
+    pub(crate) grants: Grants,
+    pub(crate) settings: Value,
+}
+
+/// The guests of the small site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The hook of the SDK and nothing in it.
@@ -53,10 +65,21 @@ impl Kind {
         }
     }
 
+    /// The guest.
+    pub(crate) fn guest(self) -> Guest {
+        Guest {
+            name: self.name().to_owned(),
+            file: self.file().to_owned(),
+            grants: self.grants(),
+            settings: self.settings(),
+        }
+    }
+
     fn grants(self) -> Grants {
         match self {
             Self::Empty => Grants::NONE.with(Capability::EditHeaders),
-            Self::IpAcl | Self::DestinationLimits => Grants::NONE,
+            Self::IpAcl => Grants::NONE,
+            Self::DestinationLimits => Grants::NONE.with(Capability::Lists),
             Self::RateLimit => Grants::NONE.with(Capability::Counters),
             Self::DigestAuth => Grants::NONE
                 .with(Capability::Credentials)
@@ -83,7 +106,7 @@ impl Kind {
                     { "name": "network", "per": "network", "per_second": 1e6, "burst": 1_000_000 },
                 ],
             }),
-            Self::DigestAuth => json!({ "realm": REALM, "algorithms": ["SHA-256", "MD5"] }),
+            Self::DigestAuth => json!({ "realm": PBX.realm, "algorithms": ["SHA-256", "MD5"] }),
             Self::DestinationLimits => json!({
                 "default": "deny",
                 "allow": ["+49", "+1", "+44", "+33", "+39"],
@@ -103,8 +126,9 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    /// An engine with its cache, and state with its journal, in this folder.
-    pub(crate) fn open(folder: &Path) -> Result<Self> {
+    /// An engine with its cache, and state with its journal, in this folder; guests look
+    /// things up in this book.
+    pub(crate) fn open(folder: &Path, book: LookupBook) -> Result<Self> {
         let now_ms = SystemClock.now_ms();
         let state = State::open(
             Some(&folder.join("state")),
@@ -114,7 +138,9 @@ impl Shelf {
         let nonces = Nonces::new(state.secret("nonces", now_ms)?, NONCE_LIFETIME);
         let nonces = Arc::new(nonces);
         let mut accounts = Accounts::builder();
-        accounts.password(USER, REALM, PASSWORD.as_bytes())?;
+        for account in [&PBX, &ALICE] {
+            accounts.password(account.user, account.realm, account.password.as_bytes())?;
+        }
         let accounts = Arc::new(ArcSwap::from_pointee(accounts.build()));
         let engine = Engine::new(EngineConfig {
             cache_dir: Some(folder.join("cache")),
@@ -122,16 +148,27 @@ impl Shelf {
         })?;
         Ok(Self {
             engine,
-            services: HostServices::embedded(state, Arc::clone(&accounts), Arc::clone(&nonces)),
+            services: HostServices::embedded(
+                state,
+                Arc::clone(&accounts),
+                Arc::clone(&nonces),
+                Arc::new(Lookups::new(book)),
+                Arc::new(RecentNumbers::new()?),
+            ),
             folder: plugin_folder(),
             accounts,
             nonces,
         })
     }
 
-    /// Loads a plugin under a name.
-    pub(crate) fn load(&self, kind: Kind, name: &str, isolation: Isolation) -> Result<Arc<Plugin>> {
-        let path = self.folder.join(kind.file());
+    /// Loads a guest under a name.
+    pub(crate) fn load(
+        &self,
+        guest: &Guest,
+        name: &str,
+        isolation: Isolation,
+    ) -> Result<Arc<Plugin>> {
+        let path = self.folder.join(&guest.file);
         let wasm = std::fs::read(&path).with_context(|| {
             format!(
                 "failed to read {}; `cargo xtask plugins` makes it",
@@ -139,8 +176,8 @@ impl Shelf {
             )
         })?;
         let mut source = PluginSource::new(name, wasm);
-        source.settings = kind.settings();
-        source.capabilities = kind.grants();
+        source.settings = guest.settings.clone();
+        source.capabilities = guest.grants;
         source.isolation = isolation;
         let loaded = self.engine.load(source, self.services.clone());
         loaded.with_context(|| format!("failed to load {}", path.display()))

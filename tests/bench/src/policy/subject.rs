@@ -1,29 +1,27 @@
 //! What is measured: plugins alone, pipelines, and the digest verification behind one.
 
 use std::cell::{Cell, OnceCell};
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use policy::{Conclusion, ConsultId, Decision, MediaStream, Peer, RequestFacts, Zone};
-use policy_wasm::{Clock, Executor, Generation, Isolation, PipelineSpec, Selection, SystemClock};
+use policy::{Conclusion, ConsultId, Decision};
+use policy_wasm::{
+    Clock, Executor, Generation, Isolation, PipelineSpec, Plugin, Selection, SystemClock,
+};
 use sip_message::{HeaderKind, Limits, Message};
-use sip_transaction::Transport;
 use sipward_bench::measure::{Turn, singles};
 use sipward_bench::messages;
 use state::digest::{Algorithm, Verification};
 
-use crate::credentials::{Caller, REALM};
+use crate::credentials::{Caller, PBX};
+use crate::sender::Sender;
 use crate::shelf::{Kind, Shelf};
 
 /// A pipeline of one plugin that does nothing.
 pub(crate) const ONE: &str = "pipeline-1-empty";
 /// One of ten.
 pub(crate) const TEN: &str = "pipeline-10-empty";
-
-/// Where requests come from.
-const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10));
 
 /// Calls in one turn: of instances that are kept, and of those made for a call.
 const CALLS: usize = 200;
@@ -33,12 +31,13 @@ const FRESH_CALLS: usize = 20;
 pub(crate) struct Subject<'s> {
     pub(crate) case: String,
     calls: usize,
+    sender: Sender,
     source: Source,
     work: Work<'s>,
 }
 
 /// What requests there are.
-enum Source {
+pub(crate) enum Source {
     /// The same request again and again.
     Same(Arc<Message>),
     /// A new one each time, with credentials.
@@ -86,11 +85,12 @@ impl Unexpected {
 /// All of them.
 pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
     let mut subjects = Vec::new();
-    let plain = plain()?;
+    let plain = parsed(messages::invite())?;
     let same = || Source::Same(Arc::clone(&plain));
     let authenticated = |algorithm| {
-        let nonce = shelf.nonces.issue(SystemClock.now_ms(), REALM, SOURCE);
-        Source::Authenticated(Caller::new(algorithm, nonce))
+        let source = Sender::plain_pbx().peer.address;
+        let nonce = shelf.nonces.issue(SystemClock.now_ms(), PBX.realm, source);
+        Source::Authenticated(Caller::pbx(algorithm, nonce))
     };
     for isolation in [Isolation::default(), Isolation::PerCall] {
         for kind in [
@@ -120,6 +120,7 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
         subjects.push(Subject {
             case: format!("host-verify-{}", algorithm.token()),
             calls: CALLS,
+            sender: Sender::plain_pbx(),
             source: authenticated(algorithm),
             work: Work::Verify { shelf, algorithm },
         });
@@ -153,20 +154,23 @@ fn alone(
     };
     let name = kind.name();
     let case = format!("{keeps}-{name}{detail}");
-    let plugin = shelf.load(kind, name, isolation)?;
-    Subject::judge(case, calls, vec![plugin], source, expected)
+    let plugin = shelf.load(&kind.guest(), name, isolation)?;
+    let sender = Sender::plain_pbx();
+    Subject::judge(case, calls, vec![plugin], sender, source, expected)
 }
 
 fn pipeline(shelf: &Shelf, case: &str, kinds: &[Kind], source: Source) -> Result<Subject<'static>> {
     let plugins = kinds.iter().enumerate().map(|(place, kind)| {
         let name = format!("{}-{place}", kind.name());
-        shelf.load(*kind, &name, Isolation::default())
+        shelf.load(&kind.guest(), &name, Isolation::default())
     });
     let plugins = plugins.collect::<Result<Vec<_>>>()?;
-    Subject::judge(case.to_owned(), CALLS, plugins, source, admits)
+    let sender = Sender::plain_pbx();
+    Subject::judge(case.to_owned(), CALLS, plugins, sender, source, admits)
 }
 
-fn admits(decision: &Decision) -> bool {
+/// The request is let through.
+pub(crate) fn admits(decision: &Decision) -> bool {
     matches!(decision, Decision::Admit(_))
 }
 
@@ -174,50 +178,26 @@ fn challenges(decision: &Decision) -> bool {
     matches!(decision, Decision::Challenge(_))
 }
 
-/// The INVITE without credentials.
-fn plain() -> Result<Arc<Message>> {
-    Ok(Arc::new(Message::parse_datagram(
-        messages::invite(),
-        &Limits::default(),
-    )?))
-}
-
-/// What the proxy knows of it.
-fn facts(message: Arc<Message>, pbx: &Arc<str>) -> RequestFacts {
-    let peer = Peer {
-        address: SOURCE,
-        port: 5060,
-        transport: Transport::Udp,
-        zone: Zone::Inside,
-        name: Some(Arc::clone(pbx)),
-        certificate: None,
-        tls: None,
-    };
-    let mut facts = RequestFacts::new(message, peer);
-    facts.offer = vec![MediaStream {
-        kind: Bytes::from_static(b"audio"),
-        protocol: Bytes::from_static(b"RTP/AVP"),
-        encrypted: false,
-        address: Bytes::from_static(b"192.0.2.10"),
-        port: 16384,
-        address_kind: policy::AddressKind::Public,
-    }];
-    facts
+/// A message of our own making.
+pub(crate) fn parsed(bytes: Bytes) -> Result<Arc<Message>> {
+    let message = Message::parse_datagram(bytes, &Limits::default())?;
+    Ok(Arc::new(message))
 }
 
 impl<'s> Subject<'s> {
     /// Loaded, its instances made, and tried once.
-    fn judge(
+    pub(crate) fn judge(
         case: String,
         calls: usize,
-        plugins: Vec<Arc<policy_wasm::Plugin>>,
+        plugins: Vec<Arc<Plugin>>,
+        sender: Sender,
         mut source: Source,
         expected: fn(&Decision) -> bool,
     ) -> Result<Self> {
         let spec = PipelineSpec {
             name: Arc::from("bench"),
             select: Selection {
-                zone: Some(Zone::Inside),
+                zone: Some(sender.peer.zone),
                 ..Selection::default()
             },
             plugins,
@@ -228,11 +208,7 @@ impl<'s> Subject<'s> {
             .warm(&generation)
             .map_err(|(plugin, failure)| anyhow::anyhow!("{plugin}: {failure}"))?;
         let message = source.next().context("failed to make a request")?;
-        let trial = executor.judge(
-            &generation,
-            ConsultId::new(0),
-            facts(message, &Arc::from("pbx")),
-        );
+        let trial = executor.judge(&generation, ConsultId::new(0), sender.facts(message));
         ensure!(
             expected(&trial.decision),
             "{case}: unexpected decision: {:?}",
@@ -241,6 +217,7 @@ impl<'s> Subject<'s> {
         Ok(Self {
             case,
             calls,
+            sender,
             source,
             work: Work::Judge {
                 executor: Box::new(executor),
@@ -255,10 +232,10 @@ impl<'s> Subject<'s> {
         let Self {
             case,
             calls,
+            sender,
             mut source,
             work,
         } = self;
-        let pbx: Arc<str> = Arc::from("pbx");
         match work {
             Work::Judge {
                 mut executor,
@@ -266,7 +243,7 @@ impl<'s> Subject<'s> {
                 expected,
             } => {
                 let mut consult = 0;
-                let prepare = move || source.next().map(|message| facts(message, &pbx));
+                let prepare = move || source.next().map(|message| sender.facts(message));
                 singles(calls, prepare, move |facts| {
                     consult += 1;
                     let Some(facts) = facts else {
@@ -282,7 +259,8 @@ impl<'s> Subject<'s> {
             Work::Verify { shelf, algorithm } => {
                 let prepare = move || source.next();
                 singles(calls, prepare, move |message| {
-                    let verified = message.map(|message| verify(shelf, algorithm, &message));
+                    let verified =
+                        message.map(|message| verify(shelf, &sender, algorithm, &message));
                     if !matches!(verified, Some(Verification::Ok(_))) {
                         unexpected.note(|| format!("{case}: {verified:?}"));
                     }
@@ -302,15 +280,15 @@ impl Source {
     }
 }
 
-fn verify(shelf: &Shelf, algorithm: Algorithm, message: &Message) -> Verification {
+fn verify(shelf: &Shelf, sender: &Sender, algorithm: Algorithm, message: &Message) -> Verification {
     shelf.nonces.verify(
         &shelf.accounts.load(),
         message.method_name(),
         message.request_uri().raw,
         message.body(),
         message.values(HeaderKind::ProxyAuthorization),
-        SOURCE,
-        REALM,
+        sender.peer.address,
+        PBX.realm,
         &[algorithm],
         SystemClock.now_ms(),
     )

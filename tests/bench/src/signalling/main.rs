@@ -1,15 +1,18 @@
 //! `bench signalling`: whole calls through Sipward and through Kamailio 5.6.
 //!
-//! Every subject makes the same decisions (address list, digest, destination
-//! prefixes, rates) on the same sipp scenario: INVITE challenged by 407, INVITE with
-//! credentials, 100, 180, 200, ACK, BYE, 200. All traffic stays on 127.0.0.1.
+//! The first three subjects make the same decisions (address list, digest, destination
+//! prefixes, rates), the other two those of `examples/secure-trunk`, as far as each can.
+//! The sipp scenario is the same: INVITE challenged by 407, INVITE with credentials, 100,
+//! 180, 200, ACK, BYE, 200. All traffic stays on 127.0.0.1.
 
 mod load;
 mod ports;
+mod secure;
 mod subject;
 mod sums;
 mod usage;
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -38,7 +41,7 @@ struct Arguments {
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     turns: u32,
     /// Who is measured.
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Kind::Sipward, Kind::KamailioNative, Kind::KamailioKemi])]
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = Kind::ALL)]
     subjects: Vec<Kind>,
 }
 
@@ -49,6 +52,8 @@ fn main() -> Result<()> {
         .iter()
         .map(|kind| Sums::new(kind.name()))
         .collect();
+    // Plugins are compiled once, not in each turn.
+    let cache = tempfile::tempdir().context("failed to make a folder")?;
     for turn in 1..=arguments.turns {
         for (kind, sums) in arguments.subjects.iter().zip(&mut all) {
             eprintln!(
@@ -57,7 +62,7 @@ fn main() -> Result<()> {
                 arguments.rate,
                 kind.name()
             );
-            let measured = measure(*kind, &arguments)
+            let measured = measure(*kind, &arguments, cache.path())
                 .with_context(|| format!("failed to measure {}", kind.name()))?;
             sums.add(measured);
         }
@@ -69,11 +74,11 @@ fn main() -> Result<()> {
     report::print(&figures, arguments.json)
 }
 
-fn measure(kind: Kind, arguments: &Arguments) -> Result<Turn> {
+fn measure(kind: Kind, arguments: &Arguments, cache: &Path) -> Result<Turn> {
     let folder = tempfile::tempdir().context("failed to make a folder")?;
     let ports = ports::Ports::find()?;
     let trunk = load::trunk(&ports)?;
-    let subject = subject::start(kind, &ports, folder.path())?;
+    let subject = subject::start(kind, &ports, folder.path(), cache)?;
     let warm_up = Load {
         calls: (arguments.calls / 10).max(10),
         rate: arguments.rate,

@@ -12,9 +12,10 @@ use clap::ValueEnum;
 
 use crate::load;
 use crate::ports::Ports;
+use crate::secure;
 
-/// How long a subject may take until it answers.
-const START: Duration = Duration::from_secs(30);
+/// How long a subject may take until it answers: Sipward compiles its plugins once.
+const START: Duration = Duration::from_secs(180);
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,15 +26,30 @@ pub(crate) enum Kind {
     KamailioNative,
     /// Kamailio, decisions in Lua.
     KamailioKemi,
+    /// Sipward with all policies of `examples/secure-trunk`.
+    SipwardSecure,
+    /// Kamailio with those of its own modules that decide the same.
+    KamailioSecure,
 }
 
 impl Kind {
+    /// All of them, in the order in which they take turns.
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Sipward,
+        Self::KamailioNative,
+        Self::KamailioKemi,
+        Self::SipwardSecure,
+        Self::KamailioSecure,
+    ];
+
     /// The name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sipward => "sipward",
             Self::KamailioNative => "kamailio-native",
             Self::KamailioKemi => "kamailio-kemi",
+            Self::SipwardSecure => "sipward-secure",
+            Self::KamailioSecure => "kamailio-secure",
         }
     }
 }
@@ -71,12 +87,14 @@ impl Drop for Subject {
     }
 }
 
-/// Start a subject and wait until it answers.
-pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path) -> Result<Subject> {
+/// Start a subject and wait until it answers. Compiled plugins are kept in `cache`.
+pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path, cache: &Path) -> Result<Subject> {
     let mut command = match kind {
-        Kind::Sipward => sipward(ports, folder)?,
+        Kind::Sipward => sipward(ports, folder, cache)?,
         Kind::KamailioNative => kamailio("native.cfg", ports, folder)?,
         Kind::KamailioKemi => kamailio("kemi.cfg", ports, folder)?,
+        Kind::SipwardSecure => sipward_secure(ports, folder, cache)?,
+        Kind::KamailioSecure => kamailio("secure.cfg", ports, folder)?,
     };
     let log_path = folder.join("subject.log");
     let log = fs::File::create(&log_path)?;
@@ -139,7 +157,13 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
     let place = folder.join("kamailio");
     fs::create_dir_all(place.join("tables"))?;
     fs::create_dir_all(place.join("run"))?;
-    for name in ["stack.cfg", "native.cfg", "kemi.cfg", "kemi.lua"] {
+    for name in [
+        "stack.cfg",
+        "native.cfg",
+        "kemi.cfg",
+        "kemi.lua",
+        "secure.cfg",
+    ] {
         let text = fs::read_to_string(source.join(name))
             .with_context(|| format!("failed to read {name}"))?;
         let text = text
@@ -147,7 +171,14 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
             .replace("@TRUNK@", &trunk);
         fs::write(place.join(name), text)?;
     }
-    for name in ["version", "destinations", "address.list"] {
+    secure::tables(&place.join("tables"))?;
+    for name in [
+        "version",
+        "destinations",
+        "address.list",
+        "abroad",
+        "secfilter",
+    ] {
         fs::copy(
             source.join("tables").join(name),
             place.join("tables").join(name),
@@ -177,20 +208,37 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
 }
 
 /// Sipward, built for release, with the four plugins.
-fn sipward(ports: &Ports, folder: &Path) -> Result<Command> {
-    let plugins = std::env::var("SIPWARD_PLUGINS")
-        .context("SIPWARD_PLUGINS is not set; start this by `cargo xtask bench signalling`")?;
-    // It was built with this program.
-    let program = std::env::current_exe()?.with_file_name("sipward");
+fn sipward(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
+    let plugins = plugins()?;
     let config = include_str!("sipward.toml")
         .replace("@FOLDER@", &folder.to_string_lossy())
+        .replace("@CACHE@", &cache.to_string_lossy())
         .replace("@PLUGINS@", &plugins)
         .replace("@INSIDE@", &ports.inside.to_string())
         .replace("@TRUNK@", &ports.trunk.to_string());
     fs::write(folder.join("password"), format!("{}\n", load::PASSWORD))?;
-    let path = folder.join("sipward.toml");
-    fs::write(&path, config)?;
+    fs::write(folder.join("sipward.toml"), config)?;
+    program(folder)
+}
+
+/// Sipward, built for release, with all plugins.
+fn sipward_secure(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
+    secure::configure(&plugins()?, ports, folder, cache)?;
+    program(folder)
+}
+
+fn plugins() -> Result<String> {
+    std::env::var("SIPWARD_PLUGINS")
+        .context("SIPWARD_PLUGINS is not set; start this by `cargo xtask bench signalling`")
+}
+
+/// The program with the configuration in the folder.
+fn program(folder: &Path) -> Result<Command> {
+    // It was built with this program.
+    let program = std::env::current_exe()?.with_file_name("sipward");
     let mut command = Command::new(program);
-    command.args(["run", "--config"]).arg(path);
+    command
+        .args(["run", "--config"])
+        .arg(folder.join("sipward.toml"));
     Ok(command)
 }

@@ -1,7 +1,6 @@
 //! `cargo xtask demo`: real SIP calls through the real proxy, its real plugins, and
 //! plugins that change while calls go on. sipp plays the trunk and the PBXs.
 
-mod digest;
 mod phone;
 mod scenes;
 mod screen;

@@ -14,9 +14,9 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use sip_message::build::RequestBuilder;
 use sip_message::{Frame, HeaderKind, Limits, Message, StreamFramer};
 use sipward_tests::stage::media::agent::messages::{contact, header, routes};
-use sipward_tests::stage::{NUMBER, PASSWORD};
+use sipward_tests::stage::{NUMBER, PASSWORD, digest};
 
-use crate::{Set, digest};
+use crate::Set;
 
 /// How long an answer that takes milliseconds may take on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);

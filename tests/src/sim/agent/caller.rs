@@ -10,14 +10,13 @@ impl Agent {
             "INVITE" => sound::offer(script.offer, self.address, number, 1),
             _ => String::new(),
         };
-        let side = if script.from_outside { "pbx" } else { "trunk" };
         let message = text::Request {
             method: script.method,
-            uri: &format!("sip:100{number}@{side}.example"),
+            uri: &script.callee(),
             address: self.address,
             branch: &self.branch(),
-            from: &format!("<sip:caller@sim.example>;tag=from{number}"),
-            to: &format!("<sip:100{number}@{side}.example>"),
+            from: &format!("<{CALLER}>;tag={}", script.caller_tag()),
+            to: &format!("<{}>", script.callee()),
             call_id: &script.call_id(),
             cseq: 1,
             routes: &[],

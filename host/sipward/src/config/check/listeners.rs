@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
+use transport::tls::{cipher_names, is_tls13_cipher};
+
 use super::{Checks, named, path};
-use crate::config::model::{ClientAuth, Listener, Transport};
-use crate::config::place::Part;
+use crate::config::model::{ClientAuth, Listener, TlsVersion, Transport};
+use crate::config::place::{KeyPath, Part};
 
 impl Checks<'_, '_, '_> {
     pub(super) fn listeners(&mut self) {
@@ -78,6 +80,7 @@ impl Checks<'_, '_, '_> {
                 &more.key,
             );
         }
+        self.ciphers(&at("ciphers"), tls.min_version, &tls.ciphers);
         match &tls.client_ca {
             Some(authorities) => self.readable(&at("client_ca"), authorities),
             None if tls.client_auth != ClientAuth::None => {
@@ -88,6 +91,32 @@ impl Checks<'_, '_, '_> {
                 );
             }
             None => {}
+        }
+    }
+
+    /// Suites that we speak, and at least one for a version that may be spoken.
+    fn ciphers(&mut self, at: &KeyPath, oldest: TlsVersion, ciphers: &[String]) {
+        let known = || cipher_names();
+        for (index, cipher) in ciphers.iter().enumerate() {
+            if known().any(|name| name == cipher.as_str()) {
+                continue;
+            }
+            let mut entry = at.clone();
+            entry.push(index.to_string());
+            let names: Vec<&str> = known().collect();
+            self.wrong(
+                &entry,
+                format!("`{cipher}` is not a cipher suite that can be used"),
+                format!("write one of {}", names.join(", ")),
+            );
+        }
+        let modern = |cipher: &String| is_tls13_cipher(cipher);
+        if oldest == TlsVersion::Tls13 && !ciphers.is_empty() && !ciphers.iter().any(modern) {
+            self.wrong(
+                at,
+                "none of them belongs to TLS 1.3",
+                "add `TLS_AES_256_GCM_SHA384`, or write `min_version = \"1.2\"`",
+            );
         }
     }
 
@@ -105,6 +134,7 @@ impl Checks<'_, '_, '_> {
                 self.readable(&key(name), file);
             }
         }
+        self.ciphers(&key("ciphers"), tls.min_version, &tls.ciphers);
         match (&tls.certificate, &tls.key) {
             (Some(_), None) => self.wrong(&key("certificate"), "has no key", "add `key = \"...\"`"),
             (None, Some(_)) => self.wrong(

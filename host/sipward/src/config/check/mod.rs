@@ -2,10 +2,13 @@
 //! sockets that would clash.
 
 mod listeners;
+mod lookups;
 mod media;
 mod media_warnings;
 mod peers;
 mod plugins;
+mod records;
+mod store;
 mod warnings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +30,14 @@ pub(super) struct Checks<'a, 'f, 'p> {
     unread: BTreeSet<String>,
 }
 
-/// The entry or section that a rendered key belongs to: `listener[1]`, `server`.
+/// The entry or section that a rendered key belongs to: `listener[1]`, `server`,
+/// `alerts.webhook[0]`.
 fn entry_of(key: &str) -> &str {
-    key.split('.').next().unwrap_or(key)
+    let receiver = match key.find(']') {
+        Some(end) if key.starts_with("alerts.") => key.get(..=end),
+        _ => key.split('.').next(),
+    };
+    receiver.unwrap_or(key)
 }
 
 /// `[list, number, rest...]`.
@@ -106,7 +114,11 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.pipeline(number, pipeline, &peer_names);
         }
         self.credentials();
+        self.credential_store();
+        self.lookups();
         self.ceilings();
+        self.records();
+        self.alerts();
         self.warnings(&peers)
     }
 

@@ -6,7 +6,7 @@ use sip_message::Uri;
 
 use super::{Checks, path};
 use crate::config::hint;
-use crate::config::model::{Credential, Peer};
+use crate::config::model::{Credential, Listener, Peer, Transport};
 use crate::config::place::Part;
 
 impl Checks<'_, '_, '_> {
@@ -44,6 +44,17 @@ impl Checks<'_, '_, '_> {
                     "a source must tell peers apart: narrow one network, or use certificate_names",
                 );
             }
+        }
+        let listens_to_tcp = |listener: &Listener| listener.transport == Transport::Tcp;
+        if peer.large_by_tcp
+            && !self.config.listeners.iter().any(listens_to_tcp)
+            && self.is_whole("listener")
+        {
+            self.wrong(
+                &path(list, number, &["large_by_tcp"]),
+                "there is no TCP listener to send from",
+                "add a `[[listener]]` with `transport = \"tcp\"`, or remove it",
+            );
         }
         let names: Vec<&str> = all
             .iter()

@@ -7,7 +7,7 @@ use crate::config::hint;
 use crate::config::model::{Pipeline, Plugin};
 
 /// Methods that have a name; others are written as the peer writes them.
-const METHODS: [&str; 14] = [
+pub(super) const METHODS: [&str; 14] = [
     "INVITE",
     "ACK",
     "BYE",

@@ -2,14 +2,16 @@
 
 use md5::Md5;
 use sha2::{Digest, Sha256};
-use sipward_tests::campaign::to_hex;
+
+use crate::campaign::to_hex;
 
 /// An answer to a challenge.
-pub(crate) struct Answer {
+#[derive(Debug)]
+pub struct Answer {
     /// The value of Proxy-Authorization.
-    pub(crate) value: String,
+    pub value: String,
     /// The algorithm that was chosen.
-    pub(crate) algorithm: &'static str,
+    pub algorithm: &'static str,
 }
 
 type Hash = fn(&str) -> String;
@@ -21,7 +23,11 @@ const KNOWN: [(&str, Hash); 2] = [
 ];
 
 /// Answer the best of the challenges for a request with this method and URI.
-pub(crate) fn answer(
+///
+/// # Panics
+/// None of them is one that we know.
+#[must_use]
+pub fn answer(
     offers: &[impl AsRef<str> + std::fmt::Debug],
     user: &str,
     password: &str,

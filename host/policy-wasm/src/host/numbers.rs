@@ -1,0 +1,55 @@
+//! `numbers`: what was dialled, as ITU-T E.164 has it. The same at all times, so
+//! `configure` may ask too. Limits: `host_calls`, `host_bytes`.
+
+use crate::bindings::numbers::{Host, Number, NumberClass, NumberError};
+use crate::host::HostState;
+
+impl Host for HostState {
+    fn parse(
+        &mut self,
+        dialled: String,
+        region: String,
+    ) -> wasmtime::Result<Result<Number, NumberError>> {
+        self.charge_call(dialled.len().saturating_add(region.len()))?;
+        let number = match self.services.numbers.parse(&dialled, &region) {
+            Ok(number) => number,
+            Err(error) => return Ok(Err(wrong(error))),
+        };
+        self.charge_bytes(number.e164.len().saturating_add(number.region.len()))?;
+        Ok(Ok(Number {
+            e164: number.e164.as_str().to_owned(),
+            country_code: number.country_code,
+            region: number.region.as_str().to_owned(),
+            class: class(number.class),
+            valid: number.valid,
+        }))
+    }
+}
+
+fn wrong(error: numbers::NumberError) -> NumberError {
+    match error {
+        numbers::NumberError::NotANumber => NumberError::NotANumber,
+        numbers::NumberError::WrongLength => NumberError::WrongLength,
+        numbers::NumberError::NoSuchCountry => NumberError::NoSuchCountry,
+        numbers::NumberError::NoSuchRegion => NumberError::NoSuchRegion,
+    }
+}
+
+fn class(class: numbers::Class) -> NumberClass {
+    match class {
+        numbers::Class::Fixed => NumberClass::Fixed,
+        numbers::Class::Mobile => NumberClass::Mobile,
+        numbers::Class::FixedOrMobile => NumberClass::FixedOrMobile,
+        numbers::Class::TollFree => NumberClass::TollFree,
+        numbers::Class::Premium => NumberClass::Premium,
+        numbers::Class::SharedCost => NumberClass::SharedCost,
+        numbers::Class::Voip => NumberClass::Voip,
+        numbers::Class::Personal => NumberClass::Personal,
+        numbers::Class::Pager => NumberClass::Pager,
+        numbers::Class::Company => NumberClass::Company,
+        numbers::Class::Voicemail => NumberClass::Voicemail,
+        numbers::Class::Satellite => NumberClass::Satellite,
+        numbers::Class::InternationalService => NumberClass::InternationalService,
+        numbers::Class::Unknown => NumberClass::Unknown,
+    }
+}
