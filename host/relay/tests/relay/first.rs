@@ -55,6 +55,8 @@ on_each_backend! {
             }
         });
         let figures = call.close();
-        assert!(figures.streams.iter().all(|stream| stream.rejected.closed == 0));
+        // What the other stream sent last may meet the closing of the session.
+        let mut asked = figures.streams.iter().filter(|figures| figures.stream == 0);
+        assert!(asked.all(|figures| figures.rejected.closed == 0));
     }
 }
