@@ -1,6 +1,6 @@
 //! What is kept of calls, and who is told: call records and alerts.
 //!
-//! - [`record`]: one [`CallRecord`] for each call attempt; [`conceal`]: what a record,
+//! - [`record`]: one [`CallRecord`] for each call attempt; [`mod@conceal`]: what a record,
 //!   an alert or a log line must not show;
 //! - [`recorder`]: the way in, a bounded queue that never blocks; [`service`] and
 //!   `writer`: one thread that writes what waits as one transaction;
