@@ -11,7 +11,7 @@
 /// Types and host functions: the world `host`.
 mod host {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         world: "host",
         additional_derives: [PartialEq],
         generate_unused_types: true,
@@ -37,7 +37,7 @@ macro_rules! exported_interface {
         $(#[$doc])*
         pub mod $module {
             wit_bindgen::generate!({
-                path: "../wit",
+                path: "wit",
                 inline: $world,
                 pub_export_macro: true,
                 export_macro_name: $export,
@@ -52,7 +52,7 @@ macro_rules! exported_interface {
 /// `describe` and `configure`, which every plugin has.
 pub mod lifecycle {
     wit_bindgen::generate!({
-        path: "../wit",
+        path: "wit",
         inline: "package sipward:lifecycle; world lifecycle { export sipward:policy/lifecycle@0.1.0; }",
         pub_export_macro: true,
         export_macro_name: "export_lifecycle",

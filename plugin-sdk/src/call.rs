@@ -1,7 +1,17 @@
 //! What the host tells about an admitted call and what happens to it.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
+/// What came from one party of a call, all its streams together.
+///
+/// ```
+/// use sipward_plugin_sdk::MediaFigures;
+/// fn lost_percent(figures: &MediaFigures) -> u64 {
+///     figures.lost * 100 / (figures.packets + figures.lost).max(1)
+/// }
+/// let figures = MediaFigures { packets: 98, lost: 2, ..MediaFigures::default() };
+/// assert_eq!(lost_percent(&figures), 2);
+/// ```
 pub use crate::bindings::types::MediaFigures;
 use crate::bindings::types::{self, CallFacts};
 use crate::request::Text;
@@ -36,42 +46,88 @@ impl<'a> Call<'a> {
     }
 
     /// The call's number; unique while the host runs.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// assert_eq!(invite.seen_as_call(&Outcome::next(), |call| call.number()), 1);
+    /// ```
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.facts.number
     }
 
     /// Call-ID.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com").call_id("7@phone");
+    /// invite.seen_as_call(&Outcome::next(), |call| assert_eq!(call.call_id(), b"7@phone"));
+    /// ```
     #[must_use]
     pub fn call_id(&self) -> &'a [u8] {
         self.text().at(self.facts.call_id)
     }
 
     /// The Request-URI as it was received.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// invite.seen_as_call(&Outcome::next(), |call| {
+    ///     assert_eq!(call.request_uri().user(), Some(&b"bob"[..]));
+    /// });
+    /// ```
     #[must_use]
     pub fn request_uri(&self) -> Uri<'a> {
         Uri::parse_or_whole(self.text().at(self.facts.request_uri))
     }
 
     /// URI of From.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com").from_uri("sip:alice@example.org");
+    /// invite.seen_as_call(&Outcome::next(), |call| assert_eq!(call.from().host(), b"example.org"));
+    /// ```
     #[must_use]
     pub fn from(&self) -> Uri<'a> {
         Uri::parse_or_whole(self.text().at(self.facts.from))
     }
 
     /// Source address of the INVITE.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com").from_address("192.0.2.7");
+    /// invite.seen_as_call(&Outcome::next(), |call| assert!(call.source().is_ipv4()));
+    /// ```
     #[must_use]
     pub fn source(&self) -> IpAddr {
         crate::source::from_raw(self.facts.source)
     }
 
     /// Identity that the pipeline established.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// invite.seen_as_call(&Outcome::next().identify("alice"), |call| {
+    ///     assert_eq!(call.identity(), Some("alice"));
+    /// });
+    /// ```
     #[must_use]
     pub fn identity(&self) -> Option<&'a str> {
         self.facts.identity.map(|span| self.text().utf8(span))
     }
 
     /// Name of the `[[pbx]]` or `[[trunk]]` that calls.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com").peer_name("office");
+    /// invite.seen_as_call(&Outcome::next(), |call| assert_eq!(call.caller(), Some("office")));
+    /// ```
     #[must_use]
     pub fn caller(&self) -> Option<&'a str> {
         self.facts.caller.map(|span| self.text().utf8(span))
@@ -79,36 +135,77 @@ impl<'a> Call<'a> {
 
     /// Name of the `[[pbx]]` or `[[trunk]]` that answered; none before
     /// [`CallEvent::Answered`].
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// invite.seen_as_call(&Outcome::next(), |call| assert_eq!(call.callee(), None));
+    /// ```
     #[must_use]
     pub fn callee(&self) -> Option<&'a str> {
         self.facts.callee.map(|span| self.text().utf8(span))
     }
 
     /// What the pipeline annotated, oldest first.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// invite.seen_as_call(&Outcome::next().annotate("price", "2"), |call| {
+    ///     assert!(call.annotations().eq([("price", "2")]));
+    /// });
+    /// ```
     #[must_use]
     pub fn annotations(&self) -> Annotations<'a> {
         Annotations::new(self.text().utf8(self.facts.annotations))
     }
 
     /// The newest annotation under a key.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// invite.seen_as_call(&Outcome::next().annotate("price", "2"), |call| {
+    ///     assert_eq!(call.annotation("price"), Some("2"));
+    /// });
+    /// ```
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&'a str> {
         self.annotations().newest(key)
     }
 
     /// The score with which the call was admitted.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com").score(10);
+    /// let outcome = Outcome::next().score(5, "from abroad");
+    /// assert_eq!(invite.seen_as_call(&outcome, |call| call.score()), 15);
+    /// ```
     #[must_use]
     pub const fn score(&self) -> i32 {
         self.facts.score
     }
 
     /// When it was admitted, in milliseconds since 1970.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// assert_eq!(invite.seen_as_call(&Outcome::next(), |call| call.started_ms()), 0);
+    /// ```
     #[must_use]
     pub const fn started_ms(&self) -> u64 {
         self.facts.started_ms
     }
 
     /// When it was answered, in milliseconds since 1970.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::{Outcome, testing::Request};
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// assert_eq!(invite.seen_as_call(&Outcome::next(), |call| call.answered_ms()), None);
+    /// ```
     #[must_use]
     pub const fn answered_ms(&self) -> Option<u64> {
         self.facts.answered_ms
@@ -116,6 +213,20 @@ impl<'a> Call<'a> {
 }
 
 /// Something that happened to an admitted call.
+///
+/// ```
+/// use sipward_plugin_sdk::{CallEvent, Outcome};
+///
+/// fn answer(event: &CallEvent<'_>) -> Outcome {
+///     match event {
+///         CallEvent::Answered => Outcome::next().tick_after(3_600),
+///         CallEvent::Tick(_) => Outcome::reject(480).because("talks for an hour"),
+///         _ => Outcome::next(),
+///     }
+/// }
+///
+/// assert_eq!(answer(&CallEvent::Tick(3_600)).status(), Some(480));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CallEvent<'a> {
     /// It was admitted by the whole pipeline.

@@ -1,5 +1,12 @@
 //! What the code that `#[policy]` generates calls. No part of the public API.
 
+use alloc::borrow::ToOwned;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
+
+pub use alloc::format;
+pub use alloc::string::String;
+
 use crate::bindings::outcomes;
 use crate::bindings::types::{self, CallFacts, RequestFacts, ResponseFacts};
 pub use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
@@ -56,15 +63,23 @@ pub fn describe<P: Policy>() -> Description {
 
 /// Parses the settings and makes the policy.
 pub fn configure<P: Policy>(settings: &str) -> Result<P, SettingsError> {
-    #[cfg(target_arch = "wasm32")]
+    #[cfg(all(target_arch = "wasm32", feature = "std"))]
     report_panics();
     P::configure(crate::lifecycle::parse_settings(settings)?)
 }
 
-/// Sends the message of a panic to the host's log before the guest traps.
+/// Ends the guest with a trap. Its own panics are sent to the host's log before.
 #[cfg(target_arch = "wasm32")]
+pub fn trap() -> ! {
+    core::arch::wasm32::unreachable()
+}
+
+/// Sends the message of a panic to the host's log before the guest traps.
+#[cfg(all(target_arch = "wasm32", feature = "std"))]
 fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| crate::log::error(&panic.to_string())));
+    std::panic::set_hook(std::boxed::Box::new(|panic| {
+        crate::log::error(&panic.to_string())
+    }));
 }
 
 /// Asks the policy about a request. Without one, because `configure` failed or
@@ -113,3 +128,53 @@ fn not_configured() -> RawOutcome {
         .because("the plugin has no settings")
         .into_raw()
 }
+
+/// Where the policy of a component is kept: `static POLICY`, with the functions
+/// `policy` and `keep`.
+#[cfg(feature = "std")]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __keep_policy {
+    ($policy:ty) => {
+        ::std::thread_local! {
+            static POLICY: ::core::cell::OnceCell<$policy> =
+                const { ::core::cell::OnceCell::new() };
+        }
+
+        fn with_policy<T>(ask: impl FnOnce(Option<&$policy>) -> T) -> T {
+            POLICY.with(|policy| ask(policy.get()))
+        }
+
+        fn keep_policy(policy: $policy) -> bool {
+            POLICY.with(|slot| slot.set(policy).is_ok())
+        }
+    };
+}
+
+/// Where the policy of a component is kept, without a standard library.
+#[cfg(not(feature = "std"))]
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __keep_policy {
+    ($policy:ty) => {
+        struct Kept(::core::cell::OnceCell<$policy>);
+
+        #[cfg(target_feature = "atomics")]
+        compile_error!("a policy has one thread: leave out the target feature `atomics`");
+
+        // SAFETY: this target has no threads without the feature `atomics`.
+        unsafe impl Sync for Kept {}
+
+        static POLICY: Kept = Kept(::core::cell::OnceCell::new());
+
+        fn with_policy<T>(ask: impl FnOnce(Option<&$policy>) -> T) -> T {
+            ask(POLICY.0.get())
+        }
+
+        fn keep_policy(policy: $policy) -> bool {
+            POLICY.0.set(policy).is_ok()
+        }
+    };
+}
+
+pub use crate::__keep_policy as keep_policy;

@@ -63,14 +63,29 @@
 //!   [`leases`], [`geo`], [`numbers`], [`lists`], [`random`], [`log`]: what the
 //!   host offers.
 //! - [`Network`], [`NetworkMap`]: CIDR lists for settings.
-//! - `testing`: the native harness (absent on wasm32).
+//! - `testing`: the native harness (absent on wasm32), with strategies for property
+//!   tests behind the feature `proptest`.
+//! - `cookbook`: ten policies, each with a test.
+//!
+//! # Without the standard library
+//!
+//! With `default-features = false` a guest for `wasm32-unknown-unknown` is `no_std`: it
+//! names an allocator and says [`panic_handler!`]. Native tests are as before. The
+//! compiler is Rust 1.95 or later.
 
+#![cfg_attr(all(target_arch = "wasm32", not(feature = "std")), no_std)]
+
+extern crate alloc;
 extern crate self as sipward_plugin_sdk;
 
 mod bindings;
 mod call;
+#[cfg(not(target_arch = "wasm32"))]
+#[doc = include_str!("../docs/cookbook.md")]
+pub mod cookbook {}
 #[doc(hidden)]
 pub mod glue;
+mod guest;
 mod lifecycle;
 pub mod log;
 mod network;
@@ -83,11 +98,156 @@ mod source;
 pub mod testing;
 mod uri;
 
-pub use bindings::outcomes::{
-    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, MediaRequirement, Points,
-    Rejection, Severity, Verdict,
-};
-pub use bindings::types::{AddressKind, Anomalies, Dialog, Method, Scheme, Transport, Zone};
+/// A message to the operator.
+///
+/// ```
+/// use sipward_plugin_sdk::{Alert, Effect, Outcome, Severity};
+/// let alert = Alert { severity: Severity::Info, key: "day".to_owned(), text: "first call".to_owned() };
+/// assert_eq!(Outcome::next().effect(Effect::Alert(alert)).alerts().count(), 1);
+/// ```
+pub use bindings::outcomes::Alert;
+/// A key and a value.
+///
+/// ```
+/// use sipward_plugin_sdk::{Annotation, Effect, Outcome};
+/// let note = Annotation { key: "price".to_owned(), value: "2".to_owned() };
+/// assert_eq!(Outcome::next().effect(Effect::Annotate(note)).annotation("price"), Some("2"));
+/// ```
+pub use bindings::outcomes::Annotation;
+/// Asks for digest credentials. The host makes the nonce.
+///
+/// ```
+/// use sipward_plugin_sdk::Outcome;
+/// let outcome = Outcome::challenge("example.com");
+/// assert!(outcome.challenged().is_some_and(|challenge| !challenge.stale));
+/// ```
+pub use bindings::outcomes::Challenge;
+/// Digest algorithms: RFC 7616 and RFC 8760.
+///
+/// ```
+/// use sipward_plugin_sdk::{DigestAlgorithm, Outcome};
+/// let outcome = Outcome::challenge("example.com").algorithms(&[DigestAlgorithm::Sha512256]);
+/// # let _ = outcome;
+/// ```
+pub use bindings::outcomes::DigestAlgorithm;
+/// Something that shall happen if the whole pipeline admits the request.
+///
+/// ```
+/// use sipward_plugin_sdk::{Effect, Outcome};
+/// let outcome = Outcome::next().effect(Effect::RemoveHeader("Alert-Info".to_owned()));
+/// assert_eq!(outcome, Outcome::next().remove_header("Alert-Info"));
+/// ```
+pub use bindings::outcomes::Effect;
+/// A header line to write.
+///
+/// ```
+/// use sipward_plugin_sdk::{Effect, HeaderValue, Outcome};
+/// let line = HeaderValue { name: "Privacy".to_owned(), value: b"id".to_vec() };
+/// assert_eq!(Outcome::next().effect(Effect::SetHeader(line)).header("privacy"), [b"id"]);
+/// ```
+pub use bindings::outcomes::HeaderValue;
+/// What the media of a call must be.
+///
+/// ```
+/// use sipward_plugin_sdk::{MediaRequirement, Outcome};
+/// let outcome = Outcome::next().require_media(MediaRequirement::EncryptedBoth);
+/// assert_eq!(outcome.media_requirement(), MediaRequirement::EncryptedBoth);
+/// ```
+pub use bindings::outcomes::MediaRequirement;
+/// Points towards a threshold, with the reason for them.
+///
+/// ```
+/// use sipward_plugin_sdk::{Effect, Outcome, Points};
+/// let points = Points { amount: 30, reason: "from abroad".to_owned() };
+/// assert_eq!(Outcome::next().effect(Effect::Score(points)).points(), 30);
+/// ```
+pub use bindings::outcomes::Points;
+/// Refuses the request with a final response.
+///
+/// ```
+/// use sipward_plugin_sdk::{Outcome, Verdict};
+/// let outcome = Outcome::reject(486).retry_after(30);
+/// assert!(matches!(outcome.verdict(), Verdict::Reject(rejection) if rejection.retry_after == 30));
+/// ```
+pub use bindings::outcomes::Rejection;
+/// How loud an alert is.
+///
+/// ```
+/// use sipward_plugin_sdk::{Outcome, Severity};
+/// let outcome = Outcome::next().alert(Severity::Warning, "the list is old");
+/// assert_eq!(outcome.alerts().next().unwrap().severity, Severity::Warning);
+/// ```
+pub use bindings::outcomes::Severity;
+/// What becomes of the request. Closed: no case will be added.
+///
+/// ```
+/// use sipward_plugin_sdk::{Outcome, Verdict};
+/// fn is_refusal(outcome: &Outcome) -> bool {
+///     match outcome.verdict() {
+///         Verdict::Next => false,
+///         Verdict::Reject(_) | Verdict::Challenge(_) | Verdict::Redirect(_) | Verdict::Drop => true,
+///     }
+/// }
+/// assert!(is_refusal(&Outcome::silence()));
+/// ```
+pub use bindings::outcomes::Verdict;
+/// What sort of address a media stream asks to be sent to.
+///
+/// ```
+/// use sipward_plugin_sdk::AddressKind;
+/// fn is_followed(kind: AddressKind) -> bool {
+///     kind == AddressKind::Public
+/// }
+/// assert!(!is_followed(AddressKind::Loopback));
+/// ```
+pub use bindings::types::AddressKind;
+/// Oddities that the host saw and has already made harmless.
+///
+/// ```
+/// use sipward_plugin_sdk::Anomalies;
+/// let odd = Anomalies::FOLDED_HEADER | Anomalies::CONTROL_CHARACTER;
+/// assert!(odd.contains(Anomalies::CONTROL_CHARACTER));
+/// ```
+pub use bindings::types::Anomalies;
+/// Where a request stands in a dialog: RFC 3261 section 12.
+///
+/// ```
+/// use sipward_plugin_sdk::{Dialog, testing::Request};
+/// let call = Request::invite("sip:bob@example.com");
+/// assert_eq!(call.seen(|request| request.dialog()), Dialog::None);
+/// ```
+pub use bindings::types::Dialog;
+/// A SIP method. One without a name is [`Method::Other`]: see [`Request::method_name`].
+///
+/// ```
+/// use sipward_plugin_sdk::{Method, testing::Request};
+/// let text = Request::new("MESSAGE", "sip:bob@example.com");
+/// assert_eq!(text.seen(|request| request.method()), Method::Message);
+/// ```
+pub use bindings::types::Method;
+/// URI schemes that the host understands.
+///
+/// ```
+/// use sipward_plugin_sdk::{Scheme, Uri};
+/// assert_eq!(Uri::parse(b"urn:service:sos").unwrap().scheme(), Scheme::Other);
+/// ```
+pub use bindings::types::Scheme;
+/// The transport a request arrived on.
+///
+/// ```
+/// use sipward_plugin_sdk::{Transport, testing::Request};
+/// let call = Request::invite("sip:bob@example.com").transport(Transport::Tls);
+/// assert!(call.seen(|request| request.peer().is_encrypted()));
+/// ```
+pub use bindings::types::Transport;
+/// Which side of Sipward a peer is on.
+///
+/// ```
+/// use sipward_plugin_sdk::{Zone, testing::Request};
+/// let call = Request::invite("sip:bob@example.com").zone(Zone::Inside);
+/// assert!(call.seen(|request| request.peer().zone() == Zone::Inside));
+/// ```
+pub use bindings::types::Zone;
 pub use call::{Call, CallEnd, CallEvent, MediaFigures};
 pub use lifecycle::{Capability, Policy, SettingsError};
 pub use network::{Network, NetworkError, NetworkMap};
@@ -103,11 +263,41 @@ pub use services::{
 /// crate's Cargo.toml unless the impl states `NAME`, `VERSION` or `DESCRIPTION`.
 /// Of `on_request`, `on_response` and `on_call_event` those that are written are
 /// exported; none at all is a compile error. One policy a crate.
+///
+/// ```
+/// use sipward_plugin_sdk::prelude::*;
+///
+/// struct Closed;
+///
+/// #[policy]
+/// impl Policy for Closed {
+///     type Settings = ();
+///
+///     const NAME: &'static str = "closed";
+///
+///     fn configure((): ()) -> Result<Self, SettingsError> {
+///         Ok(Self)
+///     }
+///
+///     fn on_request(&self, _: &Request<'_>) -> Outcome {
+///         Outcome::reject(480).because("closed for ever")
+///     }
+/// }
+///
+/// # fn main() {
+/// assert_eq!(Closed::NAME, "closed");
+/// # }
+/// ```
 pub use sipward_plugin_sdk_macros::policy;
 pub use source::{Certificate, Peer};
 pub use uri::{Uri, decode_escapes};
 
 /// What nearly every policy needs.
+///
+/// ```
+/// use sipward_plugin_sdk::prelude::*;
+/// assert!(Outcome::next().is_next());
+/// ```
 pub mod prelude {
     pub use crate::{
         Call, CallEvent, Capability, Dialog, MediaRequirement, Method, Outcome, Policy, Request,

@@ -1,5 +1,9 @@
 //! What an author implements, and how settings become a policy.
 
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::{String, ToString as _};
+
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
@@ -10,6 +14,34 @@ use crate::{Call, CallEvent, Outcome, Request, Response};
 /// One instance answers many calls, from several transactions in turn. State
 /// that must last belongs into [`crate::counters`], [`crate::keyvalue`] or
 /// [`crate::leases`]: the host recycles instances whenever it likes.
+///
+/// ```
+/// use sipward_plugin_sdk::prelude::*;
+///
+/// struct NoFax;
+///
+/// #[policy]
+/// impl Policy for NoFax {
+///     type Settings = ();
+///
+///     fn configure((): ()) -> Result<Self, SettingsError> {
+///         Ok(Self)
+///     }
+///
+///     fn on_request(&self, request: &Request<'_>) -> Outcome {
+///         match request.offer().any(|stream| stream.kind == b"image") {
+///             true => Outcome::reject(488).because("offers a fax"),
+///             false => Outcome::next(),
+///         }
+///     }
+/// }
+///
+/// # fn main() {
+/// use sipward_plugin_sdk::testing::{Harness, Request as Sent, json};
+/// let fax = Sent::invite("sip:bob@example.com").offer("image", "udptl", false);
+/// assert_eq!(Harness::<NoFax>::new(json!(null)).call(&fax).status(), Some(488));
+/// # }
+/// ```
 pub trait Policy: Sized + 'static {
     /// The settings, as the operator writes them. Derive `Deserialize` with
     /// `deny_unknown_fields`, and `JsonSchema`: doc comments on fields become
@@ -89,6 +121,14 @@ pub trait Policy: Sized + 'static {
 }
 
 /// Something that an operator has to grant.
+///
+/// ```
+/// use sipward_plugin_sdk::Capability;
+///
+/// /// As a policy names them: `const CAPABILITIES`.
+/// const CAPABILITIES: &[Capability] = &[Capability::Counters, Capability::Geo];
+/// assert_eq!(CAPABILITIES[1].name(), "geo");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
     /// The interface [`crate::counters`].
@@ -149,6 +189,12 @@ impl SettingsError {
     /// `key` is the dotted path of the wrong key, as in `rules[2].rate`; empty
     /// for the settings as a whole. `message` says what is wrong and what would
     /// be right.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::SettingsError;
+    /// let error = SettingsError::new("rules[2].rate", "is 0; at least 1 is needed");
+    /// assert_eq!(error.key(), "rules[2].rate");
+    /// ```
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             key: key.into(),
@@ -157,12 +203,22 @@ impl SettingsError {
     }
 
     /// The dotted path of the wrong key.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::SettingsError;
+    /// assert_eq!(SettingsError::new("open", "is after `close`").key(), "open");
+    /// ```
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// What is wrong and what would be right.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::SettingsError;
+    /// assert_eq!(SettingsError::new("open", "is after `close`").message(), "is after `close`");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -176,8 +232,8 @@ impl SettingsError {
     }
 }
 
-impl std::fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl core::fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self.key.is_empty() {
             true => f.write_str(&self.message),
             false => write!(f, "{}: {}", self.key, self.message),
@@ -185,7 +241,7 @@ impl std::fmt::Display for SettingsError {
     }
 }
 
-impl std::error::Error for SettingsError {}
+impl core::error::Error for SettingsError {}
 
 /// Parses settings so that an error names its key, as the operator wrote it.
 pub(crate) fn parse_settings<T: DeserializeOwned>(json: &str) -> Result<T, SettingsError> {

@@ -1,8 +1,11 @@
 //! CIDR blocks for settings, and maps from the longest matching block.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::str::FromStr;
+use alloc::borrow::{Cow, ToOwned};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
 
@@ -63,6 +66,14 @@ impl Network {
     }
 
     /// Whether an address lies in the block.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Network;
+    /// let network: Network = "2001:db8::/32".parse()?;
+    /// assert!(network.contains("2001:db8::1".parse().unwrap()));
+    /// assert!(!network.contains("2001:db9::1".parse().unwrap()));
+    /// # Ok::<(), sipward_plugin_sdk::NetworkError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let (version, bits) = bits_of(address);
@@ -70,12 +81,25 @@ impl Network {
     }
 
     /// Length of the prefix in bits.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Network;
+    /// assert_eq!("192.0.2.0/24".parse::<Network>()?.prefix(), 24);
+    /// assert_eq!("192.0.2.7".parse::<Network>()?.prefix(), 32);
+    /// # Ok::<(), sipward_plugin_sdk::NetworkError>(())
+    /// ```
     #[must_use]
     pub const fn prefix(&self) -> u8 {
         self.prefix
     }
 
     /// First address of the block.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Network;
+    /// assert_eq!("192.0.2.0/24".parse::<Network>()?.address().to_string(), "192.0.2.0");
+    /// # Ok::<(), sipward_plugin_sdk::NetworkError>(())
+    /// ```
     #[must_use]
     pub fn address(&self) -> IpAddr {
         match self.version {
@@ -85,6 +109,14 @@ impl Network {
     }
 
     /// A short key for counters: version, length and address, 18 bytes.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Network;
+    /// // A /64 is what one IPv6 subscriber has: count it as one.
+    /// let key = |address: &str| Network::around(address.parse().unwrap(), 64).key();
+    /// assert_eq!(key("2001:db8::1"), key("2001:db8::2"));
+    /// assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+    /// ```
     #[must_use]
     pub fn key(&self) -> [u8; 18] {
         let mut key = [0; 18];
@@ -112,6 +144,12 @@ fn masked(version: Version, bits: u128, prefix: u8) -> u128 {
 }
 
 /// Why a text is no [`Network`].
+///
+/// ```
+/// use sipward_plugin_sdk::{Network, NetworkError};
+/// let wrong = "10.0.0.1/8".parse::<Network>().unwrap_err();
+/// assert!(matches!(wrong, NetworkError::HostBits(right) if right.to_string() == "10.0.0.0/8"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NetworkError {
     /// The part before the slash is no IP address.
@@ -147,7 +185,7 @@ impl fmt::Display for NetworkError {
     }
 }
 
-impl std::error::Error for NetworkError {}
+impl core::error::Error for NetworkError {}
 
 impl FromStr for Network {
     type Err = NetworkError;
@@ -196,13 +234,13 @@ impl fmt::Display for Network {
 
 impl<'de> Deserialize<'de> for Network {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
     }
 }
 
 impl schemars::JsonSchema for Network {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "Network".into()
     }
 
@@ -240,6 +278,15 @@ pub struct NetworkMap<T> {
 
 impl<T> NetworkMap<T> {
     /// The longest block that holds an address, and its value.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::NetworkMap;
+    /// let map: NetworkMap<u8> = [("10.0.0.0/8".parse()?, 1), ("10.1.0.0/16".parse()?, 2)]
+    ///     .into_iter()
+    ///     .collect();
+    /// assert_eq!(map.longest("10.1.0.1".parse().unwrap()).unwrap().1, &2);
+    /// # Ok::<(), sipward_plugin_sdk::NetworkError>(())
+    /// ```
     #[must_use]
     pub fn longest(&self, address: IpAddr) -> Option<(&Network, &T)> {
         if self.entries.is_empty() {
@@ -266,12 +313,25 @@ impl<T> NetworkMap<T> {
     }
 
     /// Whether any block holds an address.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Network, NetworkMap};
+    /// let map: NetworkMap<()> = ["10.0.0.0/8".parse::<Network>()?].into_iter().collect();
+    /// assert!(map.contains("10.1.0.1".parse().unwrap()));
+    /// # Ok::<(), sipward_plugin_sdk::NetworkError>(())
+    /// ```
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         self.longest(address).is_some()
     }
 
     /// Whether there is no block at all.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Network, NetworkMap};
+    /// let map: NetworkMap<()> = Vec::<Network>::new().into_iter().collect();
+    /// assert!(map.is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()

@@ -1,6 +1,8 @@
 //! SIP, SIPS and tel URIs: RFC 3261 section 19.1, RFC 3966.
 
-use std::borrow::Cow;
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::Scheme;
 use crate::bindings::types;
@@ -42,6 +44,12 @@ impl<'a> Uri<'a> {
     /// Parses a URI that stands in a header or in the settings. Unknown schemes
     /// give [`Scheme::Other`] with nothing but [`Uri::whole`]. `None` if a sip,
     /// sips or tel URI is malformed or can be read in two ways.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Scheme, Uri};
+    /// assert_eq!(Uri::parse(b"tel:+4930123").unwrap().scheme(), Scheme::Tel);
+    /// assert!(Uri::parse(b"sip:a@trusted.example@evil.example").is_none());
+    /// ```
     #[must_use]
     pub fn parse(whole: &'a [u8]) -> Option<Self> {
         let (scheme, rest) = split(whole, b':')?;
@@ -118,7 +126,7 @@ impl<'a> Uri<'a> {
         let port = match port.split_first() {
             None => None,
             Some((b':', digits)) if digits.iter().all(u8::is_ascii_digit) => {
-                Some(std::str::from_utf8(digits).ok()?.parse().ok()?)
+                Some(core::str::from_utf8(digits).ok()?.parse().ok()?)
             }
             Some(_) => return None,
         };
@@ -175,12 +183,22 @@ impl<'a> Uri<'a> {
     }
 
     /// The scheme.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Scheme, Uri};
+    /// assert_eq!(Uri::parse(b"SIPS:bob@example.com").unwrap().scheme(), Scheme::Sips);
+    /// ```
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
     /// The whole URI.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// assert_eq!(Uri::parse(b"urn:service:sos").unwrap().whole(), b"urn:service:sos");
+    /// ```
     #[must_use]
     pub const fn whole(&self) -> &'a [u8] {
         self.whole
@@ -188,24 +206,47 @@ impl<'a> Uri<'a> {
 
     /// The user part, or the number of a `tel:` URI, still escaped and with the
     /// parameters that may stand inside it (RFC 3261 section 19.1.6).
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// let uri = Uri::parse(b"sip:b%6Fb:secret@example.com").unwrap();
+    /// assert_eq!(uri.user(), Some(&b"b%6Fb"[..]));
+    /// ```
     #[must_use]
     pub const fn user(&self) -> Option<&'a [u8]> {
         self.user
     }
 
     /// The host; IPv6 references keep their brackets. Empty for `tel:`.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// assert_eq!(Uri::parse(b"sip:bob@[2001:db8::1]:5060").unwrap().host(), b"[2001:db8::1]");
+    /// ```
     #[must_use]
     pub const fn host(&self) -> &'a [u8] {
         self.host
     }
 
     /// The port, if written.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// assert_eq!(Uri::parse(b"sip:example.com:5070").unwrap().port(), Some(5070));
+    /// assert_eq!(Uri::parse(b"sip:example.com").unwrap().port(), None);
+    /// ```
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
     /// Everything between the first `;` after the host and `?`, or empty.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// let uri = Uri::parse(b"sip:bob@example.com;lr;transport=tcp?Subject=x").unwrap();
+    /// assert_eq!(uri.params(), b"lr;transport=tcp");
+    /// ```
     #[must_use]
     pub const fn params(&self) -> &'a [u8] {
         self.params
@@ -213,6 +254,14 @@ impl<'a> Uri<'a> {
 
     /// The first parameter of this name, compared without regard to case; empty
     /// if it has no value.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// let uri = Uri::parse(b"sip:bob@example.com;lr;transport=tcp").unwrap();
+    /// assert_eq!(uri.param(b"Transport"), Some(&b"tcp"[..]));
+    /// assert_eq!(uri.param(b"lr"), Some(&b""[..]));
+    /// assert_eq!(uri.param(b"maddr"), None);
+    /// ```
     #[must_use]
     pub fn param(&self, name: &[u8]) -> Option<&'a [u8]> {
         self.params.split(|byte| *byte == b';').find_map(|param| {
@@ -266,6 +315,12 @@ impl<'a> Uri<'a> {
 
     /// Bytes of a user part that [`Uri::dialled`] reads. A number with every
     /// separator and parameter of RFC 3966 has fewer; the rest is an attack.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Uri;
+    /// let endless = format!("sip:{}@example.com", "1".repeat(Uri::DIALLED_BYTES + 1));
+    /// assert_eq!(Uri::parse(endless.as_bytes()).unwrap().dialled(), None);
+    /// ```
     pub const DIALLED_BYTES: usize = 256;
 }
 

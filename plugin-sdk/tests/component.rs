@@ -49,6 +49,24 @@ fn built() -> PathBuf {
     target.join("wasm32-unknown-unknown/plugin")
 }
 
+/// The example that has no standard library, as it is meant to be built.
+fn lean() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    // A folder of its own: the features differ from those of every other build.
+    let target = root.join(env!("CARGO_TARGET_TMPDIR")).join("lean");
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root)
+        .env("CARGO_TARGET_DIR", &target)
+        .args(["build", "--quiet", "--profile", "plugin"])
+        .args(["--target", "wasm32-unknown-unknown"])
+        .args(["-p", "sipward-plugin-sdk", "--no-default-features"])
+        .args(["--example", "lean"])
+        .status()
+        .unwrap();
+    assert!(status.success(), "something asks for the standard library");
+    target.join("wasm32-unknown-unknown/plugin/examples/lean.wasm")
+}
+
 fn encoded(module: &Path) -> anyhow::Result<Vec<u8>> {
     let bytes = std::fs::read(module)?;
     ComponentEncoder::default()
@@ -80,6 +98,16 @@ fn interfaces(component: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
         names(world.imports.values().collect()),
         names(world.exports.values().collect()),
     )
+}
+
+#[test]
+fn a_guest_needs_no_standard_library() {
+    let component = encoded(&lean()).unwrap();
+    let (imported, exported) = interfaces(&component);
+    assert!(imported.contains("geo") && imported.contains("log"));
+    assert!(exported.contains("request-policy"));
+    println!("lean: {} KiB", component.len() / 1024);
+    assert!(component.len() < 256 * 1024, "{} bytes", component.len());
 }
 
 #[test]

@@ -242,6 +242,16 @@ fn wants(guest: &str) -> &'static [&'static str] {
             "geo",
             "lists",
         ],
+        "compat-0-1-0" => &[
+            "counters",
+            "keyvalue",
+            "credentials",
+            "leases",
+            "geo",
+            "lists",
+            "edit-headers",
+            "route",
+        ],
         _ => &[],
     }
 }

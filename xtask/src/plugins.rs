@@ -1,6 +1,7 @@
 //! `cargo xtask plugins`: every guest of the workspace as a component.
 //!
-//! Guests are the crates under `plugins/` and the hostile fixtures under `tests/`.
+//! Guests are the crates under `plugins/`, and under `tests/` the hostile fixtures and
+//! those of released interfaces.
 //! Cargo builds core modules; their component type is in a custom section, from
 //! which `wit-component` makes a component and validates it.
 
@@ -18,6 +19,9 @@ use crate::workspace::{self, array, text};
 
 /// Where guests are that misbehave on purpose.
 const HOSTILE: &str = "tests/hostile";
+
+/// Where guests of released interfaces are.
+const COMPAT: &str = "tests/compat";
 
 /// Build all guests and return where they are.
 pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
@@ -54,8 +58,9 @@ pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
 }
 
 fn is_guest(member: &workspace::Member) -> bool {
-    let place = member.folder.starts_with("plugins/") || member.folder.starts_with(HOSTILE);
-    place && !member.dynamic_libraries.is_empty()
+    let places = ["plugins/", HOSTILE, COMPAT];
+    let is_place = places.iter().any(|place| member.folder.starts_with(place));
+    is_place && !member.dynamic_libraries.is_empty()
 }
 
 /// Compile the guests; what comes back are plugin names and core modules.

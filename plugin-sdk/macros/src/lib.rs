@@ -89,10 +89,7 @@ fn exports(item: &ItemImpl) -> Result<TokenStream> {
 
             struct Component;
 
-            ::std::thread_local! {
-                static POLICY: ::core::cell::OnceCell<#policy> =
-                    const { ::core::cell::OnceCell::new() };
-            }
+            glue::keep_policy!(#policy);
 
             #lifecycle
             #on_request
@@ -120,19 +117,19 @@ fn lifecycle(policy: &syn::Type) -> TokenStream {
             }
 
             fn configure(
-                settings: ::std::string::String,
+                settings: glue::String,
             ) -> ::core::result::Result<(), lifecycle::SettingsError> {
                 let wrong = |error: ::sipward_plugin_sdk::SettingsError| {
                     let (key, message) = error.into_parts();
                     lifecycle::SettingsError { key, message }
                 };
                 let policy = glue::configure::<#policy>(&settings).map_err(wrong)?;
-                POLICY.with(|slot| match slot.set(policy) {
-                    ::core::result::Result::Ok(()) => ::core::result::Result::Ok(()),
-                    ::core::result::Result::Err(_) => ::core::result::Result::Err(wrong(
+                match keep_policy(policy) {
+                    true => ::core::result::Result::Ok(()),
+                    false => ::core::result::Result::Err(wrong(
                         ::sipward_plugin_sdk::SettingsError::new("", "configured twice"),
                     )),
-                })
+                }
             }
         }
 
@@ -144,7 +141,7 @@ fn request_hook() -> TokenStream {
     quote! {
         impl glue::request_policy::exports::sipward::policy::request_policy::Guest for Component {
             fn on_request(facts: glue::RawRequest, message: &glue::RawMessage) -> glue::RawOutcome {
-                POLICY.with(|policy| glue::on_request(policy.get(), &facts, message))
+                with_policy(|policy| glue::on_request(policy, &facts, message))
             }
         }
 
@@ -159,7 +156,7 @@ fn response_hook() -> TokenStream {
                 facts: glue::RawResponse,
                 message: &glue::RawMessage,
             ) -> glue::RawOutcome {
-                POLICY.with(|policy| glue::on_response(policy.get(), &facts, message))
+                with_policy(|policy| glue::on_response(policy, &facts, message))
             }
         }
 
@@ -173,7 +170,7 @@ fn call_hook() -> TokenStream {
     quote! {
         impl glue::call_policy::exports::sipward::policy::call_policy::Guest for Component {
             fn on_call_event(facts: glue::RawCall, event: glue::RawCallEvent) -> glue::RawOutcome {
-                POLICY.with(|policy| glue::on_call_event(policy.get(), &facts, &event))
+                with_policy(|policy| glue::on_call_event(policy, &facts, &event))
             }
         }
 

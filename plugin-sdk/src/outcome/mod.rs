@@ -1,12 +1,14 @@
 //! What a policy answers, as a builder over `outcomes.outcome`.
 
+mod effects;
 mod reading;
 
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::bindings::outcomes;
-use crate::{
-    Alert, Annotation, Challenge, DigestAlgorithm, Effect, HeaderValue, MediaRequirement, Points,
-    Rejection, Severity, Verdict,
-};
+use crate::{Challenge, DigestAlgorithm, Rejection, Verdict};
 
 /// The answer of one plugin: a verdict, effects and a reason.
 ///
@@ -26,17 +28,41 @@ pub struct Outcome {
 
 impl Outcome {
     /// Bytes of a reason that the host accepts by default: one log line.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::reject(403).because("x".repeat(9_999));
+    /// assert_eq!(outcome.reason().len(), Outcome::REASON_BYTES);
+    /// ```
     pub const REASON_BYTES: usize = 512;
 
     /// Bytes of an alert that the host accepts: a few sentences.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Severity};
+    /// let outcome = Outcome::next().alert(Severity::Info, "x".repeat(9_999));
+    /// assert_eq!(outcome.alerts().next().unwrap().text.len(), Outcome::ALERT_BYTES);
+    /// ```
     pub const ALERT_BYTES: usize = 1024;
 
     /// Bytes of an alert's key that the host accepts: a name and what it is about.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Severity};
+    /// let outcome = Outcome::next().alert_about(Severity::Info, "x".repeat(999), "too long a key");
+    /// assert_eq!(outcome.alerts().next().unwrap().key.len(), Outcome::ALERT_KEY_BYTES);
+    /// ```
     pub const ALERT_KEY_BYTES: usize = 128;
 
     /// Bytes of a secret that the host accepts: not so few that logs become
     /// unreadable, and enough for any code that is dialled.
-    pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 4..=64;
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::SECRET_BYTES.contains(&"7391".len()));
+    /// assert!(!Outcome::SECRET_BYTES.contains(&"739".len()));
+    /// ```
+    pub const SECRET_BYTES: core::ops::RangeInclusive<usize> = 4..=64;
 
     const fn of(verdict: Verdict) -> Self {
         Self {
@@ -49,6 +75,11 @@ impl Outcome {
     }
 
     /// No objection; the next plugin decides.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::next().because("is on the list").is_next());
+    /// ```
     #[must_use]
     pub const fn next() -> Self {
         Self::of(Verdict::Next)
@@ -56,6 +87,11 @@ impl Outcome {
 
     /// Refuses the request with a status of 400 to 699; the host takes any other
     /// for a failure of the policy.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::reject(603).because("has to stay at home").status(), Some(603));
+    /// ```
     #[must_use]
     pub const fn reject(status: u16) -> Self {
         Self::of(Verdict::Reject(Rejection {
@@ -67,6 +103,12 @@ impl Outcome {
 
     /// Asks for digest credentials with SHA-256, 407 Proxy Authentication
     /// Required (RFC 3261 section 22.3). The host makes the nonce.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::challenge("example.com");
+    /// assert_eq!(outcome.challenged().unwrap().realm, "example.com");
+    /// ```
     #[must_use]
     pub fn challenge(realm: impl Into<String>) -> Self {
         Self::of(Verdict::Challenge(Challenge {
@@ -78,12 +120,23 @@ impl Outcome {
     }
 
     /// Answers 302 with these Contact URIs.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Verdict};
+    /// let outcome = Outcome::redirect(["sip:bob@elsewhere.example".to_owned()]);
+    /// assert!(matches!(outcome.verdict(), Verdict::Redirect(contacts) if contacts.len() == 1));
+    /// ```
     #[must_use]
     pub fn redirect(contacts: impl IntoIterator<Item = String>) -> Self {
         Self::of(Verdict::Redirect(contacts.into_iter().collect()))
     }
 
     /// Says nothing at all to the peer.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::silence().because("scans the network").is_silence());
+    /// ```
     #[must_use]
     pub const fn silence() -> Self {
         Self::of(Verdict::Drop)
@@ -91,6 +144,12 @@ impl Outcome {
 
     /// The reason, for the operator's log; never sent to a peer. Cut to
     /// [`Outcome::REASON_BYTES`] and made one line, so that it may quote a peer.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::reject(403).because("From is `x\r\nVia: y`");
+    /// assert_eq!(outcome.reason(), "From is `x??Via: y`");
+    /// ```
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.raw.reason = one_line(reason.into(), Self::REASON_BYTES);
@@ -98,6 +157,12 @@ impl Outcome {
     }
 
     /// The reason phrase of a rejection; without effect on other verdicts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Verdict};
+    /// let outcome = Outcome::reject(480).phrase("Come back at eight");
+    /// assert!(matches!(outcome.verdict(), Verdict::Reject(it) if it.phrase == "Come back at eight"));
+    /// ```
     #[must_use]
     pub fn phrase(mut self, phrase: impl Into<String>) -> Self {
         if let Verdict::Reject(rejection) = &mut self.raw.verdict {
@@ -107,6 +172,12 @@ impl Outcome {
     }
 
     /// Seconds for the Retry-After of a rejection; without effect on other verdicts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Verdict};
+    /// let outcome = Outcome::reject(503).retry_after(30);
+    /// assert!(matches!(outcome.verdict(), Verdict::Reject(it) if it.retry_after == 30));
+    /// ```
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         if let Verdict::Reject(rejection) = &mut self.raw.verdict {
@@ -116,6 +187,13 @@ impl Outcome {
     }
 
     /// The algorithms of a challenge, best first; without effect on other verdicts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{DigestAlgorithm, Outcome};
+    /// let both = [DigestAlgorithm::Sha256, DigestAlgorithm::Md5];
+    /// let outcome = Outcome::challenge("example.com").algorithms(&both);
+    /// assert_eq!(outcome.challenged().unwrap().algorithms, both);
+    /// ```
     #[must_use]
     pub fn algorithms(mut self, algorithms: &[DigestAlgorithm]) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
@@ -126,6 +204,12 @@ impl Outcome {
 
     /// Makes a challenge a 401 with WWW-Authenticate, as registrars send it;
     /// without effect on other verdicts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::challenge("example.com").as_registrar(true);
+    /// assert!(outcome.challenged().unwrap().as_registrar);
+    /// ```
     #[must_use]
     pub fn as_registrar(mut self, as_registrar: bool) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
@@ -136,182 +220,18 @@ impl Outcome {
 
     /// Says in a challenge that only the nonce was wrong; without effect on
     /// other verdicts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::challenge("example.com").stale(true);
+    /// assert!(outcome.challenged().unwrap().stale);
+    /// ```
     #[must_use]
     pub fn stale(mut self, stale: bool) -> Self {
         if let Verdict::Challenge(challenge) = &mut self.raw.verdict {
             challenge.stale = stale;
         }
         self
-    }
-
-    /// Adds any effect.
-    #[must_use]
-    pub fn effect(mut self, effect: Effect) -> Self {
-        self.raw.effects.push(effect);
-        self
-    }
-
-    /// Replaces a header, or adds it. Needs [`crate::Capability::EditHeaders`].
-    #[must_use]
-    pub fn set_header(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        self.effect(Effect::SetHeader(HeaderValue { name, value }))
-    }
-
-    /// Adds a header line. Needs [`crate::Capability::EditHeaders`].
-    #[must_use]
-    pub fn add_header(self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
-        let (name, value) = (name.into(), value.into());
-        self.effect(Effect::AddHeader(HeaderValue { name, value }))
-    }
-
-    /// Removes every line of a header. Needs [`crate::Capability::EditHeaders`].
-    #[must_use]
-    pub fn remove_header(self, name: impl Into<String>) -> Self {
-        self.effect(Effect::RemoveHeader(name.into()))
-    }
-
-    /// Leaves a note for later plugins and the log. The key may hold letters,
-    /// digits, `-`, `_` and `.`; the value is one line.
-    #[must_use]
-    pub fn annotate(self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        let (key, value) = (key.into(), value.into());
-        self.effect(Effect::Annotate(Annotation { key, value }))
-    }
-
-    /// Adds points to the score of the request; negative ones take away.
-    #[must_use]
-    pub fn score(self, amount: i32, reason: impl Into<String>) -> Self {
-        self.effect(Effect::Score(Points {
-            amount,
-            reason: reason.into(),
-        }))
-    }
-
-    /// Says who the caller is.
-    #[must_use]
-    pub fn identify(self, identity: impl Into<String>) -> Self {
-        self.effect(Effect::Identify(identity.into()))
-    }
-
-    /// Ends the call after this many seconds, counted from the answer.
-    #[must_use]
-    pub fn limit_duration(self, seconds: u32) -> Self {
-        self.effect(Effect::LimitDuration(seconds))
-    }
-
-    /// Routes to a `[[trunk]]` or `[[pbx]]`. Needs [`crate::Capability::Route`].
-    #[must_use]
-    pub fn route(self, name: impl Into<String>) -> Self {
-        self.effect(Effect::Route(name.into()))
-    }
-
-    /// Says what the media of the call must be, later offers included. It can
-    /// only make the call stricter: of what several plugins ask for, the
-    /// strictest holds, and a call that cannot be so is refused with 488.
-    ///
-    /// ```
-    /// use sipward_plugin_sdk::{MediaRequirement, Outcome};
-    /// let outcome = Outcome::next()
-    ///     .require_media(MediaRequirement::Encrypted)
-    ///     .require_media(MediaRequirement::Any);
-    /// assert_eq!(outcome.media_requirement(), MediaRequirement::Encrypted);
-    /// ```
-    #[must_use]
-    pub fn require_media(self, requirement: MediaRequirement) -> Self {
-        self.effect(Effect::RequireMedia(requirement))
-    }
-
-    /// Tells the operator, whatever becomes of the request. Cut to
-    /// [`Outcome::ALERT_BYTES`] and made one line, so that it may quote a peer. Of
-    /// alerts with the same text the operator gets one within a time that the config
-    /// says; [`Outcome::alert_about`] is for texts that differ.
-    #[must_use]
-    pub fn alert(self, severity: Severity, text: impl Into<String>) -> Self {
-        self.alert_about(severity, "", text)
-    }
-
-    /// Tells the operator, and names what it is about, as `brute-force/alice`: of
-    /// alerts with the same key the operator gets one within a time that the config
-    /// says, with the number of those held back. The key is cut to
-    /// [`Outcome::ALERT_KEY_BYTES`] and made one line, the text as
-    /// [`Outcome::alert`] has it.
-    ///
-    /// ```
-    /// use sipward_plugin_sdk::{Outcome, Severity};
-    /// let outcome = Outcome::reject(403)
-    ///     .alert_about(Severity::Warning, "guessing/alice", "the 7th wrong code");
-    /// assert_eq!(outcome.alerts().next().unwrap().key, "guessing/alice");
-    /// ```
-    #[must_use]
-    pub fn alert_about(
-        self,
-        severity: Severity,
-        key: impl Into<String>,
-        text: impl Into<String>,
-    ) -> Self {
-        let key = one_line(key.into(), Self::ALERT_KEY_BYTES);
-        let text = one_line(text.into(), Self::ALERT_BYTES);
-        self.effect(Effect::Alert(Alert {
-            severity,
-            key,
-            text,
-        }))
-    }
-
-    /// Asks for [`CallEvent::Tick`](crate::CallEvent::Tick) this many seconds after
-    /// the answer, 1 to 86,400. May stand several times. In a call event it counts
-    /// from the answer too, and a time that has passed already is refused.
-    ///
-    /// ```
-    /// use sipward_plugin_sdk::Outcome;
-    /// let outcome = Outcome::next().tick_after(60).tick_after(600);
-    /// assert_eq!(outcome.ticks().collect::<Vec<_>>(), [60, 600]);
-    /// ```
-    #[must_use]
-    pub fn tick_after(self, seconds: u32) -> Self {
-        self.effect(Effect::TickAfter(seconds))
-    }
-
-    /// Forwards to this URI instead. Needs [`crate::Capability::EditHeaders`]. What
-    /// the config's routes choose is chosen by it, and later plugins see it.
-    #[must_use]
-    pub fn set_request_uri(self, uri: impl Into<String>) -> Self {
-        self.effect(Effect::SetRequestUri(uri.into()))
-    }
-
-    /// Shows the callee this address in From, a name-addr without parameters as
-    /// `"Reception" <sip:+4930123@example.com>`; the caller goes on seeing its own.
-    /// Needs [`crate::Capability::EditHeaders`].
-    ///
-    /// ```
-    /// use sipward_plugin_sdk::Outcome;
-    /// let outcome = Outcome::next().set_from("<sip:+4930123@example.com>");
-    /// assert_eq!(outcome.shown_from(), Some("<sip:+4930123@example.com>"));
-    /// ```
-    #[must_use]
-    pub fn set_from(self, address: impl Into<String>) -> Self {
-        self.effect(Effect::SetFrom(address.into()))
-    }
-
-    /// Shows the callee this address in To, as [`Outcome::set_from`] does in From.
-    #[must_use]
-    pub fn set_to(self, address: impl Into<String>) -> Self {
-        self.effect(Effect::SetTo(address.into()))
-    }
-
-    /// A secret in this request of [`Outcome::SECRET_BYTES`] bytes: wherever the host
-    /// writes about the request (log, record, alert) it stands as `*`, whatever
-    /// becomes of the request. The host refuses an outcome with a longer or shorter one.
-    ///
-    /// ```
-    /// use sipward_plugin_sdk::Outcome;
-    /// let outcome = Outcome::reject(403).conceal("7391").because("wrong code 7391");
-    /// assert_eq!(outcome.secrets().collect::<Vec<_>>(), ["7391"]);
-    /// ```
-    #[must_use]
-    pub fn conceal(self, secret: impl Into<String>) -> Self {
-        self.effect(Effect::Conceal(secret.into()))
     }
 
     pub(crate) fn into_raw(self) -> outcomes::Outcome {

@@ -1,39 +1,74 @@
 //! What an outcome says, for tests of policies.
 
+use alloc::vec;
+use alloc::vec::Vec;
+
 use crate::{Alert, Challenge, Effect, MediaRequirement, Outcome, Verdict};
 
 impl Outcome {
     /// The verdict.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Verdict};
+    /// assert!(matches!(Outcome::reject(403).verdict(), Verdict::Reject(it) if it.status == 403));
+    /// ```
     #[must_use]
     pub const fn verdict(&self) -> &Verdict {
         &self.raw.verdict
     }
 
     /// The effects, in order.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Effect, Outcome};
+    /// let outcome = Outcome::next().identify("alice");
+    /// assert_eq!(outcome.effects(), [Effect::Identify("alice".to_owned())]);
+    /// ```
     #[must_use]
     pub fn effects(&self) -> &[Effect] {
         &self.raw.effects
     }
 
     /// The reason for the operator.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().because("is at home").reason(), "is at home");
+    /// ```
     #[must_use]
     pub fn reason(&self) -> &str {
         &self.raw.reason
     }
 
     /// True if the policy has no objection.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::next().is_next() && !Outcome::reject(403).is_next());
+    /// ```
     #[must_use]
     pub const fn is_next(&self) -> bool {
         matches!(self.raw.verdict, Verdict::Next)
     }
 
     /// True if the peer shall hear nothing.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::silence().is_silence() && !Outcome::reject(403).is_silence());
+    /// ```
     #[must_use]
     pub const fn is_silence(&self) -> bool {
         matches!(self.raw.verdict, Verdict::Drop)
     }
 
     /// The status of a rejection.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::reject(403).status(), Some(403));
+    /// assert_eq!(Outcome::silence().status(), None);
+    /// ```
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match &self.raw.verdict {
@@ -43,6 +78,12 @@ impl Outcome {
     }
 
     /// The challenge, if the verdict is one.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::challenge("example.com").challenged().is_some());
+    /// assert!(Outcome::reject(407).challenged().is_none());
+    /// ```
     #[must_use]
     pub const fn challenged(&self) -> Option<&Challenge> {
         match &self.raw.verdict {
@@ -52,6 +93,11 @@ impl Outcome {
     }
 
     /// The identity that the effects establish; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().identify("a").identify("b").identity(), Some("b"));
+    /// ```
     #[must_use]
     pub fn identity(&self) -> Option<&str> {
         self.raw
@@ -66,6 +112,11 @@ impl Outcome {
 
     /// What the effects demand of the media: the strictest of them, and
     /// [`MediaRequirement::Any`] without one.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{MediaRequirement, Outcome};
+    /// assert_eq!(Outcome::next().media_requirement(), MediaRequirement::Any);
+    /// ```
     #[must_use]
     pub fn media_requirement(&self) -> MediaRequirement {
         let strictness = |requirement: &MediaRequirement| match requirement {
@@ -86,6 +137,11 @@ impl Outcome {
 
     /// Seconds after the answer at which the policy wants to be called, in the order
     /// of the effects.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::next().tick_after(60).tick_after(30).ticks().eq([60, 30]));
+    /// ```
     pub fn ticks(&self) -> impl Iterator<Item = u32> {
         self.effects().iter().filter_map(|effect| match effect {
             Effect::TickAfter(seconds) => Some(*seconds),
@@ -94,6 +150,12 @@ impl Outcome {
     }
 
     /// What the operator is told.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Outcome, Severity};
+    /// let outcome = Outcome::next().alert(Severity::Info, "first call of the day");
+    /// assert_eq!(outcome.alerts().count(), 1);
+    /// ```
     pub fn alerts(&self) -> impl Iterator<Item = &Alert> {
         self.effects().iter().filter_map(|effect| match effect {
             Effect::Alert(alert) => Some(alert),
@@ -102,6 +164,11 @@ impl Outcome {
     }
 
     /// The Request-URI that the effects set; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().request_uri(), None);
+    /// ```
     #[must_use]
     pub fn request_uri(&self) -> Option<&str> {
         self.last(|effect| match effect {
@@ -111,6 +178,12 @@ impl Outcome {
     }
 
     /// The address that the effects show in From; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().set_from("<sip:100@example.com>");
+    /// assert_eq!(outcome.shown_from(), Some("<sip:100@example.com>"));
+    /// ```
     #[must_use]
     pub fn shown_from(&self) -> Option<&str> {
         self.last(|effect| match effect {
@@ -120,6 +193,11 @@ impl Outcome {
     }
 
     /// The address that the effects show in To; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().shown_to(), None);
+    /// ```
     #[must_use]
     pub fn shown_to(&self) -> Option<&str> {
         self.last(|effect| match effect {
@@ -129,6 +207,11 @@ impl Outcome {
     }
 
     /// What nothing written about the request may show.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert!(Outcome::next().conceal("7391").secrets().eq(["7391"]));
+    /// ```
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.effects().iter().filter_map(|effect| match effect {
             Effect::Conceal(secret) => Some(secret.as_str()),
@@ -169,6 +252,12 @@ impl Outcome {
 
     /// Whether the effects take away the header's lines that the peer sent, by its
     /// name without regard to case: they remove it or set it anew.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().set_header("Privacy", "id").add_header("X-A", "1");
+    /// assert!(outcome.replaces_header("privacy") && !outcome.replaces_header("x-a"));
+    /// ```
     #[must_use]
     pub fn replaces_header(&self, name: &str) -> bool {
         self.effects().iter().any(|effect| match effect {
@@ -179,6 +268,12 @@ impl Outcome {
     }
 
     /// The value that the effects annotate under a key; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().annotate("price", "2").annotate("price", "3");
+    /// assert_eq!(outcome.annotation("price"), Some("3"));
+    /// ```
     #[must_use]
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.last(|effect| match effect {
@@ -190,6 +285,12 @@ impl Outcome {
     }
 
     /// All points together; it stops at the ends of `i32`, as the host does.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// let outcome = Outcome::next().score(i32::MAX, "certain").score(1, "and more");
+    /// assert_eq!(outcome.points(), i32::MAX);
+    /// ```
     #[must_use]
     pub fn points(&self) -> i32 {
         self.effects().iter().fold(0, |total, effect| match effect {
@@ -199,6 +300,11 @@ impl Outcome {
     }
 
     /// Seconds after the answer at which the effects end the call; the fewest count.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().duration_limit(), None);
+    /// ```
     #[must_use]
     pub fn duration_limit(&self) -> Option<u32> {
         let limits = self.effects().iter().filter_map(|effect| match effect {
@@ -209,6 +315,11 @@ impl Outcome {
     }
 
     /// The peer that the effects route to; the last one counts.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::Outcome;
+    /// assert_eq!(Outcome::next().route("a").route("b").routed_to(), Some("b"));
+    /// ```
     #[must_use]
     pub fn routed_to(&self) -> Option<&str> {
         self.last(|effect| match effect {

@@ -1,10 +1,17 @@
 //! Time, as the host sees it; virtual in tests and replays.
+//!
+//! ```
+//! use sipward_plugin_sdk::{clock, testing};
+//! assert_eq!(testing::inside(clock::now_ms), 0);
+//! ```
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 ///
-/// ```no_run
+/// ```
+/// # sipward_plugin_sdk::testing::inside(|| {
 /// let today = sipward_plugin_sdk::clock::now_ms() / 86_400_000;
-/// # let _ = today;
+/// assert_eq!(today, 0, "a harness begins in 1970");
+/// # });
 /// ```
 #[must_use]
 pub fn now_ms() -> u64 {

@@ -3,8 +3,45 @@
 //!
 //! Names are 1 to 64 bytes, keys 0 to 256. They belong to the plugin in its
 //! pipeline: two plugins never see each other's counters.
+//!
+//! ```
+//! use sipward_plugin_sdk::counters::{Bucket, Window};
+//! const CALLS: Bucket = Bucket::new("calls", 20, 5_000);
+//! const GUESSES: Window = Window::new("guesses", 60_000);
+//! # sipward_plugin_sdk::testing::inside(|| {
+//! assert!(CALLS.take(b"alice", 1).is_ok_and(|grant| grant.taken));
+//! assert_eq!(GUESSES.add(b"alice", 1), Ok(1));
+//! # });
+//! ```
 
-pub use crate::bindings::counters::{CounterError, Durability, Grant};
+use alloc::vec::Vec;
+
+/// Why a counter cannot be used.
+///
+/// ```
+/// use sipward_plugin_sdk::counters::{CounterError, Window};
+/// # sipward_plugin_sdk::testing::inside(|| {
+/// assert_eq!(Window::new("", 1_000).add(b"alice", 1), Err(CounterError::Invalid));
+/// # });
+/// ```
+pub use crate::bindings::counters::CounterError;
+/// What survives a restart.
+///
+/// ```
+/// use sipward_plugin_sdk::counters::Durability;
+/// assert_ne!(Durability::Volatile, Durability::Durable);
+/// ```
+pub use crate::bindings::counters::Durability;
+/// What a token bucket said.
+///
+/// ```
+/// use sipward_plugin_sdk::counters::Bucket;
+/// # sipward_plugin_sdk::testing::inside(|| {
+/// let grant = Bucket::new("calls", 1, 1_000).take(b"alice", 2).unwrap();
+/// assert!(!grant.taken && grant.remaining == 1 && grant.retry_after_ms == 1_000);
+/// # });
+/// ```
+pub use crate::bindings::counters::Grant;
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::counters as host;
@@ -15,10 +52,13 @@ use crate::testing::counters as host;
 /// milliseconds. The count is exact until one window after the first
 /// addition and an estimate, never too low for a steady rate, later.
 ///
-/// ```no_run
+/// ```
 /// use sipward_plugin_sdk::counters::Window;
 /// const FAILURES: Window = Window::new("failures", 60_000).durable();
-/// if FAILURES.add(b"alice", 1).is_ok_and(|count| count > 5) { /* refuse */ }
+/// # sipward_plugin_sdk::testing::inside(|| {
+/// let guesses = FAILURES.add(b"alice", 1).is_ok_and(|count| count > 5);
+/// assert!(!guesses);
+/// # });
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
@@ -29,6 +69,14 @@ pub struct Window {
 
 impl Window {
     /// A window in memory only. `window_ms` is at least 1.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::counters::Window;
+    /// const GUESSES: Window = Window::new("guesses", 60_000);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// assert_eq!(GUESSES.add(b"192.0.2.1", 1), Ok(1));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn new(name: &'static str, window_ms: u64) -> Self {
         Self {
@@ -40,6 +88,14 @@ impl Window {
 
     /// The same window, written before each addition returns, so that it
     /// survives a crash. Dearer: use it for what is rare.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::counters::Window;
+    /// const SPENT: Window = Window::new("spent", 30 * 86_400_000).durable();
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// assert_eq!(SPENT.add(b"alice", 250), Ok(250));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn durable(self) -> Self {
         Self {
@@ -49,12 +105,32 @@ impl Window {
     }
 
     /// The same with another length, at least 1 millisecond.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::counters::Window;
+    /// const GUESSES: Window = Window::new("guesses", 60_000);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// let window_ms_of_settings = 5_000;
+    /// let guesses = GUESSES.of_length(window_ms_of_settings);
+    /// assert_eq!(guesses.add(b"192.0.2.1", 1), Ok(1));
+    /// # });
+    /// ```
     #[must_use]
     pub const fn of_length(self, window_ms: u64) -> Self {
         Self { window_ms, ..self }
     }
 
     /// Adds and returns the count, the addition included.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::counters::Window;
+    /// # const GUESSES: Window = Window::new("guesses", 60_000);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// GUESSES.add(b"192.0.2.1", 1)?;
+    /// assert_eq!(GUESSES.add(b"192.0.2.1", 2)?, 3);
+    /// # Ok::<(), sipward_plugin_sdk::counters::CounterError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`CounterError::Full`]: treat it as the limit reached.
@@ -65,6 +141,17 @@ impl Window {
 
     /// The count, without adding.
     ///
+    /// ```
+    /// # use sipward_plugin_sdk::counters::Window;
+    /// # const GUESSES: Window = Window::new("guesses", 60_000);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// GUESSES.add(b"192.0.2.1", 4)?;
+    /// assert_eq!(GUESSES.count(b"192.0.2.1")?, 4);
+    /// assert_eq!(GUESSES.count(b"192.0.2.2")?, 0);
+    /// # Ok::<(), sipward_plugin_sdk::counters::CounterError>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As [`Window::add`].
     pub fn count(&self, key: &[u8]) -> Result<u64, CounterError> {
@@ -72,6 +159,17 @@ impl Window {
     }
 
     /// Forgets what was counted.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::counters::Window;
+    /// # const GUESSES: Window = Window::new("guesses", 60_000);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// GUESSES.add(b"alice", 4)?;
+    /// GUESSES.reset(b"alice")?;
+    /// assert_eq!(GUESSES.count(b"alice")?, 0);
+    /// # Ok::<(), sipward_plugin_sdk::counters::CounterError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`CounterError::Invalid`]: name or key is out of bounds.
@@ -82,12 +180,14 @@ impl Window {
 
 /// A token bucket. A key that was never seen has a full one.
 ///
-/// ```no_run
+/// ```
 /// use sipward_plugin_sdk::counters::Bucket;
 /// // Bursts of 20, 5 a second in the long run.
 /// const CALLS: Bucket = Bucket::new("calls", 20, 5_000);
+/// # sipward_plugin_sdk::testing::inside(|| {
 /// let refused = CALLS.take(b"192.0.2.1", 1).is_ok_and(|grant| !grant.taken);
-/// # let _ = refused;
+/// assert!(!refused);
+/// # });
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
@@ -99,6 +199,16 @@ pub struct Bucket {
 impl Bucket {
     /// A bucket of `capacity` tokens that gains `refill_per_second_milli`
     /// thousandths of a token each second.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::counters::Bucket;
+    /// // Three calls at once, then one in two seconds.
+    /// const CALLS: Bucket = Bucket::new("calls", 3, 500);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// assert!(CALLS.take(b"alice", 3).unwrap().taken);
+    /// assert_eq!(CALLS.take(b"alice", 1).unwrap().retry_after_ms, 2_000);
+    /// # });
+    /// ```
     #[must_use]
     pub const fn new(name: &'static str, capacity: u32, refill_per_second_milli: u32) -> Self {
         Self {
@@ -109,6 +219,16 @@ impl Bucket {
     }
 
     /// Takes tokens if all of them are there.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::counters::Bucket;
+    /// const CALLS: Bucket = Bucket::new("calls", 3, 500);
+    /// # sipward_plugin_sdk::testing::inside(|| {
+    /// let grant = CALLS.take(b"alice", 1)?;
+    /// assert!(grant.taken && grant.remaining == 2);
+    /// # Ok::<(), sipward_plugin_sdk::counters::CounterError>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As [`Window::add`].

@@ -1,8 +1,47 @@
 //! Digest verification and dialled codes. Passwords, their hashes and the secrets of
 //! codes never enter a plugin. Needs
 //! [`Capability::Credentials`](crate::Capability::Credentials).
+//!
+//! ```
+//! use sipward_plugin_sdk::credentials::{CodeVerification, check_code};
+//! # sipward_plugin_sdk::testing::inside(|| {
+//! assert_eq!(check_code("alice", "0000"), CodeVerification::Wrong);
+//! # });
+//! ```
 
-pub use crate::bindings::credentials::{CodeVerification, Verification};
+/// How a code went.
+///
+/// ```
+/// use sipward_plugin_sdk::Outcome;
+/// use sipward_plugin_sdk::credentials::CodeVerification;
+/// fn answer(verified: CodeVerification) -> Outcome {
+///     match verified {
+///         CodeVerification::Ok => Outcome::next(),
+///         CodeVerification::Wrong => Outcome::reject(403).because("wrong code"),
+///         CodeVerification::Replayed => Outcome::reject(403).because("used code"),
+///     }
+/// }
+/// assert!(answer(CodeVerification::Ok).is_next());
+/// ```
+pub use crate::bindings::credentials::CodeVerification;
+/// How verification went.
+///
+/// ```
+/// use sipward_plugin_sdk::Outcome;
+/// use sipward_plugin_sdk::credentials::Verification;
+/// fn answer(verified: Verification) -> Outcome {
+///     match verified {
+///         Verification::Ok(user) => Outcome::next().identify(user),
+///         Verification::Stale(_) => Outcome::challenge("example.com").stale(true),
+///         Verification::Wrong(user) => {
+///             Outcome::challenge("example.com").because(format!("{user}: wrong password"))
+///         }
+///         _ => Outcome::challenge("example.com"),
+///     }
+/// }
+/// assert!(answer(Verification::Missing).challenged().is_some());
+/// ```
+pub use crate::bindings::credentials::Verification;
 
 use crate::{DigestAlgorithm, Request};
 
@@ -19,8 +58,8 @@ use crate::testing::credentials as host;
 /// [`Malformed`](Verification::Malformed), which is no guess. So
 /// [`Wrong`](Verification::Wrong) never comes from a forged UDP source.
 ///
-/// ```no_run
-/// # use sipward_plugin_sdk::{DigestAlgorithm, Outcome, Request};
+/// ```
+/// # use sipward_plugin_sdk::{DigestAlgorithm, Outcome, Request, testing};
 /// use sipward_plugin_sdk::credentials::{Verification, verify};
 /// fn on_request(request: &Request<'_>) -> Outcome {
 ///     match verify(request, "example.com", &[DigestAlgorithm::Sha256]) {
@@ -28,6 +67,8 @@ use crate::testing::credentials as host;
 ///         _ => Outcome::challenge("example.com"),
 ///     }
 /// }
+/// # let call = testing::Request::invite("sip:bob@example.com");
+/// # assert!(testing::inside(|| call.seen(on_request)).challenged().is_some());
 /// ```
 #[must_use]
 pub fn verify(request: &Request<'_>, realm: &str, algorithms: &[DigestAlgorithm]) -> Verification {
@@ -39,8 +80,8 @@ pub fn verify(request: &Request<'_>, realm: &str, algorithms: &[DigestAlgorithm]
 /// tolerance either way). The host does not count failures: a policy that asks does,
 /// and [conceals](crate::Outcome::conceal) the code from whatever is written.
 ///
-/// ```no_run
-/// # use sipward_plugin_sdk::Outcome;
+/// ```
+/// # use sipward_plugin_sdk::{Outcome, testing};
 /// use sipward_plugin_sdk::credentials::{CodeVerification, check_code};
 /// fn second_factor(account: &str, code: &str) -> Outcome {
 ///     let outcome = match check_code(account, code) {
@@ -49,6 +90,7 @@ pub fn verify(request: &Request<'_>, realm: &str, algorithms: &[DigestAlgorithm]
 ///     };
 ///     outcome.conceal(code)
 /// }
+/// # assert!(!testing::inside(|| second_factor("alice", "7391")).is_next());
 /// ```
 #[must_use]
 pub fn check_code(account: &str, code: &str) -> CodeVerification {

@@ -1,9 +1,37 @@
 //! Where addresses are, by the databases that the operator's config names. Needs
 //! [`Capability::Geo`](crate::Capability::Geo).
 
-use std::net::IpAddr;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::net::IpAddr;
 
-pub use crate::bindings::geo::{Coordinates, GeoError, Place};
+use libm::{asin, cos, sin, sqrt};
+
+/// Degrees in millionths; north and east are positive.
+///
+/// ```
+/// use sipward_plugin_sdk::geo::Coordinates;
+/// let berlin = Coordinates { latitude: 52_520_000, longitude: 13_405_000 };
+/// assert!(berlin.distance_km(berlin) < 0.001);
+/// ```
+pub use crate::bindings::geo::Coordinates;
+/// Why nothing is known.
+///
+/// ```
+/// use sipward_plugin_sdk::geo::{GeoError, locate};
+/// # sipward_plugin_sdk::testing::inside(|| {
+/// assert_eq!(locate("192.0.2.1".parse().unwrap()), Err(GeoError::Unavailable));
+/// # });
+/// ```
+pub use crate::bindings::geo::GeoError;
+/// What is known of an address.
+///
+/// ```
+/// use sipward_plugin_sdk::geo::Place;
+/// let place = Place::in_country("DE").announced_by(64_496, "Example");
+/// assert_eq!((place.country.as_str(), place.organisation.as_str()), ("DE", "Example"));
+/// ```
+pub use crate::bindings::geo::Place;
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::geo as host;
@@ -16,8 +44,8 @@ const EARTH_RADIUS_KM: f64 = 6371.0;
 /// Looks an address up. What the databases do not know is empty: a private address
 /// has no country.
 ///
-/// ```no_run
-/// # use sipward_plugin_sdk::{Outcome, Request};
+/// ```
+/// # use sipward_plugin_sdk::{Outcome, Request, testing};
 /// use sipward_plugin_sdk::geo;
 /// fn on_request(request: &Request<'_>) -> Outcome {
 ///     match geo::locate(request.peer().address()) {
@@ -26,6 +54,8 @@ const EARTH_RADIUS_KM: f64 = 6371.0;
 ///         Err(_) => Outcome::reject(503).because("there is no database"),
 ///     }
 /// }
+/// # let call = testing::Request::invite("sip:bob@example.com");
+/// # assert_eq!(testing::inside(|| call.seen(on_request)).status(), Some(503));
 /// ```
 ///
 /// # Errors
@@ -36,6 +66,11 @@ pub fn locate(address: IpAddr) -> Result<Place, GeoError> {
 
 impl Place {
     /// A place of which nothing is known.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::geo::Place;
+    /// assert!(Place::unknown().country.is_empty());
+    /// ```
     #[must_use]
     pub const fn unknown() -> Self {
         Self {
@@ -47,6 +82,11 @@ impl Place {
     }
 
     /// Somewhere in a country, given by ISO 3166-1 alpha-2: for tests.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::geo::Place;
+    /// assert_eq!(Place::in_country("DE").country, "DE");
+    /// ```
     #[must_use]
     pub fn in_country(country: &str) -> Self {
         Self {
@@ -56,6 +96,12 @@ impl Place {
     }
 
     /// The same, announced by an autonomous system.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::geo::Place;
+    /// let place = Place::in_country("DE").announced_by(64_496, "Example");
+    /// assert_eq!(place.asn, 64_496);
+    /// ```
     #[must_use]
     pub fn announced_by(self, asn: u32, organisation: &str) -> Self {
         Self {
@@ -66,6 +112,12 @@ impl Place {
     }
 
     /// The same with coordinates in millionths of a degree.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::geo::Place;
+    /// let berlin = Place::in_country("DE").at(52_520_000, 13_405_000);
+    /// assert_eq!(berlin.coordinates.unwrap().latitude, 52_520_000);
+    /// ```
     #[must_use]
     pub const fn at(mut self, latitude: i32, longitude: i32) -> Self {
         self.coordinates = Some(Coordinates {
@@ -89,12 +141,13 @@ impl Coordinates {
     #[must_use]
     pub fn distance_km(self, other: Self) -> f64 {
         let radians = |millionths: i32| (f64::from(millionths) / 1e6).to_radians();
+        let squared = |number: f64| number * number;
         let (from, to) = (radians(self.latitude), radians(other.latitude));
         let north = (to - from) / 2.0;
         let east = (radians(other.longitude) - radians(self.longitude)) / 2.0;
         // The haversine of the angle between them; rounding can lift it over 1.
-        let haversine = north.sin().powi(2) + from.cos() * to.cos() * east.sin().powi(2);
-        2.0 * EARTH_RADIUS_KM * haversine.min(1.0).sqrt().asin()
+        let haversine = squared(sin(north)) + cos(from) * cos(to) * squared(sin(east));
+        2.0 * EARTH_RADIUS_KM * asin(sqrt(haversine.min(1.0)))
     }
 }
 
@@ -111,7 +164,7 @@ mod tests {
 
     #[test]
     fn distances() {
-        let half = EARTH_RADIUS_KM * std::f64::consts::PI;
+        let half = EARTH_RADIUS_KM * core::f64::consts::PI;
         for (from, to, wanted) in [
             (at(0, 0), at(0, 0), 0.0),
             (at(90, 0), at(90, 77), 0.0),

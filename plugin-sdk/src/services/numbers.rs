@@ -1,12 +1,46 @@
 //! Telephone numbers (ITU-T E.164). Needs no grant.
+//!
+//! ```
+//! use sipward_plugin_sdk::{numbers, testing};
+//! let number = testing::inside(|| numbers::parse("+1 415 555 2671", "DE")).unwrap();
+//! assert_eq!(number.country_code, 1);
+//! ```
 
-use std::fmt;
+use alloc::borrow::Cow;
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
 
 use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-pub use crate::bindings::numbers::{Number, NumberClass, NumberError};
+/// A number, understood.
+///
+/// ```
+/// use sipward_plugin_sdk::{numbers, testing};
+/// let number = testing::inside(|| numbers::parse("030 123456", "DE")).unwrap();
+/// assert_eq!((number.e164.as_str(), number.region.as_str()), ("+4930123456", "DE"));
+/// ```
+pub use crate::bindings::numbers::Number;
+/// What a number is for, as the national plans have it. In settings it is written as
+/// [`NumberClass::name`] has it.
+///
+/// ```
+/// use sipward_plugin_sdk::numbers::NumberClass;
+/// let barred = [NumberClass::Premium, NumberClass::Satellite];
+/// assert!(!barred.contains(&NumberClass::Mobile));
+/// ```
+pub use crate::bindings::numbers::NumberClass;
+/// Why it is none.
+///
+/// ```
+/// use sipward_plugin_sdk::numbers::{self, NumberError};
+/// # sipward_plugin_sdk::testing::inside(|| {
+/// assert_eq!(numbers::parse("alice", "DE"), Err(NumberError::NotANumber));
+/// # });
+/// ```
+pub use crate::bindings::numbers::NumberError;
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::numbers as host;
@@ -18,11 +52,13 @@ use crate::testing::numbers as host;
 /// ([`decode_escapes`](crate::decode_escapes)). Other digits than ASCII's are no
 /// digits.
 ///
-/// ```no_run
+/// ```
 /// use sipward_plugin_sdk::numbers::{self, NumberClass};
+/// # sipward_plugin_sdk::testing::inside(|| {
 /// let number = numbers::parse("0900 1234567", "DE")?;
 /// assert_eq!((number.e164.as_str(), number.class), ("+499001234567", NumberClass::Premium));
 /// # Ok::<(), numbers::NumberError>(())
+/// # }).unwrap();
 /// ```
 ///
 /// # Errors
@@ -52,6 +88,11 @@ const NAMES: [(NumberClass, &str); 14] = [
 
 impl NumberClass {
     /// Every class, in the order of `wit/policy.wit`.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::numbers::NumberClass;
+    /// assert!(NumberClass::all().any(|class| class == NumberClass::Satellite));
+    /// ```
     pub fn all() -> impl Iterator<Item = Self> {
         NAMES.into_iter().map(|(class, _)| class)
     }
@@ -69,6 +110,12 @@ impl NumberClass {
     }
 
     /// The class of that name.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::numbers::NumberClass;
+    /// assert_eq!(NumberClass::from_name("toll-free"), Some(NumberClass::TollFree));
+    /// assert_eq!(NumberClass::from_name("cheap"), None);
+    /// ```
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let named = NAMES.iter().find(|(_, known)| *known == name);
@@ -84,7 +131,7 @@ impl fmt::Display for NumberClass {
 
 impl<'de> Deserialize<'de> for NumberClass {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
         Self::from_name(&name).ok_or_else(|| {
             let known: Vec<_> = NAMES.iter().map(|(_, name)| *name).collect();
             let known = known.join(", ");
@@ -96,7 +143,7 @@ impl<'de> Deserialize<'de> for NumberClass {
 }
 
 impl JsonSchema for NumberClass {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
+    fn schema_name() -> Cow<'static, str> {
         "NumberClass".into()
     }
 

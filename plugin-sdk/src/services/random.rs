@@ -1,10 +1,17 @@
 //! Randomness from the host; repeatable in tests and replays.
+//!
+//! ```
+//! use sipward_plugin_sdk::{random, testing};
+//! assert_eq!(testing::inside(random::next_u64), testing::inside(random::next_u64));
+//! ```
 
 /// 64 uniformly distributed bits, fit for secrets.
 ///
-/// ```no_run
+/// ```
+/// # sipward_plugin_sdk::testing::inside(|| {
 /// let one_in_four = sipward_plugin_sdk::random::next_u64() % 4 == 0;
 /// # let _ = one_in_four;
+/// # });
 /// ```
 #[must_use]
 pub fn next_u64() -> u64 {

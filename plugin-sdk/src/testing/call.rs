@@ -52,12 +52,26 @@ pub struct CallHandle<'h, P> {
 
 impl<P: Policy> CallHandle<'_, P> {
     /// The call's number.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// assert_eq!(call.number(), 1);
+    /// ```
     #[must_use]
     pub const fn number(&self) -> u64 {
         self.number
     }
 
     /// A 2xx is forwarded: time that counts from the answer begins.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// assert!(call.answered().is_next());
+    /// ```
     ///
     /// # Panics
     /// If the call is over or was answered before.
@@ -67,6 +81,13 @@ impl<P: Policy> CallHandle<'_, P> {
 
     /// The same, and the name of the `[[pbx]]` or `[[trunk]]` that answered.
     ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// assert!(call.answered_by("carrier").is_next());
+    /// ```
+    ///
     /// # Panics
     /// As [`CallHandle::answered`].
     pub fn answered_by(&self, peer: &str) -> Outcome {
@@ -75,6 +96,14 @@ impl<P: Policy> CallHandle<'_, P> {
 
     /// Lets time pass, as [`Harness::advance`] does for all calls, and gives what the
     /// policy said to the events of this one, in order.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// // This policy asked for no tick.
+    /// assert!(call.advance(std::time::Duration::from_secs(3_600)).is_empty());
+    /// ```
     pub fn advance(&self, by: Duration) -> Vec<Outcome> {
         let steps = self.harness.advance(by).into_iter();
         let own = steps.filter(|step| step.call == self.number);
@@ -82,6 +111,14 @@ impl<P: Policy> CallHandle<'_, P> {
     }
 
     /// Media came from somebody else on the first stream.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Happened, Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// call.foreign_media("198.51.100.1:4000", "source");
+    /// assert_eq!(call.steps()[1].event, Happened::ForeignMedia("source".to_owned()));
+    /// ```
     ///
     /// # Panics
     /// If the call is over, or `source` is no address with a port.
@@ -103,6 +140,14 @@ impl<P: Policy> CallHandle<'_, P> {
     /// The call ends: `"bye"`, or an [`End`] with more to say. What it held is given
     /// back before the policy hears of it, and nothing can be held any more.
     ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{End, Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// call.ended(End::refused(486));
+    /// assert!(call.is_over());
+    /// ```
+    ///
     /// # Panics
     /// If the call is over.
     pub fn ended(&self, end: impl Into<End>) -> Outcome {
@@ -110,6 +155,15 @@ impl<P: Policy> CallHandle<'_, P> {
     }
 
     /// Whether the call is over, by whomever.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// assert!(!call.is_over());
+    /// call.ended("bye");
+    /// assert!(call.is_over());
+    /// ```
     #[must_use]
     pub fn is_over(&self) -> bool {
         !self.harness.follows(self.number)
@@ -117,6 +171,15 @@ impl<P: Policy> CallHandle<'_, P> {
 
     /// What happened to the call so far, and what the policy said to it, from
     /// [`Happened::Started`] on.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Happened, Harness, Passing, Request, json};
+    /// # let harness = Harness::<Passing>::new(json!(null));
+    /// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+    /// call.answered();
+    /// let events: Vec<_> = call.steps().into_iter().map(|step| step.event).collect();
+    /// assert_eq!(events, [Happened::Started, Happened::Answered]);
+    /// ```
     #[must_use]
     pub fn steps(&self) -> Vec<CallStep> {
         self.harness.steps_of(self.number)
@@ -124,6 +187,15 @@ impl<P: Policy> CallHandle<'_, P> {
 }
 
 /// One event of a call and the policy's answer.
+///
+/// ```
+/// # use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+/// # let harness = Harness::<Passing>::new(json!(null));
+/// harness.set_now_ms(5_000);
+/// let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+/// let step = &call.steps()[0];
+/// assert!(step.call == 1 && step.at_ms == 5_000 && step.outcome.is_next());
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CallStep {
     /// The call's number.
@@ -137,6 +209,14 @@ pub struct CallStep {
 }
 
 /// What happened to a call.
+///
+/// ```
+/// # use sipward_plugin_sdk::testing::{Happened, Harness, Passing, Request, json};
+/// # let harness = Harness::<Passing>::new(json!(null));
+/// # let call = harness.begin(&Request::invite("sip:bob@example.com")).1.unwrap();
+/// call.ended("bye");
+/// assert_eq!(call.steps()[1].event, Happened::Ended("bye".to_owned()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happened {
     /// It was admitted.
@@ -152,6 +232,11 @@ pub enum Happened {
 }
 
 /// How a call ends in a test.
+///
+/// ```
+/// use sipward_plugin_sdk::testing::End;
+/// assert_eq!(End::from("media-timeout"), End::new("media-timeout"));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct End {
     cause: String,
@@ -162,6 +247,12 @@ pub struct End {
 
 impl End {
     /// An end for this cause, without media figures.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::End;
+    /// let timeout = End::new("media-timeout");
+    /// # let _ = timeout;
+    /// ```
     #[must_use]
     pub fn new(cause: &str) -> Self {
         Self {
@@ -173,6 +264,12 @@ impl End {
     }
 
     /// The call was refused with this final response.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::End;
+    /// let busy = End::refused(486);
+    /// # let _ = busy;
+    /// ```
     #[must_use]
     pub fn refused(status: u16) -> Self {
         Self {
@@ -182,6 +279,13 @@ impl End {
     }
 
     /// The same with what came from the caller.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{MediaFigures, testing::End};
+    /// let heard = MediaFigures { packets: 500, octets: 86_000, ..MediaFigures::default() };
+    /// let end = End::new("bye").caller_media(heard);
+    /// # let _ = end;
+    /// ```
     #[must_use]
     pub fn caller_media(self, figures: MediaFigures) -> Self {
         Self {
@@ -191,6 +295,13 @@ impl End {
     }
 
     /// The same with what came from the callee.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{MediaFigures, testing::End};
+    /// // One-way audio: nothing came from the callee.
+    /// let end = End::new("one-way-media").callee_media(MediaFigures::default());
+    /// # let _ = end;
+    /// ```
     #[must_use]
     pub fn callee_media(self, figures: MediaFigures) -> Self {
         Self {

@@ -15,6 +15,12 @@ use crate::{Call, CallEvent, Outcome, Policy, SettingsError, glue};
 ///
 /// Time stands still unless [`Harness::advance`] moves it. State, look-ups and calls
 /// belong to the harness: two harnesses never see each other's.
+///
+/// ```
+/// use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+/// let harness = Harness::<Passing>::new(json!(null)).with_user("alice", "secret");
+/// assert!(harness.call(&Request::invite("sip:bob@example.com")).is_next());
+/// ```
 pub struct Harness<P> {
     /// None before it is configured.
     policy: RefCell<Option<Rc<P>>>,
@@ -46,6 +52,12 @@ impl Calls {
 impl<P: Policy> Harness<P> {
     /// Configures the policy as the host does.
     ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// # let _ = harness;
+    /// ```
+    ///
     /// # Panics
     /// If the settings are refused; see [`Harness::try_new`].
     #[must_use]
@@ -62,6 +74,11 @@ impl<P: Policy> Harness<P> {
 
     /// Configures the policy as the host does.
     ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// assert!(Harness::<Passing>::try_new(&json!({ "opne": 8 })).is_err());
+    /// ```
+    ///
     /// # Errors
     /// What the operator would be told about the settings.
     pub fn try_new(settings: &serde_json::Value) -> Result<Self, SettingsError> {
@@ -70,6 +87,14 @@ impl<P: Policy> Harness<P> {
 
     /// A host without the policy, for policies that look around in `configure`: give
     /// it lists, places and groups, then [`Harness::configured`].
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::unconfigured()
+    ///     .with_list("prices", [("+49", "2")])
+    ///     .configured(json!(null));
+    /// # let _ = harness;
+    /// ```
     #[must_use]
     pub fn unconfigured() -> Self {
         Self {
@@ -80,6 +105,12 @@ impl<P: Policy> Harness<P> {
     }
 
     /// Configures the policy in the host that was prepared.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::unconfigured().configured(json!(null));
+    /// # let _ = harness;
+    /// ```
     ///
     /// # Panics
     /// If the settings are refused.
@@ -97,6 +128,12 @@ impl<P: Policy> Harness<P> {
 
     /// Configures the policy in the host that was prepared.
     ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let refused = Harness::<Passing>::unconfigured().try_configured(&json!(7));
+    /// assert!(refused.is_err());
+    /// ```
+    ///
     /// # Errors
     /// What the operator would be told about the settings.
     pub fn try_configured(self, settings: &serde_json::Value) -> Result<Self, SettingsError> {
@@ -105,6 +142,12 @@ impl<P: Policy> Harness<P> {
     }
 
     /// Configures the policy anew, as a reload does: state, users and calls stay.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// assert!(harness.reload(&json!({ "opne": 8 })).is_err());
+    /// ```
     ///
     /// # Errors
     /// What the operator would be told about the settings; the old ones stay in force.
@@ -119,6 +162,11 @@ impl<P: Policy> Harness<P> {
     }
 
     /// The JSON Schema of the settings, as the manifest holds it.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing};
+    /// assert_eq!(Harness::<Passing>::settings_schema()["type"], "null");
+    /// ```
     #[must_use]
     pub fn settings_schema() -> serde_json::Value {
         schemars::schema_for!(P::Settings).to_value()
@@ -127,6 +175,12 @@ impl<P: Policy> Harness<P> {
     /// Asks the policy about a request, and follows nothing that it may begin: what it
     /// held is given back, as if a later plugin of the pipeline had refused. A method
     /// that `METHODS` does not name is let through without asking, as the host does.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// assert!(harness.call(&Request::register("sip:example.com")).is_next());
+    /// ```
     ///
     /// # Panics
     /// If the host would call the outcome a failure of the policy.
@@ -138,6 +192,13 @@ impl<P: Policy> Harness<P> {
 
     /// Asks the policy about an INVITE outside a dialog and follows the call if it is
     /// admitted: what the request held is kept, and the policy hears that it started.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, Request, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// let (outcome, call) = harness.begin(&Request::invite("sip:bob@example.com"));
+    /// assert!(outcome.is_next() && !call.unwrap().is_over());
+    /// ```
     ///
     /// # Panics
     /// If the request begins no call, or the host would call an outcome a failure of
@@ -171,6 +232,12 @@ impl<P: Policy> Harness<P> {
 
     /// Asks the policy about a response.
     ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, Response, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// assert!(harness.answer(&Response::new(486, "Busy Here")).is_next());
+    /// ```
+    ///
     /// # Panics
     /// If the host would call the outcome a failure of the policy.
     pub fn answer(&self, response: &Response) -> Outcome {
@@ -184,6 +251,13 @@ impl<P: Policy> Harness<P> {
 
     /// Moves the clock forward. Calls get the ticks that the policy asked for, and end
     /// when their time is up, each at its own moment; gives what happened, in order.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// harness.advance(std::time::Duration::from_secs(60));
+    /// assert_eq!(harness.inside(sipward_plugin_sdk::clock::now_ms), 60_000);
+    /// ```
     pub fn advance(&self, by: Duration) -> Vec<CallStep> {
         let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         let until = self.change(|world| world.now_ms).saturating_add(by);
@@ -203,12 +277,24 @@ impl<P: Policy> Harness<P> {
     }
 
     /// The names and keys of which calls hold anything: empty when all is given back.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// assert!(harness.leases().is_empty(), "nothing is held for ever");
+    /// ```
     #[must_use]
     pub fn leases(&self) -> Vec<(String, Vec<u8>)> {
         self.change(|world| world.leases.names())
     }
 
     /// What all calls hold of a lease under a key.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// assert_eq!(harness.held("calls", "alice"), 0);
+    /// ```
     #[must_use]
     pub fn held(&self, lease: &str, key: impl AsRef<[u8]>) -> u64 {
         self.change(|world| world.leases.held(lease, key.as_ref()))
@@ -216,6 +302,16 @@ impl<P: Policy> Harness<P> {
 
     /// Restarts the virtual host: volatile counters are forgotten, and calls are gone
     /// with all that they held, without another event.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::{Harness, Passing, json};
+    /// use sipward_plugin_sdk::counters::Window;
+    /// const GUESSES: Window = Window::new("guesses", 60_000);
+    /// let harness = Harness::<Passing>::new(json!(null));
+    /// harness.inside(|| GUESSES.add(b"alice", 1)).unwrap();
+    /// harness.restart();
+    /// assert_eq!(harness.inside(|| GUESSES.count(b"alice")), Ok(0));
+    /// ```
     pub fn restart(&self) {
         self.calls.borrow_mut().open.clear();
         self.change(World::restart);
@@ -337,6 +433,11 @@ impl<P: Policy> Harness<P> {
             (at_ms <= until).then_some((at_ms, call.number, event))
         });
         due.min_by_key(|(at_ms, number, _)| (*at_ms, *number))
+    }
+
+    /// Runs something with the virtual host around it.
+    pub(super) fn enter<T>(&self, action: impl FnOnce() -> T) -> T {
+        world::enter(&mut self.world.borrow_mut(), action)
     }
 
     pub(super) fn change<T>(&self, action: impl FnOnce(&mut World) -> T) -> T {

@@ -34,6 +34,14 @@ const COMPACT: [(&str, &str); 13] = [
 ];
 
 /// Header lines and a body.
+///
+/// Tests make it as a request or a response and never touch it themselves:
+///
+/// ```
+/// use sipward_plugin_sdk::testing::Request;
+/// let sent = Request::new("MESSAGE", "sip:bob@example.com").header("Subject", "lunch");
+/// assert_eq!(sent.seen(|request| request.header("subject")), Some(b"lunch".to_vec()));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Message {
     pub(crate) start_line: String,

@@ -28,11 +28,14 @@
 
 #![expect(clippy::panic, reason = "a harness fails a test by panicking")]
 
+#[cfg(feature = "proptest")]
+pub mod any;
 mod call;
 mod checks;
 mod facts;
 mod harness;
 mod message;
+mod passing;
 mod request;
 mod response;
 mod surroundings;
@@ -43,6 +46,21 @@ pub(crate) use world::{counters, credentials, geo, identity, keyvalue, leases, l
 pub use call::{CallHandle, CallStep, End, Happened};
 pub use harness::Harness;
 pub use message::Message;
+pub use passing::{Passing, inside};
 pub use request::{Credentials, Nonce, Request};
 pub use response::Response;
-pub use serde_json::{Value, json};
+/// What settings are in tests.
+///
+/// ```
+/// use sipward_plugin_sdk::testing::{Value, json};
+/// let settings: Value = json!({ "open": 8 });
+/// assert_eq!(settings["open"], 8);
+/// ```
+pub use serde_json::Value;
+/// Settings as an operator would write them.
+///
+/// ```
+/// use sipward_plugin_sdk::testing::json;
+/// assert_eq!(json!({ "open": 8 })["open"], 8);
+/// ```
+pub use serde_json::json;

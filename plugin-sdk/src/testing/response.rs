@@ -23,6 +23,11 @@ pub struct Response {
 
 impl Response {
     /// A response with a status and a reason phrase.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// Response::new(486, "Busy Here").seen(|response| assert_eq!(response.status(), 486));
+    /// ```
     #[must_use]
     pub fn new(status: u16, phrase: &str) -> Self {
         Self {
@@ -40,6 +45,12 @@ impl Response {
     }
 
     /// Sets the method of the request that it answers.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Method, testing::Response};
+    /// let gone = Response::new(200, "OK").to_method("BYE");
+    /// assert_eq!(gone.seen(|response| response.method()), Method::Bye);
+    /// ```
     #[must_use]
     pub fn to_method(mut self, method: &str) -> Self {
         method.clone_into(&mut self.method);
@@ -47,6 +58,12 @@ impl Response {
     }
 
     /// Sets the identity that the request's pipeline established.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// let ok = Response::new(200, "OK").identity("alice");
+    /// ok.seen(|response| assert_eq!(response.identity(), Some("alice")));
+    /// ```
     #[must_use]
     pub fn identity(mut self, identity: &str) -> Self {
         self.identity = Some(identity.to_owned());
@@ -54,6 +71,12 @@ impl Response {
     }
 
     /// Sets the name of the `[[pbx]]` or `[[trunk]]` that the request came from.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// let ok = Response::new(200, "OK").caller("office");
+    /// ok.seen(|response| assert_eq!(response.caller(), Some("office")));
+    /// ```
     #[must_use]
     pub fn caller(mut self, name: &str) -> Self {
         self.caller = Some(name.to_owned());
@@ -61,6 +84,12 @@ impl Response {
     }
 
     /// Sets the name of the `[[pbx]]` or `[[trunk]]` that answered.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// let ok = Response::new(200, "OK").peer_name("carrier");
+    /// ok.seen(|response| assert_eq!(response.peer().name(), Some("carrier")));
+    /// ```
     #[must_use]
     pub fn peer_name(mut self, name: &str) -> Self {
         self.sender.name = Some(name.to_owned());
@@ -68,6 +97,12 @@ impl Response {
     }
 
     /// Adds a header line.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// let ok = Response::new(200, "OK").header("Server", "pbx").header("Server", "again");
+    /// ok.seen(|response| assert_eq!(response.header_names(), ["Server", "Server"]));
+    /// ```
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.message
@@ -77,10 +112,32 @@ impl Response {
     }
 
     /// Sets the body.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Response;
+    /// let ok = Response::new(200, "OK").body("v=0");
+    /// ok.seen(|response| assert_eq!(response.body(), b"v=0"));
+    /// ```
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.message.body = body.into();
         self
+    }
+
+    /// Shows the response to a function as a policy would see it.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Response, testing};
+    ///
+    /// fn is_final(response: &Response<'_>) -> bool {
+    ///     response.status() >= 200
+    /// }
+    ///
+    /// assert!(!testing::Response::new(180, "Ringing").seen(is_final));
+    /// ```
+    pub fn seen<T>(&self, look: impl FnOnce(&crate::Response<'_>) -> T) -> T {
+        let (facts, message) = self.build();
+        look(&crate::Response::new(&facts, &message))
     }
 
     pub(super) fn build(&self) -> (types::ResponseFacts, Message) {

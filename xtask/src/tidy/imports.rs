@@ -46,7 +46,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         &["policy", "media", "sip-transaction", "sip-message"],
     ),
     // Rooms of their own: they look things up and know no SIP.
-    ("numbers", &[]),
+    ("sipward-numbers", &[]),
     ("geo", &[]),
     ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
@@ -59,7 +59,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         "policy-wasm",
         &[
             "state",
-            "numbers",
+            "sipward-numbers",
             "geo",
             "lists",
             "policy",
@@ -135,7 +135,7 @@ fn forbidden_edge(member: &Member, other: &str) -> Option<String> {
             }
         },
         // Tests of policies run natively, with the numbers that the host understands.
-        "plugin-sdk" if member.name == SDK => &[SDK_MACROS, "numbers"],
+        "plugin-sdk" if member.name == SDK => &[SDK_MACROS, "sipward-numbers"],
         "plugin-sdk" => &[],
         "plugins" => &[SDK],
         "tests" if member.folder.starts_with("tests/hostile") => &[SDK],

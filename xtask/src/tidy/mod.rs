@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of the house that no compiler knows. Each finding
 //! names its file and line and says what would be right.
 
+mod examples;
 pub(crate) mod imports;
 mod length;
 mod limits;
@@ -68,6 +69,7 @@ pub(crate) fn run() -> Result<()> {
     eprintln!("==> tidy");
     let pages = pages()?;
     let mut findings = imports::check(&workspace::members()?);
+    findings.extend(examples::check(&pages));
     findings.extend(limits::check(&pages));
     findings.extend(links::check(&pages));
     findings.extend(readmes::check(&pages));

@@ -1,68 +1,19 @@
 //! Requests for tests.
 
+mod credentials;
+mod sender;
+
 use std::collections::BTreeSet;
 
 use crate::bindings::identity::{DigestUser, TlsSession};
 use crate::bindings::types;
 use crate::testing::Message;
-use crate::testing::call::OpenCall;
-use crate::testing::facts::{self, Arena, Certificate, Sender};
+use crate::testing::call::{Event, OpenCall};
+use crate::testing::facts::{self, Arena, Sender};
 use crate::testing::world::RequestContext;
-use crate::{AddressKind, Anomalies, Dialog, DigestAlgorithm, Effect, Outcome, Transport, Zone};
+use crate::{AddressKind, Anomalies, Dialog, Effect, Outcome, Transport};
 
-/// Digest credentials that a request carries, for the virtual host to verify.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// The realm they are for.
-    pub realm: String,
-    /// User name.
-    pub user: String,
-    /// What the user typed.
-    pub password: String,
-    /// Algorithm of the response.
-    pub algorithm: DigestAlgorithm,
-    /// What is the matter with the nonce.
-    pub nonce: Nonce,
-}
-
-impl Credentials {
-    /// Credentials over a fresh nonce with SHA-256.
-    #[must_use]
-    pub fn new(realm: &str, user: &str, password: &str) -> Self {
-        Self {
-            realm: realm.to_owned(),
-            user: user.to_owned(),
-            password: password.to_owned(),
-            algorithm: DigestAlgorithm::Sha256,
-            nonce: Nonce::Fresh,
-        }
-    }
-
-    /// The same with another algorithm.
-    #[must_use]
-    pub fn algorithm(self, algorithm: DigestAlgorithm) -> Self {
-        Self { algorithm, ..self }
-    }
-
-    /// The same over another nonce.
-    #[must_use]
-    pub fn nonce(self, nonce: Nonce) -> Self {
-        Self { nonce, ..self }
-    }
-}
-
-/// What is the matter with a nonce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nonce {
-    /// Made by the host for this source, and still good.
-    Fresh,
-    /// Made by the host, and expired.
-    Stale,
-    /// Its count was used before.
-    Replayed,
-    /// Not made by the host, or made for another source.
-    Forged,
-}
+pub use credentials::{Credentials, Nonce};
 
 /// One stream of the offer.
 #[derive(Clone, Debug)]
@@ -107,6 +58,12 @@ pub struct Request {
 
 impl Request {
     /// A request of any method; methods are case-sensitive.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Method, testing::Request};
+    /// let odd = Request::new("FROBNICATE", "sip:bob@example.com");
+    /// assert_eq!(odd.seen(|request| request.method()), Method::Other);
+    /// ```
     #[must_use]
     pub fn new(method: &str, uri: &str) -> Self {
         Self {
@@ -134,30 +91,58 @@ impl Request {
     }
 
     /// An INVITE.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// assert_eq!(Request::invite("sip:bob@example.com").method_name(), "INVITE");
+    /// ```
     #[must_use]
     pub fn invite(uri: &str) -> Self {
         Self::new("INVITE", uri)
     }
 
     /// A REGISTER.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// assert_eq!(Request::register("sip:example.com").method_name(), "REGISTER");
+    /// ```
     #[must_use]
     pub fn register(uri: &str) -> Self {
         Self::new("REGISTER", uri)
     }
 
     /// A REFER with a Refer-To header.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let transfer = Request::refer("sip:bob@example.com", "<sip:carol@example.com>");
+    /// assert!(transfer.seen(|request| request.header("Refer-To").is_some()));
+    /// ```
     #[must_use]
     pub fn refer(uri: &str, refer_to: &str) -> Self {
         Self::new("REFER", uri).header("Refer-To", refer_to)
     }
 
     /// The method as written.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// assert_eq!(Request::new("OPTIONS", "sip:example.com").method_name(), "OPTIONS");
+    /// ```
     #[must_use]
     pub fn method_name(&self) -> &str {
         &self.method
     }
 
     /// Sets the URI of From.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// Request::invite("sip:bob@example.com").from_uri("tel:+4930123").seen(|request| {
+    ///     assert_eq!(request.from().uri().user(), Some(&b"+4930123"[..]));
+    /// });
+    /// ```
     #[must_use]
     pub fn from_uri(mut self, uri: &str) -> Self {
         uri.clone_into(&mut self.from.0);
@@ -165,6 +150,13 @@ impl Request {
     }
 
     /// Sets the display name of From.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// Request::invite("sip:bob@example.com").from_display("Your bank").seen(|request| {
+    ///     assert_eq!(request.from().display(), Some(&b"Your bank"[..]));
+    /// });
+    /// ```
     #[must_use]
     pub fn from_display(mut self, display: &str) -> Self {
         self.from.1 = Some(display.to_owned());
@@ -172,6 +164,12 @@ impl Request {
     }
 
     /// Sets the tag of From; `tag` in a dialog and none outside otherwise.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").from_tag("a7");
+    /// call.seen(|request| assert_eq!(request.from().tag(), Some(&b"a7"[..])));
+    /// ```
     #[must_use]
     pub fn from_tag(mut self, tag: &str) -> Self {
         self.from_tag = Some(tag.to_owned());
@@ -179,6 +177,13 @@ impl Request {
     }
 
     /// Sets the URI of To, which is the Request-URI otherwise.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// Request::register("sip:example.com").to_uri("sip:alice@example.com").seen(|request| {
+    ///     assert_eq!(request.to().uri().user(), Some(&b"alice"[..]));
+    /// });
+    /// ```
     #[must_use]
     pub fn to_uri(mut self, uri: &str) -> Self {
         self.to = Some(uri.to_owned());
@@ -186,6 +191,12 @@ impl Request {
     }
 
     /// Sets the Call-ID.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").call_id("7@phone");
+    /// call.seen(|request| assert_eq!(request.call_id(), b"7@phone"));
+    /// ```
     #[must_use]
     pub fn call_id(mut self, call_id: &str) -> Self {
         call_id.clone_into(&mut self.call_id);
@@ -193,108 +204,25 @@ impl Request {
     }
 
     /// Sets the User-Agent.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").user_agent("sipcli/1.8");
+    /// call.seen(|request| assert_eq!(request.user_agent(), Some(&b"sipcli/1.8"[..])));
+    /// ```
     #[must_use]
     pub fn user_agent(mut self, user_agent: &str) -> Self {
         self.user_agent = Some(user_agent.to_owned());
         self.header("User-Agent", user_agent)
     }
 
-    /// Sets the source address.
-    ///
-    /// # Panics
-    /// If it is no IP address.
-    #[must_use]
-    pub fn from_address(mut self, address: &str) -> Self {
-        self.sender.address = match address.parse() {
-            Ok(address) => address,
-            Err(_) => panic!("`{address}` is no IP address"),
-        };
-        self
-    }
-
-    /// Sets the source port.
-    #[must_use]
-    pub fn from_port(mut self, port: u16) -> Self {
-        self.sender.port = port;
-        self
-    }
-
-    /// Sets the transport.
-    #[must_use]
-    pub fn transport(mut self, transport: Transport) -> Self {
-        self.sender.transport = transport;
-        self
-    }
-
-    /// Sets the zone of the sender.
-    #[must_use]
-    pub fn zone(mut self, zone: Zone) -> Self {
-        self.sender.zone = zone;
-        self
-    }
-
-    /// Sets the name of the `[[pbx]]` or `[[trunk]]` that the source matched.
-    #[must_use]
-    pub fn peer_name(mut self, name: &str) -> Self {
-        self.sender.name = Some(name.to_owned());
-        self
-    }
-
-    /// Gives the peer a verified certificate with these comma-separated names.
-    #[must_use]
-    pub fn certificate(mut self, names: &str) -> Self {
-        self.sender.certificate = Some(Certificate::new(names));
-        self
-    }
-
-    /// Sets the fingerprint of the certificate, 64 zeros otherwise.
-    ///
-    /// # Panics
-    /// If the peer has no certificate.
-    #[must_use]
-    pub fn certificate_fingerprint(mut self, fingerprint: &str) -> Self {
-        fingerprint.clone_into(&mut self.given_certificate().fingerprint);
-        self
-    }
-
-    /// Sets the issuer of the certificate, `CN=Test CA` otherwise.
-    ///
-    /// # Panics
-    /// If the peer has no certificate.
-    #[must_use]
-    pub fn certificate_issuer(mut self, issuer: &str) -> Self {
-        issuer.clone_into(&mut self.given_certificate().issuer);
-        self
-    }
-
-    fn given_certificate(&mut self) -> &mut Certificate {
-        match &mut self.sender.certificate {
-            Some(certificate) => certificate,
-            None => panic!("there is no certificate: call `certificate` first"),
-        }
-    }
-
-    /// Sends the request over TLS with this version and cipher suite.
-    #[must_use]
-    pub fn tls(mut self, version: &str, cipher: &str) -> Self {
-        self.tls = Some(TlsSession {
-            version: version.to_owned(),
-            cipher: cipher.to_owned(),
-        });
-        self.transport(Transport::Tls)
-    }
-
-    /// Adds a user whom an earlier plugin of the pipeline verified by digest.
-    #[must_use]
-    pub fn verified(mut self, user: &str, realm: &str) -> Self {
-        self.verified.push(DigestUser {
-            user: user.to_owned(),
-            realm: realm.to_owned(),
-        });
-        self
-    }
-
     /// Puts the request into a dialog.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Dialog, testing::Request};
+    /// let hold = Request::invite("sip:bob@example.com").dialog(Dialog::Confirmed);
+    /// assert_eq!(hold.seen(|request| request.dialog()), Dialog::Confirmed);
+    /// ```
     #[must_use]
     pub fn dialog(mut self, dialog: Dialog) -> Self {
         self.dialog = dialog;
@@ -302,6 +230,12 @@ impl Request {
     }
 
     /// Sets what an earlier plugin said of who the caller is.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").identity("alice");
+    /// call.seen(|request| assert_eq!(request.identity(), Some("alice")));
+    /// ```
     #[must_use]
     pub fn identity(mut self, identity: &str) -> Self {
         self.identity = Some(identity.to_owned());
@@ -310,6 +244,12 @@ impl Request {
 
     /// Adds a stream to the offer, at a public address unless
     /// [`Request::offer_address`] says otherwise.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").offer("audio", "RTP/SAVP", true);
+    /// assert!(call.seen(|request| request.offer().all(|stream| stream.encrypted)));
+    /// ```
     #[must_use]
     pub fn offer(mut self, kind: &str, protocol: &str, encrypted: bool) -> Self {
         self.offer.push(Stream {
@@ -323,6 +263,14 @@ impl Request {
 
     /// Sets the address of the stream that was added last.
     ///
+    /// ```
+    /// use sipward_plugin_sdk::{AddressKind, testing::Request};
+    /// let call = Request::invite("sip:bob@example.com")
+    ///     .offer("audio", "RTP/AVP", false)
+    ///     .offer_address("127.0.0.1", AddressKind::Loopback);
+    /// assert!(call.seen(|request| request.offer().all(|it| it.address == b"127.0.0.1")));
+    /// ```
+    ///
     /// # Panics
     /// If the offer has no stream.
     #[must_use]
@@ -335,6 +283,12 @@ impl Request {
     }
 
     /// Sets the oddities that the host saw.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Anomalies, testing::Request};
+    /// let odd = Request::invite("sip:bob@example.com").anomalies(Anomalies::FOLDED_HEADER);
+    /// assert!(odd.seen(|request| !request.anomalies().is_empty()));
+    /// ```
     #[must_use]
     pub fn anomalies(mut self, anomalies: Anomalies) -> Self {
         self.anomalies = anomalies;
@@ -342,6 +296,11 @@ impl Request {
     }
 
     /// Sets the points that earlier plugins added.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// assert_eq!(Request::invite("sip:bob@example.com").score(7).seen(|it| it.score()), 7);
+    /// ```
     #[must_use]
     pub fn score(mut self, score: i32) -> Self {
         self.score = score;
@@ -349,6 +308,12 @@ impl Request {
     }
 
     /// Adds an annotation of an earlier plugin.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").annotation("country", "DE");
+    /// call.seen(|request| assert_eq!(request.annotation("country"), Some("DE")));
+    /// ```
     #[must_use]
     pub fn annotation(mut self, key: &str, value: &str) -> Self {
         self.annotations.push_str(&format!("{key}={value}\n"));
@@ -356,6 +321,12 @@ impl Request {
     }
 
     /// Adds a header line.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").header("X-Bytes", b"\xff");
+    /// call.seen(|request| assert_eq!(request.header("x-bytes"), Some(vec![0xff])));
+    /// ```
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.message
@@ -365,6 +336,12 @@ impl Request {
     }
 
     /// Sets the body.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").body("v=0\r\n");
+    /// assert_eq!(call.seen(|request| request.body()), b"v=0\r\n");
+    /// ```
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.message.body = body.into();
@@ -372,10 +349,58 @@ impl Request {
     }
 
     /// Adds digest credentials.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::testing::{Credentials, Request};
+    /// let call = Request::invite("sip:bob@example.com")
+    ///     .credentials(Credentials::new("example.com", "alice", "secret"));
+    /// # let _ = call;
+    /// ```
     #[must_use]
     pub fn credentials(mut self, credentials: Credentials) -> Self {
         self.message.credentials = Some(credentials);
         self
+    }
+
+    /// Shows the request to a function as a policy would see it: for tests of parts of
+    /// a policy. What the function asks of the host needs a harness around it:
+    /// [`Harness::inside`](crate::testing::Harness::inside).
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Request, testing};
+    ///
+    /// fn is_emergency(request: &Request<'_>) -> bool {
+    ///     request.request_uri().dialled().as_deref() == Some("112")
+    /// }
+    ///
+    /// assert!(testing::Request::invite("sip:112@example.com").seen(is_emergency));
+    /// ```
+    pub fn seen<T>(&self, look: impl FnOnce(&crate::Request<'_>) -> T) -> T {
+        let (facts, message) = self.build();
+        look(&crate::Request::new(&facts, &message))
+    }
+
+    /// Shows the call that the request begins to a function as a policy would see it
+    /// when it starts, admitted with this outcome, in the first millisecond of 1970.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Call, Outcome, testing::Request};
+    ///
+    /// fn price(call: &Call<'_>) -> Option<u32> {
+    ///     call.annotation("price")?.parse().ok()
+    /// }
+    ///
+    /// let invite = Request::invite("sip:bob@example.com");
+    /// let admitted = Outcome::next().annotate("price", "2");
+    /// assert_eq!(invite.seen_as_call(&admitted, price), Some(2));
+    /// ```
+    pub fn seen_as_call<T>(
+        &self,
+        outcome: &Outcome,
+        look: impl FnOnce(&crate::Call<'_>) -> T,
+    ) -> T {
+        let (facts, _event) = self.open_call(1, outcome, 0).build(&Event::Started, 0);
+        look(&crate::Call::new(&facts))
     }
 
     /// Whether it is an INVITE outside a dialog.
