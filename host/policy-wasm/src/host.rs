@@ -10,7 +10,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings;
 use crate::limits::PluginLimits;
-use crate::services::{Asking, HostServices};
+use crate::services::{Asking, HostServices, Reading};
 
 mod ceiling;
 mod clock;
@@ -97,6 +97,12 @@ impl HostState {
 
     /// Fills the budget and lends the message, if the call is about one.
     pub(crate) fn begin_call(&mut self, occasion: Occasion<'_>) -> u32 {
+        if let Some(observer) = &self.services.observer {
+            match occasion {
+                Occasion::Start => observer.starting(&self.plugin),
+                _ => observer.asked(&self.plugin),
+            }
+        }
         (self.phase, self.message, self.source) = match occasion {
             Occasion::Start => (Phase::Starting, None, None),
             Occasion::Request(message, source) => {
@@ -148,6 +154,13 @@ impl HostState {
             }));
         }
         Ok(())
+    }
+
+    /// Tells who watches.
+    fn note(&self, reading: Reading<'_>) {
+        if let Some(observer) = &self.services.observer {
+            observer.read(reading);
+        }
     }
 
     /// What a look-up is for.

@@ -20,7 +20,6 @@ mod decision_log;
 mod followed;
 mod ledger;
 mod media_figures;
-mod offers;
 mod outlet;
 mod record_search;
 mod records;

@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -68,9 +68,26 @@ const ROOMS: [(&str, &[&str]); 16] = [
             "sip-message",
         ],
     ),
+    // What a policy would have decided: facts as the core makes them, plugins as they run.
+    (
+        "rehearsal",
+        &[
+            "policy-wasm",
+            "records",
+            "state",
+            "numbers",
+            "geo",
+            "sip-proxy",
+            "media",
+            "policy",
+            "sip-transaction",
+            "sip-message",
+        ],
+    ),
     (
         "sipward",
         &[
+            "rehearsal",
             "transport",
             "policy-wasm",
             "relay",
