@@ -22,7 +22,7 @@ use sip_transaction::Transport;
 use state::State;
 use state::digest::{Accounts, Nonces};
 
-use crate::stage::plugin_folder;
+use crate::stage::{compiled_folder, plugin_folder};
 
 /// A built guest by the name of its crate.
 ///
@@ -149,11 +149,9 @@ impl Host {
     /// The system refuses memory, threads or randomness.
     #[must_use]
     pub fn with_codes(state: State, accounts: Accounts, table: CodeTable, now_ms: u64) -> Self {
-        // Compiling takes seconds, so the tests of all programs share what was compiled.
-        let cache_dir = plugin_folder().with_file_name("compiled-plugins");
         let config = EngineConfig {
             instances: 24,
-            cache_dir: Some(cache_dir),
+            cache_dir: Some(compiled_folder()),
             ..EngineConfig::default()
         };
         let clock = Arc::new(HandClock(AtomicU64::new(now_ms)));

@@ -13,7 +13,7 @@ const CONFIG: &str = r#"
 workers = 1
 admin_socket = "@SOCKETS@/admin.sock"
 state_dir = "@FOLDER@/state"
-cache_dir = "@FOLDER@/cache"
+cache_dir = "@CACHE@"
 log_format = "json"
 watch = false
 

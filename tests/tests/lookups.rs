@@ -33,11 +33,18 @@ fn replace(stage: &Stage, name: &str, bytes: &[u8]) {
     std::fs::rename(&beside, stage.path(name)).expect("a file in its place");
 }
 
+/// The usual configuration and this, watched.
+fn configure(stage: &Stage, more: &str) {
+    stage.configure(&[], more);
+    let text = std::fs::read_to_string(stage.config()).expect("a configuration");
+    stage.write(&text.replace("watch = false", "watch = true"));
+}
+
 fn stage() -> Stage {
     let stage = Stage::new();
     replace(&stage, "country.mmdb", &countries(&[("81.0.0.0/8", "GB")]));
     replace(&stage, "barred.txt", b"# nobody\n+881 = satellite\n");
-    stage.configure(&[], LOOKUPS);
+    configure(&stage, LOOKUPS);
     stage
 }
 
@@ -120,7 +127,7 @@ fn files_that_change_are_read_again_and_wrong_ones_are_not_used() {
     });
 
     // Taken out of the configuration.
-    stage.configure(&[], "");
+    configure(&stage, "");
     proxy.wait_until("none", |status| {
         status["lookups"]["lists"]["barred"].is_null()
     });

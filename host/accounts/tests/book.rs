@@ -1,6 +1,10 @@
 //! What a book of accounts takes and refuses, and what it yields to those who verify.
 
-#![expect(clippy::unwrap_used, reason = "a failed step ends a test")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed step ends a test"
+)]
 
 use accounts::{
     ACCOUNTS, Ages, Book, BookError, Broken, Digits, Enrolment, NewPassword, Standing, Summary,

@@ -1,6 +1,10 @@
 //! Dialled codes: PIN and TOTP, replays over a restart, and what looks alike.
 
-#![expect(clippy::unwrap_used, reason = "a failed step ends a test")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a failed step ends a test"
+)]
 
 use std::path::Path;
 use std::time::{Duration, Instant};

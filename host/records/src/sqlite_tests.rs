@@ -10,7 +10,7 @@ fn record(number: u64) -> CallRecord {
         number: Some(1 << 63 | number),
         call_id: format!("call-{number}@example.com"),
         method: "INVITE".to_owned(),
-        identity: (number % 2 == 0).then(|| "alice".to_owned()),
+        identity: number.is_multiple_of(2).then(|| "alice".to_owned()),
         verdict: "admit".into(),
         started_ms: Some(1_000 * number + 1),
         score: -3,

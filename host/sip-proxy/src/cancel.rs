@@ -22,7 +22,8 @@ impl ProxyCore {
         flow: &Flow,
     ) {
         let Some(server) = target else {
-            self.answer(now, cancel, request, flow, Answer::new(481));
+            let cause = "CANCEL of nothing";
+            self.reject(now, cancel, request, flow, Answer::new(481), cause);
             return;
         };
         self.answer(now, cancel, request, flow, Answer::new(200));

@@ -77,6 +77,9 @@ pub struct Routing {
     pub peers: Vec<PeerConfig>,
     /// Domains we answer for besides the hosts of the listeners. Lower case.
     pub own_domains: Vec<String>,
+    /// Whoever comes by UDP and is no peer gets no answer to what no policy is asked about:
+    /// a source that can be forged, or a scanner that looks who is there.
+    pub silent_to_strangers: bool,
     /// Pipelines of which a plugin wants to see responses.
     pub response_pipelines: Vec<Arc<str>>,
     /// Timers of the proxy core.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policy::{DialogState, Peer, RequestFacts};
 use sip_message::{Anomalies, Message, Method};
-use sip_transaction::{Flow, Moment, TransactionId};
+use sip_transaction::{Flow, Moment, TransactionId, Transport};
 
 use crate::answers::Answer;
 use crate::calls::DialogRef;
@@ -98,7 +98,7 @@ impl ProxyCore {
         self.reject(now, server, request, flow, answer, invalid.phrase());
     }
 
-    fn reject(
+    pub(crate) fn reject(
         &mut self,
         now: Moment,
         server: TransactionId,
@@ -107,12 +107,29 @@ impl ProxyCore {
         answer: Answer<'_>,
         cause: &'static str,
     ) {
+        if self.hears_nothing(flow) {
+            self.log(LogEvent::Dropped {
+                cause,
+                source: flow.peer,
+            });
+            self.layer.terminate(server);
+            return;
+        }
         self.log(LogEvent::Rejected {
             status: answer.status,
             cause,
             source: flow.peer,
         });
         self.answer(now, server, request, flow, answer);
+    }
+
+    /// Whether the sender is a stranger who gets no answer to what no policy is asked
+    /// about.
+    pub fn hears_nothing(&self, flow: &Flow) -> bool {
+        let routing = &self.site.routing;
+        routing.silent_to_strangers
+            && flow.transport == Transport::Udp
+            && classify(routing, flow, None).name.is_none()
     }
 
     #[expect(

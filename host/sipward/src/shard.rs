@@ -143,7 +143,11 @@ impl Shard {
             Received::Invalid(error) => {
                 self.invalid += 1;
                 tracing::debug!(source = %inbound.flow.peer, %error, "not a valid message");
-                if let Some(bytes) = error.response(b"sipward") {
+                let answer = match self.core.hears_nothing(&inbound.flow) {
+                    true => None,
+                    false => error.response(b"sipward"),
+                };
+                if let Some(bytes) = answer {
                     self.outlet.send(Transmit {
                         to: inbound.flow.reply(),
                         bytes,

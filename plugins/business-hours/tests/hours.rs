@@ -1,5 +1,7 @@
 //! Weekly hours, holidays and the nights on which the clocks change.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use business_hours::BusinessHours;
 use sipward_plugin_sdk::Zone;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};

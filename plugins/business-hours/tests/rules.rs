@@ -1,5 +1,7 @@
 //! Emergency calls, groups, destinations and wrong settings of `business-hours`.
 
+#![expect(clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 use business_hours::BusinessHours;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};
 use sipward_plugin_sdk::{Dialog, Zone};

@@ -1,5 +1,7 @@
 //! Wrong settings of `call-limits`: each is named.
 
+#![expect(clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 use call_limits::CallLimits;
 use sipward_plugin_sdk::testing::{Harness, Value, json};
 

@@ -1,5 +1,7 @@
 //! Callers that no entry names, trusted peers, and wrong settings.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use caller_identity::CallerIdentity;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};
 use sipward_plugin_sdk::{Dialog, Outcome, Zone};

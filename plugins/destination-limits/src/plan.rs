@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     country_code: Vec<u8>,
     national_prefix: Vec<u8>,
     bare: Bare,
+    /// Nobody said how bare numbers are read.
+    unsure: bool,
     local_digits: usize,
     min_digits: usize,
     max_digits: usize,
@@ -71,6 +73,7 @@ impl Plan {
             country_code,
             national_prefix,
             bare,
+            unsure: settings.bare.is_none(),
             local_digits: settings.local_digits.into(),
             min_digits: settings.min_digits.into(),
             max_digits: settings.max_digits.into(),
@@ -116,6 +119,7 @@ impl Plan {
             ));
         }
         let mut readings = vec![self.reading(&dialled)?];
+        readings.extend(self.without_plus(&dialled));
         if !dialled.starts_with('+')
             && let Some(context) = params.find(b"phone-context")?
         {
@@ -123,7 +127,9 @@ impl Plan {
         }
         if let Some(routing) = params.find(b"rn")? {
             let decoded = decode_escapes(routing).ok_or(Fault::Impossible("incomplete escape"))?;
-            readings.push(self.reading(&self.dialled(&decoded)?)?);
+            let dialled = self.dialled(&decoded)?;
+            readings.push(self.reading(&dialled)?);
+            readings.extend(self.without_plus(&dialled));
         }
         Ok(readings)
     }
@@ -186,6 +192,18 @@ impl Plan {
             Bare::International => self.international("", dialled),
             Bare::National => self.international(text(&self.country_code), dialled),
         }
+    }
+
+    /// The number as many trunks read it: international without its `+`. Longer numbers
+    /// alone, and only where nobody said that it is none.
+    fn without_plus(&self, dialled: &str) -> Option<String> {
+        let is_bare = !dialled.starts_with('+') && !dialled.contains(['*', '#']);
+        let is_long = dialled.len() > self.local_digits;
+        if !self.unsure || self.bare != Bare::Local || !is_bare || !is_long {
+            return None;
+        }
+        // What cannot be one is none.
+        self.international("", dialled).ok()
     }
 
     /// What the number would be within a `;phone-context=`.

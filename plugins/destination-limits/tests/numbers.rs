@@ -135,7 +135,7 @@ fn lengths_have_two_sides() {
             ("sip:23456@gw", 0),
             ("sip:0301234@gw", 0),
             ("sip:030123@gw", 484),
-            ("sip:234567890123@gw", 0),
+            ("sip:234567890123@gw", 403),
             ("sip:2345678901234@gw", 604),
             ("sip:+@gw", 484),
             ("sip:()@gw", 484),
@@ -265,8 +265,18 @@ fn bare_numbers_are_read_as_told() {
             .extend(more.as_object().unwrap().clone());
         Harness::<DestinationLimits>::new(settings)
     };
+    // Without a word they are local, and long ones have to be allowed as both.
     check(
         &plan(json!({})),
+        &[
+            ("sip:212555@gw", 0),
+            ("sip:2125551@gw", 403),
+            ("sip:13055551234@gw", 403),
+            ("sip:+13055551234;rn=2125551234@gw", 403),
+        ],
+    );
+    check(
+        &plan(json!({ "bare": "local" })),
         &[("sip:2125551234@gw", 0), ("sip:13055551234@gw", 403)],
     );
     check(

@@ -1,5 +1,7 @@
 //! Rules as OpenSIPS `fraud_detection` has them, and the faults that it is known for.
 
+#![expect(clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 use std::time::Duration;
 
 use fraud_score::FraudScore;

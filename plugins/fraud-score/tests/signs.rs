@@ -1,5 +1,7 @@
 //! Each sign on its own: below its edge, at it, and what it never hits.
 
+#![expect(clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 use std::time::Duration;
 
 use fraud_score::FraudScore;

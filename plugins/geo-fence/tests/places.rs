@@ -1,5 +1,7 @@
 //! Countries, networks, rules and wrong settings of `geo-fence`.
 
+#![expect(clippy::indexing_slicing, reason = "a test ends where it fails")]
+
 use geo_fence::GeoFence;
 use sipward_plugin_sdk::geo::Place;
 use sipward_plugin_sdk::testing::{Harness, Request, Value, json};

@@ -1,7 +1,5 @@
 //! Whom evidence counts against: nobody but a sender who proved where it is.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use std::time::Duration;
 
 use scanner_guard::ScannerGuard;

@@ -1,7 +1,5 @@
 //! What gives a scanner away: signatures, injections, malformed and probing requests.
 
-#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
-
 use std::time::Duration;
 
 use scanner_guard::ScannerGuard;

@@ -136,6 +136,7 @@ impl Stage {
         let denied: Vec<String> = denied.iter().map(|it| format!("{it:?}")).collect();
         template
             .replace("@FOLDER@", &self.folder.to_string_lossy())
+            .replace("@CACHE@", &compiled_folder().to_string_lossy())
             .replace("@SOCKETS@", &self.scratch.path().to_string_lossy())
             .replace("@INSIDE@", &self.inside.to_string())
             .replace("@OUTSIDE@", &self.outside.to_string())
@@ -180,6 +181,13 @@ pub fn root() -> &'static Path {
 #[must_use]
 pub fn plugin_folder() -> PathBuf {
     std::env::var_os("SIPWARD_PLUGINS").map_or_else(|| target().join("plugins"), PathBuf::from)
+}
+
+/// Where compiled plugins are kept. Compiling takes seconds, so the tests of all programs
+/// share what was compiled.
+#[must_use]
+pub fn compiled_folder() -> PathBuf {
+    plugin_folder().with_file_name("compiled-plugins")
 }
 
 /// The target folder that this program was built in.

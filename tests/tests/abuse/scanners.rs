@@ -41,7 +41,7 @@ fn scanners_hear_nothing_while_a_user_calls() {
         edge.stage.outside.to_string(),
     );
     let both = format!("{inside},{outside}");
-    let arguments: [(&str, &str, Vec<&str>); 6] = [
+    let arguments: [(&str, &str, Vec<&str>); 7] = [
         ("svmap-options", "svmap", vec!["-p", &both]),
         ("svmap-invite", "svmap", vec!["-p", &both, "-m", "INVITE"]),
         (
@@ -49,11 +49,12 @@ fn scanners_hear_nothing_while_a_user_calls() {
             "svmap",
             vec!["-p", &both, "-m", "REGISTER"],
         ),
+        ("svmap-bye", "svmap", vec!["-p", &both, "-m", "BYE"]),
         ("svwar", "svwar", vec!["-p", &inside, "-e", "100-400"]),
         (
             "svwar-invite",
             "svwar",
-            vec!["-p", &inside, "-e", "200,pbx", "-m", "INVITE", "--force"],
+            vec!["-p", &inside, "-e", "195-215", "-m", "INVITE", "--force"],
         ),
         (
             "svcrack",
@@ -75,12 +76,17 @@ fn scanners_hear_nothing_while_a_user_calls() {
     }
     for (number, (name, ..)) in (0u8..).zip(&arguments) {
         let decisions = decisions_on(&proxy, attacker(number));
-        assert!(!decisions.is_empty(), "{name} was never here");
+        // What cannot be read, and a BYE of no call, concern no policy.
+        let unjudged = ["svmap-register", "svmap-bye"].contains(name);
+        assert_eq!(decisions.is_empty(), unjudged, "{name}: {decisions:#?}");
         for decision in decisions {
             assert_eq!(decision["verdict"], "drop", "{name}: {decision}");
             assert_eq!(decision["plugin"], "scanner-guard", "{name}: {decision}");
         }
     }
+    let status = proxy.status();
+    let unreadable = status["total"]["invalid_messages"].as_u64();
+    assert!(unreadable >= Some(2), "{status:#}");
     // Behind the proxy nobody ever heard of them.
     assert_eq!(edge.trunk.invites().len(), DAILY.len());
     assert!(edge.office.got().is_empty());
@@ -104,10 +110,7 @@ fn guessers_under_another_name_are_locked_out_while_the_user_calls() {
     let inside = edge.stage.inside.to_string();
     // The company's own phone has been here before.
     let mut home = edge.phone(HOME, "200").with_password(PASSWORD_200);
-    let talk = home
-        .call(&edge.number("+493012345601"))
-        .ok()
-        .expect("a call");
+    let talk = home.call(&edge.number("+493012345601")).expect("a call");
     home.hang_up(talk);
 
     write_dictionaries(&edge);

@@ -18,7 +18,13 @@ pub(crate) fn plugin(name: &str) -> String {
     let rest = &text[start..];
     let ends = ["\n[[plugin]]", "\n[[pipeline]]", "\n# ----"];
     let end = ends.iter().filter_map(|end| rest.find(end)).min();
-    format!("{}\n", &rest[..end.unwrap_or(rest.len())])
+    patient(&format!("{}\n", &rest[..end.unwrap_or(rest.len())]))
+}
+
+/// The same with more time for each plugin: a machine that does many other things too must
+/// not refuse a call for it.
+pub(crate) fn patient(text: &str) -> String {
+    text.replace(".wasm\"\n", ".wasm\"\nlimits.deadline_ms = 5000\n")
 }
 
 /// A number in a plugin's settings, such as `lock` in `{ warn = 40, lock = 200 }`, in the

@@ -11,6 +11,17 @@ use sipward_tests::stage::Stage;
 /// Longest run of one of them.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Runs a tool on a machine of one address: svcrack has an option for that and forgets it.
+const FROM_ADDRESS: &str = "
+import os, socket
+class Socket(socket.socket):
+    def bind(self, address):
+        super().bind((os.environ['SOURCE'], address[1]))
+socket.socket = Socket
+from sipvicious.TOOL import main
+main()
+";
+
 /// Where they are, in their own shape or in disguise.
 pub(crate) struct Scanners {
     /// What their scripts are run by.
@@ -114,8 +125,9 @@ impl Scanners {
         let output = stage.path(&format!("{name}.out"));
         let file = File::create(&output).expect("a file for its output");
         let child = Command::new(&self.interpreter)
-            .args(["-c", &format!("from sipvicious.{tool} import main; main()")])
-            .args(["-b", &source.to_string(), "-x", &source.to_string()])
+            .args(["-c", &FROM_ADDRESS.replace("TOOL", tool)])
+            .args(["-x", &source.to_string()])
+            .env("SOURCE", source.to_string())
             .args(arguments)
             .env("PYTHONPATH", &self.home)
             .env("PYTHONDONTWRITEBYTECODE", "1")

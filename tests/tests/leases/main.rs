@@ -249,8 +249,8 @@ fn drain(stage: &Stage, parties: &mut Parties, proxy: Proxy<'_>) {
     let lines = log
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let stopped = lines.filter(|line| line["message"] == "stopped").last();
-    let stopped = stopped.expect("it says so");
+    let mut stopped = lines.filter(|line| line["message"] == "stopped");
+    let stopped = stopped.next_back().expect("it says so");
     assert_eq!(stopped["leases_held"], 0, "{stopped}");
     assert_eq!(stopped["leases_conserved"], true, "{stopped}");
 }

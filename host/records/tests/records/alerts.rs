@@ -1,5 +1,7 @@
 //! Alerts to a real receiver and a real program.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 use std::time::{Duration, Instant};
 
 use policy::Severity;

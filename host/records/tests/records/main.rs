@@ -1,5 +1,7 @@
 //! Records and alerts through their real threads, files, sockets and processes.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 mod alerts;
 mod http;
 mod kill;

@@ -1,5 +1,11 @@
 //! Records by webhook: a receiver that is down, back, and picky.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test ends where it fails"
+)]
+
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::Path;

@@ -194,6 +194,7 @@ fn our_own_route_as_request_uri_hides_nothing_outside_a_dialog() {
         let forwarded = net.expect_request("10.0.0.99:5070", Method::Invite);
         assert_eq!(forwarded.uri(), format!("sip:{PROXY};lr{mark}"));
         net.reply(&forwarded, 486, "bob");
+        net.expect_request("10.0.0.99:5070", Method::Ack);
         net.expect(PBX, 486);
     }
 }

@@ -1,8 +1,38 @@
 //! RFC 3261 section 16.3 and RFC 5393.
 
 use sip_message::{HeaderKind, Method};
+use sip_proxy::Routing;
 
 use crate::harness::*;
+
+/// Scanners look for any answer, and a forged source is somebody who never asked.
+#[test]
+fn strangers_by_udp_hear_nothing_of_what_no_policy_is_asked_about() {
+    let silent = Routing {
+        silent_to_strangers: true,
+        ..routing()
+    };
+    for (from, hears) in [(STRANGER, false), (PBX, true)] {
+        let mut net = Net::new(silent.clone());
+        for method in ["BYE", "CANCEL", "PRACK"] {
+            let branch = net.branch();
+            let request = Request::new(method, from, &branch).call(method);
+            net.send(from, &request.text());
+            match hears {
+                true => drop(net.expect(from, 481)),
+                false => net.quiet(),
+            }
+        }
+        let branch = net.branch();
+        let spent = Request::new("INVITE", from, &branch).with("Max-Forwards", "0");
+        net.send(from, &spent.text());
+        match hears {
+            true => drop(net.expect(from, 483)),
+            false => net.quiet(),
+        }
+        assert_eq!(net.consults.len(), 0);
+    }
+}
 
 fn refused(change: impl FnOnce(Request) -> Request) -> Sent {
     let mut net = Net::new(routing());

@@ -45,6 +45,7 @@ pub(crate) fn routing(
     let mut routing = Routing {
         listeners,
         peers,
+        silent_to_strangers: !config.server.answer_strangers,
         ..Routing::default()
     };
     routing.own_domains = config

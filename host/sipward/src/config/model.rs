@@ -96,6 +96,8 @@ pub struct Server {
     pub domains: Vec<String>,
     /// How long a digest nonce is good.
     pub nonce_seconds: u64,
+    /// Whether strangers by UDP get answers to what no policy is asked about.
+    pub answer_strangers: bool,
 }
 
 impl Default for Server {
@@ -111,6 +113,7 @@ impl Default for Server {
             watch: true,
             domains: Vec::new(),
             nonce_seconds: 300,
+            answer_strangers: false,
         }
     }
 }

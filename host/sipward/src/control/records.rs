@@ -85,7 +85,9 @@ impl Archive {
         let alerts = self.alerts.prepare(alerts(config)?)?;
         let records = match (assemble::records(config)?, &self.records) {
             (None, _) => RecordsChange::Off,
-            (Some(config), Some(running)) => RecordsChange::Same(Box::new(running.prepare(config)?)),
+            (Some(config), Some(running)) => {
+                RecordsChange::Same(Box::new(running.prepare(config)?))
+            }
             (Some(config), None) => {
                 RecordsChange::Begins(Box::new(begin(config, self.desk(), &self.recipients)?))
             }

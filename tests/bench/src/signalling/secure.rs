@@ -64,7 +64,9 @@ pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path, cache: &Pat
     let ours = pipelines
         .and_then(|all| all.iter().find(|it| it["name"] == "from-us"))
         .context("the example has no pipeline from-us")?;
-    config["pipeline"] = json!([ours]);
+    if let Some(table) = config.as_object_mut() {
+        table.insert("pipeline".to_owned(), json!([ours]));
+    }
     let text = toml_edit::ser::to_string(&config).context("failed to write TOML")?;
     fs::write(folder.join("sipward.toml"), text)?;
     Ok(())

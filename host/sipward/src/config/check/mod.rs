@@ -30,9 +30,14 @@ pub(super) struct Checks<'a, 'f, 'p> {
     unread: BTreeSet<String>,
 }
 
-/// The entry or section that a rendered key belongs to: `listener[1]`, `server`.
+/// The entry or section that a rendered key belongs to: `listener[1]`, `server`,
+/// `alerts.webhook[0]`.
 fn entry_of(key: &str) -> &str {
-    key.split('.').next().unwrap_or(key)
+    let receiver = match key.find(']') {
+        Some(end) if key.starts_with("alerts.") => key.get(..=end),
+        _ => key.split('.').next(),
+    };
+    receiver.unwrap_or(key)
 }
 
 /// `[list, number, rest...]`.
