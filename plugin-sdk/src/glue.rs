@@ -65,7 +65,14 @@ pub fn describe<P: Policy>() -> Description {
 pub fn configure<P: Policy>(settings: &str) -> Result<P, SettingsError> {
     #[cfg(all(target_arch = "wasm32", feature = "std"))]
     report_panics();
-    P::configure(crate::lifecycle::parse_settings(settings)?)
+    let policy = P::configure(crate::lifecycle::parse_settings(settings)?)?;
+    #[cfg(all(
+        feature = "arena",
+        target_arch = "wasm32",
+        not(target_feature = "atomics")
+    ))]
+    crate::arena::open();
+    Ok(policy)
 }
 
 /// Ends the guest with a trap. Its own panics are sent to the host's log before.

@@ -78,6 +78,11 @@
 extern crate alloc;
 extern crate self as sipward_plugin_sdk;
 
+#[cfg(all(
+    feature = "arena",
+    any(test, all(target_arch = "wasm32", not(target_feature = "atomics")))
+))]
+mod arena;
 mod bindings;
 mod call;
 #[cfg(not(target_arch = "wasm32"))]
