@@ -48,11 +48,18 @@ pub(crate) struct HostState {
     host_calls: u32,
     host_bytes: usize,
     log_lines: u32,
+    /// The time of the call, once the guest has asked for it.
+    now_ms: Option<u64>,
     verified_realm: Option<String>,
+    /// What `configure` was told that will be otherwise the next time.
+    passing_answers: Option<&'static str>,
     /// What the plugins that are asked share.
     consultation: Consultation,
     ceiling: Ceiling,
 }
+
+/// What memories grow by.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// Why an instance is called.
 #[derive(Clone, Copy)]
@@ -88,7 +95,9 @@ impl HostState {
             host_calls: 0,
             host_bytes: 0,
             log_lines: 0,
+            now_ms: None,
             verified_realm: None,
+            passing_answers: None,
             consultation: Consultation::default(),
             ceiling: Ceiling::new(&limits),
             limits,
@@ -109,6 +118,7 @@ impl HostState {
         self.host_calls = 0;
         self.host_bytes = 0;
         self.log_lines = 0;
+        self.now_ms = None;
         self.verified_realm = None;
         self.ticket
     }
@@ -117,6 +127,23 @@ impl HostState {
     pub(crate) fn end_call(&mut self) -> Option<String> {
         self.message = None;
         self.verified_realm.take()
+    }
+
+    /// The instance may take a page more for each of so many memories.
+    pub(crate) fn widen(&mut self, memories: usize) {
+        self.ceiling.widen(memories.saturating_mul(PAGE_BYTES));
+    }
+
+    /// What `configure` was told that will be otherwise the next time.
+    pub(crate) fn passing_answers(&self) -> Option<&'static str> {
+        self.passing_answers
+    }
+
+    /// Notes that the guest is told something that holds for now only.
+    fn tell_passing(&mut self, what: &'static str) {
+        if self.phase == Phase::Starting {
+            self.passing_answers = Some(what);
+        }
     }
 
     /// Lends or takes back what the plugins share.
