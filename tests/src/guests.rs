@@ -308,11 +308,25 @@ impl Worker {
         self.generation = Arc::new(Generation::new(self.generation.id() + 1, pipelines));
     }
 
-    /// Judges a request.
+    /// Judges a request, and makes the next instances when that is done.
     pub fn judge(&mut self, facts: RequestFacts) -> Conclusion {
+        let conclusion = self.judge_at_once(facts);
+        self.rest();
+        conclusion
+    }
+
+    /// Judges a request that the next one follows at once.
+    pub fn judge_at_once(&mut self, facts: RequestFacts) -> Conclusion {
         self.asked += 1;
         self.executor
             .judge(&self.generation, ConsultId::new(self.asked), facts)
+    }
+
+    /// Does what a worker of the proxy does when it has nothing else to do.
+    pub fn rest(&mut self) {
+        while self.executor.wants_instances() {
+            self.executor.replenish();
+        }
     }
 }
 

@@ -11,8 +11,11 @@ use std::time::SystemTime;
 
 use crate::error::EngineError;
 
-/// Files kept. 128: four versions of each of thirty plugins.
-const FILES: usize = 128;
+/// Files kept. 512: four versions of each of thirty plugins, with three settings each,
+/// as each has its settings in its memory.
+const FILES: usize = 512;
+/// Bytes of all files kept. 1 GiB: two megabytes for each of them.
+const CACHE_BYTES: u64 = 1 << 30;
 /// Bytes of one file that are read. 256 MiB: sixteen times the largest plugin.
 const FILE_BYTES: u64 = 256 << 20;
 
@@ -52,11 +55,10 @@ impl Cache {
     pub(crate) fn read(&self, name: &str) -> Option<Vec<u8>> {
         let path = self.path(name);
         let mut bytes = Vec::new();
-        File::open(&path)
-            .ok()?
-            .take(FILE_BYTES)
-            .read_to_end(&mut bytes)
-            .ok()?;
+        let file = File::open(&path).ok()?;
+        // What is used stays longest. If that cannot be noted, it is compiled anew one day.
+        let _ = file.set_modified(SystemTime::now());
+        file.take(FILE_BYTES).read_to_end(&mut bytes).ok()?;
         let authentic = bytes
             .split_first_chunk::<TAG_BYTES>()
             // Comparing `Hash` values takes the same time whatever they are.
@@ -94,22 +96,38 @@ impl Cache {
         self.directory.join(format!("{name}{SUFFIX}"))
     }
 
-    /// Removes the oldest files beyond the limit.
+    /// Removes the files that were not used for longest, beyond the limits.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(&self.directory) else {
             return;
         };
-        let mut files: Vec<(SystemTime, PathBuf)> = entries
+        let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
             .flatten()
             .filter(|entry| entry.file_name().to_string_lossy().ends_with(SUFFIX))
-            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .filter_map(|entry| {
+                let metadata = entry.metadata().ok()?;
+                Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+            })
             .collect();
         files.sort();
-        let excess = files.len().saturating_sub(FILES);
-        for (_, path) in files.into_iter().take(excess) {
+        let kept = kept(files.iter().rev().map(|(_, bytes, _)| *bytes));
+        let excess = files.len().saturating_sub(kept);
+        for (.., path) in files.into_iter().take(excess) {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// How many files of these sizes are kept, counted from the first.
+fn kept(sizes: impl Iterator<Item = u64>) -> usize {
+    let mut sum = 0u64;
+    sizes
+        .take(FILES)
+        .take_while(|bytes| {
+            sum = sum.saturating_add(*bytes);
+            sum <= CACHE_BYTES
+        })
+        .count()
 }
 
 fn read_key(path: &Path) -> Option<[u8; 32]> {
@@ -205,14 +223,23 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_files_go_first() {
+    fn the_files_that_nobody_uses_go_first() {
         let directory = tempfile::tempdir().unwrap();
         let cache = Cache::open(directory.path()).unwrap();
         for count in 0..=FILES {
             cache.write(&format!("{count:04}"), b"code");
+            assert!(cache.read("0000").is_some(), "it is in use");
         }
+        assert!(cache.read("0001").is_none());
         assert!(cache.read(&format!("{FILES:04}")).is_some());
         let left = fs::read_dir(directory.path()).unwrap().count();
         assert_eq!(left, FILES + 1, "the files and the key");
+    }
+
+    #[test]
+    fn large_files_leave_room_for_fewer() {
+        assert_eq!(kept([4; FILES + 1].into_iter()), FILES);
+        assert_eq!(kept([CACHE_BYTES - 4, 4, 1].into_iter()), 2);
+        assert_eq!(kept([CACHE_BYTES + 1].into_iter()), 0);
     }
 }

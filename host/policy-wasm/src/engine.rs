@@ -3,13 +3,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::cache::Cache;
+use crate::compiled::CompiledFunctions;
 use crate::error::EngineError;
 
 /// How the engine is set up. Limits here hold for all plugins together; those
@@ -21,9 +22,10 @@ pub struct EngineConfig {
     pub cache_dir: Option<PathBuf>,
     /// Bytes of one plugin's file. 16 MiB: compiling more takes minutes.
     pub wasm_bytes: usize,
-    /// Instances alive at once, over all plugins and workers. 256: sixteen
-    /// workers with sixteen plugins. Each reserves 4 GiB of addresses, not of
-    /// memory.
+    /// Instances alive at once, over all plugins and workers. 256: two workers with
+    /// sixteen plugins that are used once, and as many again during a reload. Each
+    /// reserves 4 GiB of addresses, not of memory. A quarter of them is never made
+    /// ahead, so that there is one for whoever needs it now.
     pub instances: u32,
     /// Bytes of linear memory that any plugin may be given. 64 MiB.
     pub memory_bytes: usize,
@@ -72,6 +74,7 @@ pub struct Engine {
     pub(crate) config: EngineConfig,
     pub(crate) cache: Option<Cache>,
     pub(crate) ticker: Arc<Ticker>,
+    pub(crate) occupancy: Arc<Occupancy>,
 }
 
 impl Engine {
@@ -80,7 +83,8 @@ impl Engine {
     /// # Errors
     /// The system refuses memory, threads or the cache directory.
     pub fn new(config: EngineConfig) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&wasmtime_config(&config))
+        let wasmtime = wasmtime_config(&config)
+            .and_then(|settings| wasmtime::Engine::new(&settings))
             .map_err(|error| EngineError::Setup(format!("{error:#}")))?;
         let cache = match &config.cache_dir {
             Some(directory) => Some(Cache::open(directory)?),
@@ -89,6 +93,7 @@ impl Engine {
         let ticker = Ticker::start(&wasmtime).map_err(EngineError::Ticker)?;
         Ok(Self {
             wasmtime,
+            occupancy: Arc::new(Occupancy::new(config.instances)),
             config,
             cache,
             ticker: Arc::new(ticker),
@@ -96,7 +101,7 @@ impl Engine {
     }
 }
 
-fn wasmtime_config(config: &EngineConfig) -> Config {
+fn wasmtime_config(config: &EngineConfig) -> wasmtime::Result<Config> {
     let mut pool = PoolingAllocationConfig::default();
     let instances = config.instances.max(1);
     pool.total_component_instances(instances)
@@ -119,8 +124,46 @@ fn wasmtime_config(config: &EngineConfig) -> Config {
         // Nothing here may differ between two machines or need a larger promise.
         .wasm_relaxed_simd(false)
         .wasm_multi_memory(false)
-        .wasm_memory64(false);
-    settings
+        .wasm_memory64(false)
+        .enable_incremental_compilation(Arc::new(CompiledFunctions::default()))?;
+    Ok(settings)
+}
+
+/// How many instances there are, over all plugins and workers.
+#[derive(Debug)]
+pub(crate) struct Occupancy {
+    live: AtomicU32,
+    /// With fewer than these, some may be made ahead of need.
+    ahead: u32,
+}
+
+/// One instance that is counted, for as long as it is there.
+pub(crate) struct Occupant(Arc<Occupancy>);
+
+impl Occupancy {
+    fn new(instances: u32) -> Self {
+        Self {
+            live: AtomicU32::new(0),
+            ahead: instances.saturating_sub(instances / 4),
+        }
+    }
+
+    /// Whether there is room for an instance that nobody needs yet.
+    pub(crate) fn has_room(&self) -> bool {
+        self.live.load(Ordering::Relaxed) < self.ahead
+    }
+
+    /// Counts an instance.
+    pub(crate) fn enter(self: &Arc<Self>) -> Occupant {
+        self.live.fetch_add(1, Ordering::Relaxed);
+        Occupant(Arc::clone(self))
+    }
+}
+
+impl Drop for Occupant {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Advances the epoch of an engine every millisecond while a guest runs. Whoever

@@ -1,10 +1,9 @@
 //! Runs pipelines on one worker thread: keeps the instances, asks them in
 //! order, measures, and throws away what failed or grew old.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Instant;
 
-use hashbrown::HashMap;
 use policy::{
     CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, ConsultId, DialogState,
     PolicyFailure, RequestFacts, ResponseConclusion, ResponseFacts,
@@ -15,8 +14,8 @@ use crate::facts::FactsText;
 use crate::generation::Generation;
 use crate::host::Consultation;
 use crate::instance::{Answer, Instance};
-use crate::limits::Isolation;
 use crate::plugin::Plugin;
+use crate::stock::Stock;
 
 /// Calls between two looks for instances that nobody needs any more. 4096: a
 /// fraction of a second under load.
@@ -25,7 +24,7 @@ const SWEEP_CALLS: u32 = 4096;
 /// Asks plugins on behalf of one worker. Not shared between threads.
 #[derive(Default)]
 pub struct Executor {
-    slots: HashMap<usize, Slot>,
+    stock: Stock,
     facts: FactsText,
     consultation: Consultation,
     generation: Option<u64>,
@@ -42,20 +41,10 @@ pub struct ExecutorFigures {
     pub failures: u64,
     /// Instances made.
     pub instances_made: u64,
+    /// Those of them that a call had to wait for.
+    pub instances_waited_for: u64,
     /// Instances kept now.
     pub instances: usize,
-}
-
-/// The kept instance of one plugin, under the plugin's address. The weak
-/// reference keeps that address from being given to another plugin.
-struct Slot {
-    plugin: Weak<Plugin>,
-    kept: Option<Kept>,
-}
-
-struct Kept {
-    instance: Instance,
-    calls_left: u32,
 }
 
 impl Executor {
@@ -67,11 +56,7 @@ impl Executor {
     /// What it has done so far.
     pub fn figures(&self) -> ExecutorFigures {
         ExecutorFigures {
-            instances: self
-                .slots
-                .values()
-                .filter(|slot| slot.kept.is_some())
-                .count(),
+            instances: self.stock.ready(),
             ..self.figures
         }
     }
@@ -83,18 +68,27 @@ impl Executor {
     pub fn warm(&mut self, generation: &Generation) -> Result<(), (Arc<str>, PolicyFailure)> {
         self.observe(generation);
         for plugin in generation.plugins() {
-            if plugin.isolation == Isolation::PerCall {
-                continue;
-            }
-            let slot = slot(&mut self.slots, plugin);
-            let _running = plugin.blueprint.ticker.running();
-            if slot.kept.is_none() {
-                let kept = Kept::start(plugin, &mut self.figures)
-                    .map_err(|failure| (Arc::clone(plugin.name()), failure))?;
-                slot.kept = Some(kept);
-            }
+            self.stock
+                .begin(plugin, &mut self.figures)
+                .map_err(|failure| (Arc::clone(plugin.name()), failure))?;
+        }
+        // One of each has room before some have several.
+        while self.wants_instances() {
+            self.replenish();
         }
         Ok(())
+    }
+
+    /// Whether [`Executor::replenish`] has something to do.
+    pub fn wants_instances(&self) -> bool {
+        self.stock.is_wanting()
+    }
+
+    /// Throws away an instance that was used, and makes the next one, so that no call
+    /// has to wait for that. Done after answers are sent, until
+    /// [`Executor::wants_instances`] is false.
+    pub fn replenish(&mut self) {
+        self.stock.replenish(&mut self.figures);
     }
 
     /// Judges a request by the pipeline of the generation that matches it.
@@ -209,7 +203,7 @@ impl Executor {
     /// Drops the instances of plugins that no generation holds any more. Done
     /// by itself when the generation changes and every few thousand calls.
     pub fn sweep(&mut self) {
-        self.slots.retain(|_, slot| slot.plugin.strong_count() > 0);
+        self.stock.sweep();
         self.calls_until_sweep = SWEEP_CALLS;
     }
 
@@ -228,29 +222,14 @@ impl Executor {
     ) -> Result<Answer, PolicyFailure> {
         self.figures.calls += 1;
         let _running = plugin.blueprint.ticker.running();
-        let answer = match plugin.isolation {
-            Isolation::PerCall => {
-                self.figures.instances_made += 1;
-                Instance::start_configured(&plugin.blueprint)
-                    .and_then(|mut instance| call(&mut instance, &mut self.facts))
-            }
-            Isolation::Reuse { .. } => {
-                let slot = slot(&mut self.slots, plugin);
-                // Taken out of the slot, so that whatever fails is dropped.
-                let kept = match slot.kept.take() {
-                    Some(kept) => Ok(kept),
-                    None => Kept::start(plugin, &mut self.figures),
-                };
-                kept.and_then(|mut kept| {
-                    let answer = call(&mut kept.instance, &mut self.facts)?;
-                    kept.calls_left = kept.calls_left.saturating_sub(1);
-                    if kept.calls_left > 0 {
-                        slot.kept = Some(kept);
-                    }
-                    Ok(answer)
-                })
-            }
-        };
+        let answer = self
+            .stock
+            .take(plugin, &mut self.figures)
+            .and_then(|mut kept| {
+                let answer = call(&mut kept.instance, &mut self.facts);
+                self.stock.put_back(plugin, kept, answer.is_ok());
+                answer
+            });
         self.figures.failures += u64::from(answer.is_err());
         if let Some(observer) = &plugin.blueprint.services.observer {
             let told = answer.as_ref().map(|answer| &answer.outcome);
@@ -268,37 +247,6 @@ impl std::fmt::Debug for Executor {
             .field("figures", &self.figures())
             .finish_non_exhaustive()
     }
-}
-
-impl Kept {
-    fn start(plugin: &Plugin, figures: &mut ExecutorFigures) -> Result<Self, PolicyFailure> {
-        figures.instances_made += 1;
-        let instance = Instance::start_configured(&plugin.blueprint)?;
-        let calls_left = match plugin.isolation {
-            Isolation::PerCall => 1,
-            Isolation::Reuse {
-                min_calls,
-                max_calls,
-            } => {
-                let spread = u64::from(max_calls.saturating_sub(min_calls)) + 1;
-                let extra = plugin.blueprint.services.random.next_u64() % spread;
-                min_calls.saturating_add(u32::try_from(extra).unwrap_or(0))
-            }
-        };
-        Ok(Self {
-            instance,
-            calls_left,
-        })
-    }
-}
-
-fn slot<'s>(slots: &'s mut HashMap<usize, Slot>, plugin: &Arc<Plugin>) -> &'s mut Slot {
-    slots
-        .entry(Arc::as_ptr(plugin).addr())
-        .or_insert_with(|| Slot {
-            plugin: Arc::downgrade(plugin),
-            kept: None,
-        })
 }
 
 /// Microseconds since the mark, which moves to now: one look at the clock for

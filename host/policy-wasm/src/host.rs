@@ -53,10 +53,15 @@ pub(crate) struct HostState {
     /// The time of the call, once somebody has asked for it.
     now_ms: Cell<Option<u64>>,
     verified_realm: Option<String>,
+    /// What `configure` was told that will be otherwise the next time.
+    passing_answers: Option<&'static str>,
     /// What the plugins that are asked share.
     consultation: Consultation,
     ceiling: Ceiling,
 }
+
+/// What memories grow by.
+const PAGE_BYTES: usize = 64 << 10;
 
 /// Why an instance is called.
 #[derive(Clone, Copy)]
@@ -94,6 +99,7 @@ impl HostState {
             log_lines: 0,
             now_ms: Cell::new(None),
             verified_realm: None,
+            passing_answers: None,
             consultation: Consultation::default(),
             ceiling: Ceiling::new(&limits),
             limits,
@@ -129,6 +135,23 @@ impl HostState {
     pub(crate) fn end_call(&mut self) -> Option<String> {
         self.message = None;
         self.verified_realm.take()
+    }
+
+    /// The instance may take a page more for each of so many memories.
+    pub(crate) fn widen(&mut self, memories: usize) {
+        self.ceiling.widen(memories.saturating_mul(PAGE_BYTES));
+    }
+
+    /// What `configure` was told that will be otherwise the next time.
+    pub(crate) fn passing_answers(&self) -> Option<&'static str> {
+        self.passing_answers
+    }
+
+    /// Notes that the guest is told something that holds for now only.
+    fn tell_passing(&mut self, what: &'static str) {
+        if self.phase == Phase::Starting {
+            self.passing_answers = Some(what);
+        }
     }
 
     /// Lends or takes back what the plugins share.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use policy::{Outcome, PolicyFailure};
 use sip_message::Message;
-use wasmtime::component::{Resource, TypedFunc};
+use wasmtime::component::{self, Lift, Resource, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
+use crate::engine::Occupant;
 use crate::facts::RequestRecord;
 use crate::host::{Consultation, HostState, LentMessage, Occasion};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
@@ -18,11 +19,14 @@ use crate::plugin::Blueprint;
 /// A running guest. After a failed call it must be dropped.
 pub(crate) struct Instance {
     store: Store<HostState>,
+    component: component::Instance,
     lifecycle: lifecycle::Guest,
     request: Option<RequestHook>,
     response: Option<response_policy::Guest>,
     call: Option<call_policy::Guest>,
     limits: PluginLimits,
+    /// Last, so that it is counted until the store has gone.
+    _occupant: Occupant,
 }
 
 /// `on-request`, with facts that are lowered by hand.
@@ -81,17 +85,22 @@ impl Instance {
         };
         Ok(Self {
             store,
+            component: instance,
             lifecycle,
             request,
             response,
             call,
             limits: blueprint.limits,
+            _occupant: blueprint.occupancy.enter(),
         })
     }
 
-    /// Makes an instance and configures it.
+    /// Makes an instance that is configured, be it by the memory it begins with.
     pub(crate) fn start_configured(blueprint: &Blueprint) -> Result<Self, PolicyFailure> {
         let mut instance = Self::start(blueprint)?;
+        if blueprint.is_configured {
+            return Ok(instance);
+        }
         match instance.configure(&blueprint.settings) {
             Ok(()) => Ok(instance),
             Err(ConfigureError::Failed(failure)) => Err(failure),
@@ -118,6 +127,43 @@ impl Instance {
             }),
             Err(error) => Err(ConfigureError::Failed(self.starting_failure(&error))),
         }
+    }
+
+    /// What `configure` did whose answer may be another one every time.
+    pub(crate) fn passing_answers(&self) -> Option<&'static str> {
+        self.store.data().passing_answers()
+    }
+
+    /// From now on the functions may be called that show the memory. Each memory is
+    /// made a page larger by the one that shows it.
+    pub(crate) fn uncover(&mut self) {
+        self.begin(Occasion::Start, self.limits.configure_deadline_ms);
+        self.store.data_mut().widen(self.limits.instances);
+        // The bytes are only looked at.
+        self.store.set_hostcall_fuel(usize::MAX);
+    }
+
+    /// Calls a function that was added to show the memory.
+    pub(crate) fn shown<R: Lift + 'static, T>(
+        &mut self,
+        interface: &str,
+        function: &str,
+        take: impl FnOnce(&Store<HostState>, R) -> T,
+    ) -> wasmtime::Result<T> {
+        let missing = || wasmtime::Error::msg(format!("{interface} has no {function}"));
+        let outer = self
+            .component
+            .get_export_index(&mut self.store, None, interface)
+            .ok_or_else(missing)?;
+        let inner = self
+            .component
+            .get_export_index(&mut self.store, Some(&outer), function)
+            .ok_or_else(missing)?;
+        let function = self
+            .component
+            .get_typed_func::<(), (R,)>(&mut self.store, inner)?;
+        let (shown,) = function.call(&mut self.store, ())?;
+        Ok(take(&self.store, shown))
     }
 
     /// Calls the request hook for a request from this source.

@@ -16,6 +16,7 @@
 mod aot;
 mod bindings;
 mod cache;
+mod compiled;
 mod engine;
 mod error;
 mod executor;
@@ -29,12 +30,14 @@ mod load;
 mod outcome;
 mod plugin;
 mod services;
+mod snapshot;
+mod stock;
 
 pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, LoadError};
 pub use executor::{Executor, ExecutorFigures};
 pub use generation::{Generation, PipelineSpec, Selection};
-pub use limits::{Isolation, PluginLimits};
+pub use limits::{Isolation, PluginLimits, READY_INSTANCES, READY_INSTANCES_MAX};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
 pub use services::{

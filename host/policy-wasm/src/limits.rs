@@ -56,6 +56,13 @@ impl Default for PluginLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Isolation {
+    /// An instance for each call, made ahead of it with the memory that `configure`
+    /// left. A plugin whose memory cannot be kept is reused instead.
+    SingleUse {
+        /// Instances that each worker has ready; 1 at least. A burst that takes them
+        /// all makes its own.
+        ready: u32,
+    },
     /// One instance per worker, replaced after a random number of calls between
     /// the two, so that a guest cannot tell when.
     Reuse {
@@ -64,18 +71,63 @@ pub enum Isolation {
         /// At most so many calls.
         max_calls: u32,
     },
-    /// A fresh instance for each call.
+    /// A fresh instance for each call, configured on the spot.
     PerCall,
+}
+
+impl Isolation {
+    /// Reuse for 10,000 to 20,000 calls: an instance costs less than one of ten
+    /// thousand calls then.
+    pub const REUSE: Self = Self::Reuse {
+        min_calls: 10_000,
+        max_calls: 20_000,
+    };
+
+    /// As the configuration names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SingleUse { .. } => "single-use",
+            Self::Reuse { .. } => "reuse",
+            Self::PerCall => "per-call",
+        }
+    }
+
+    /// Instances that a worker keeps between calls.
+    pub(crate) fn kept(self) -> usize {
+        match self {
+            Self::SingleUse { ready } => usize::try_from(ready).unwrap_or(usize::MAX).max(1),
+            Self::Reuse { .. } => 1,
+            Self::PerCall => 0,
+        }
+    }
+
+    /// Instances of one worker at the most: those it keeps, and one that runs although
+    /// none was ready.
+    pub fn instances(self) -> usize {
+        match self {
+            Self::SingleUse { .. } => self.kept().saturating_add(1),
+            Self::Reuse { .. } | Self::PerCall => 1,
+        }
+    }
 }
 
 impl Default for Isolation {
     fn default() -> Self {
-        Self::Reuse {
-            min_calls: 10_000,
-            max_calls: 20_000,
+        Self::SingleUse {
+            ready: READY_INSTANCES,
         }
     }
 }
+
+/// Instances that a worker has ready of a plugin that is used once. 4: as many as are
+/// asked for within the time that it takes to make one.
+pub const READY_INSTANCES: u32 = 4;
+/// The most that an operator may ask for. 64: a pool of them holds sixteen plugins of
+/// one worker.
+pub const READY_INSTANCES_MAX: u32 = 64;
+/// Bytes of a component with the memory that `configure` left. 48 MiB: the largest
+/// plugin with the most memory that one has by default, twice.
+pub(crate) const SNAPSHOT_BYTES: usize = 48 << 20;
 
 /// Bytes of one log line. 1024: a few sentences; longer ones are cut.
 pub(crate) const LOG_LINE_BYTES: usize = 1024;

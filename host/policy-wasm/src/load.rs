@@ -20,6 +20,7 @@ use crate::instance::{ConfigureError, Instance, one_line};
 use crate::limits::{Isolation, MANIFEST_BYTES, PluginLimits, SETTINGS_ERROR_BYTES};
 use crate::plugin::{Blueprint, Manifest, Plugin};
 use crate::services::HostServices;
+use crate::snapshot::Uncovered;
 
 /// A plugin as the operator configured it.
 #[derive(Clone, Debug)]
@@ -70,19 +71,38 @@ impl Engine {
         let started = Instant::now();
         let component = self.component(&source.wasm)?;
         imports::check(&component, source.capabilities)?;
-        let blueprint = self.blueprint(&component, &source, services)?;
         let _running = self.ticker.running();
-        let manifest = describe(&blueprint)?;
-        let missing = manifest.capabilities.without(source.capabilities);
-        if let Some(capability) = missing.iter().next() {
-            return Err(LoadError::CapabilityNotGranted {
-                capability: capability.name(),
-            });
+        let services = Arc::new(services);
+        let tried = match source.isolation {
+            Isolation::SingleUse { .. } => self.try_once(&component, &source, &services)?,
+            _ => Err(None),
+        };
+        let (tried, isolation, fallback) = match tried {
+            Ok(tried) => (tried, source.isolation, None),
+            Err(reason) => {
+                let tried = self.try_plain(&component, &source, &services)?;
+                let isolation = match reason {
+                    Some(_) => Isolation::REUSE,
+                    None => source.isolation,
+                };
+                (tried, isolation, reason)
+            }
+        };
+        let Tried {
+            blueprint,
+            manifest,
+        } = tried;
+        if let Some(reason) = &fallback {
+            tracing::warn!(
+                plugin = %blueprint.name,
+                reason,
+                "isolation is `reuse` instead of `single-use`: the configured memory cannot be kept"
+            );
         }
-        try_settings(&blueprint)?;
         tracing::debug!(
             plugin = %blueprint.name,
             version = %manifest.version,
+            isolation = isolation.name(),
             ms = started.elapsed().as_millis(),
             "plugin loaded"
         );
@@ -90,9 +110,65 @@ impl Engine {
             blueprint,
             manifest,
             grants: source.capabilities,
-            isolation: source.isolation,
+            isolation,
+            fallback,
             on_failure: source.on_failure,
         }))
+    }
+
+    /// Compiles, describes and configures the component.
+    fn try_plain(
+        &self,
+        wasm: &[u8],
+        source: &PluginSource,
+        services: &Arc<HostServices>,
+    ) -> Result<Tried, LoadError> {
+        let blueprint = self.blueprint(wasm, source, services)?;
+        let manifest = asking_no_more(&blueprint, source.capabilities)?;
+        try_settings(&blueprint)?;
+        Ok(Tried {
+            blueprint,
+            manifest,
+        })
+    }
+
+    /// The same, and what comes of it is the component as `configure` left it. Or the
+    /// reason why there is no such thing, and the component has to be tried plainly:
+    /// that tells too what is wrong with it, if something is.
+    fn try_once(
+        &self,
+        wasm: &[u8],
+        source: &PluginSource,
+        services: &Arc<HostServices>,
+    ) -> Result<Result<Tried, Option<String>>, LoadError> {
+        let uncovered = match Uncovered::new(wasm) {
+            Ok(uncovered) => uncovered,
+            Err(refusal) => return Ok(Err(Some(refusal))),
+        };
+        let mut trial = match self.blueprint(uncovered.wasm(), source, services) {
+            Ok(blueprint) => blueprint,
+            Err(error) => return Ok(Err(Some(shown(&error.to_string())))),
+        };
+        // One of them shows the memories of the others.
+        trial.limits.instances = trial.limits.instances.saturating_add(1);
+        let manifest = asking_no_more(&trial, source.capabilities)?;
+        let instance = try_settings(&trial)?;
+        let frozen = uncovered.snapshot(instance).and_then(|wasm| {
+            let again = |error: LoadError| shown(&error.to_string());
+            imports::check(&wasm, source.capabilities).map_err(again)?;
+            let mut blueprint = self.blueprint(&wasm, source, services).map_err(again)?;
+            blueprint.is_configured = true;
+            let begun = Instance::start_configured(&blueprint);
+            begun.map_err(|failure| shown(&failure.to_string()))?;
+            Ok(blueprint)
+        });
+        Ok(match frozen {
+            Ok(blueprint) => Ok(Tried {
+                blueprint,
+                manifest,
+            }),
+            Err(reason) => Err(Some(reason)),
+        })
     }
 
     /// The bytes as a component.
@@ -123,7 +199,7 @@ impl Engine {
         &self,
         wasm: &[u8],
         source: &PluginSource,
-        services: HostServices,
+        services: &Arc<HostServices>,
     ) -> Result<Blueprint, LoadError> {
         let component = aot::compile(self, wasm)
             .map_err(|error| LoadError::Invalid(shown(&format!("{error:#}"))))?;
@@ -166,9 +242,11 @@ impl Engine {
             request,
             response,
             call,
-            services: Arc::new(services),
+            services: Arc::clone(services),
             limits,
             settings: source.settings.to_string(),
+            is_configured: false,
+            occupancy: Arc::clone(&self.occupancy),
             ticker: Arc::clone(&self.ticker),
         })
     }
@@ -179,6 +257,23 @@ const REQUEST_POLICY: &str = "sipward:policy/request-policy@0.1.0";
 const ON_REQUEST: &str = "on-request";
 const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";
 const CALL_POLICY: &str = "sipward:policy/call-policy@0.1.0";
+
+/// A component that was compiled, described itself and took its settings.
+struct Tried {
+    blueprint: Blueprint,
+    manifest: Manifest,
+}
+
+/// The manifest of a plugin that asks for nothing beyond what it was granted.
+fn asking_no_more(blueprint: &Blueprint, grants: Grants) -> Result<Manifest, LoadError> {
+    let manifest = describe(blueprint)?;
+    match manifest.capabilities.without(grants).iter().next() {
+        Some(capability) => Err(LoadError::CapabilityNotGranted {
+            capability: capability.name(),
+        }),
+        None => Ok(manifest),
+    }
+}
 
 fn describe(blueprint: &Blueprint) -> Result<Manifest, LoadError> {
     let failed = |failure| LoadError::Failed {
@@ -226,7 +321,7 @@ fn is_method(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(fits)
 }
 
-fn try_settings(blueprint: &Blueprint) -> Result<(), LoadError> {
+fn try_settings(blueprint: &Blueprint) -> Result<Instance, LoadError> {
     let failed = |failure| LoadError::Failed {
         function: "configure",
         failure,
@@ -237,7 +332,8 @@ fn try_settings(blueprint: &Blueprint) -> Result<(), LoadError> {
         .map_err(|error| match error {
             ConfigureError::Failed(failure) => failed(failure),
             ConfigureError::Settings { key, message } => LoadError::Settings { key, message },
-        })
+        })?;
+    Ok(instance)
 }
 
 /// What bytes that are not WebAssembly look like.

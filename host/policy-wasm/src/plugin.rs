@@ -7,7 +7,7 @@ use policy::{Grants, MethodSet, OnFailure, Stage};
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::bindings::{call_policy, lifecycle, response_policy};
-use crate::engine::Ticker;
+use crate::engine::{Occupancy, Ticker};
 use crate::host::HostState;
 use crate::limits::{Isolation, PluginLimits};
 use crate::services::HostServices;
@@ -35,6 +35,8 @@ pub struct Plugin {
     pub(crate) manifest: Manifest,
     pub(crate) grants: Grants,
     pub(crate) isolation: Isolation,
+    /// Why it is not the isolation that was asked for.
+    pub(crate) fallback: Option<String>,
     pub(crate) on_failure: OnFailure,
 }
 
@@ -52,6 +54,16 @@ impl Plugin {
     /// What it was granted.
     pub fn grants(&self) -> Grants {
         self.grants
+    }
+
+    /// How long its instances live.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
+    }
+
+    /// Why that is not the isolation that was asked for, if it is not.
+    pub fn isolation_fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
     }
 
     /// Whether it exports the request hook.
@@ -102,6 +114,10 @@ pub(crate) struct Blueprint {
     pub(crate) services: Arc<HostServices>,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: String,
+    /// Its instances begin with the memory that `configure` left.
+    pub(crate) is_configured: bool,
+    /// Where its instances are counted.
+    pub(crate) occupancy: Arc<Occupancy>,
     /// Deadlines pass while somebody holds it.
     pub(crate) ticker: Arc<Ticker>,
 }

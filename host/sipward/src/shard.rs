@@ -111,6 +111,16 @@ impl Shard {
         self.core.poll_timeout().map(Moment::as_micros)
     }
 
+    /// Whether [`Shard::replenish`] has something to do.
+    pub(crate) fn wants_instances(&self) -> bool {
+        self.executor.wants_instances()
+    }
+
+    /// Makes a plugin's next instance in place of one that was used.
+    pub(crate) fn replenish(&mut self) {
+        self.executor.replenish();
+    }
+
     /// Does a piece of work and all that follows from it.
     pub(crate) fn perform(&mut self, work: Work) {
         match work {
@@ -221,6 +231,7 @@ impl Shard {
             plugin_calls: plugins.calls,
             plugin_failures: plugins.failures,
             plugin_instances: plugins.instances as u64,
+            plugin_instances_waited_for: plugins.instances_waited_for,
             decisions: self.decisions,
             refused_for_records: self.refused_for_records,
             held_responses: self.outlet.held() as u64,

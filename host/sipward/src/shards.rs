@@ -60,6 +60,8 @@ struct Slot {
     waiting: Mutex<VecDeque<Work>>,
     alarm: Alarm,
     posted: Notify,
+    /// Plugins lack instances.
+    wanting: Notify,
 }
 
 impl Shards {
@@ -127,7 +129,8 @@ impl Shards {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Fires the timers of a shard and does what was posted to it, for ever.
+    /// Fires the timers of a shard, does what was posted to it, and makes the instances
+    /// that plugins lack, for ever.
     pub(crate) async fn drive_timers(&self, index: usize) {
         let Some(slot) = self.slots.get(index) else {
             return;
@@ -137,6 +140,12 @@ impl Shards {
                 () = slot.alarm.ring() => {}
                 () = slot.posted.notified() => {
                     slot.serve();
+                    continue;
+                }
+                () = slot.wanting.notified() => {
+                    slot.replenish();
+                    // Messages that have come meanwhile go first.
+                    tokio::task::yield_now().await;
                     continue;
                 }
             }
@@ -164,6 +173,7 @@ impl Slot {
             shard: Mutex::new(shard),
             waiting: Mutex::default(),
             posted: Notify::new(),
+            wanting: Notify::new(),
         }
     }
 
@@ -185,6 +195,15 @@ impl Slot {
         Given::Waits
     }
 
+    /// Makes one of the instances that plugins lack. If another thread has the shard, it
+    /// asks for this again when it leaves.
+    fn replenish(&self) {
+        if let Some(mut shard) = self.shard.try_lock() {
+            shard.replenish();
+            self.leave(shard);
+        }
+    }
+
     /// Does what waits, as long as no other thread is at it.
     fn serve(&self) {
         while !self.waiting.lock().is_empty() {
@@ -192,7 +211,7 @@ impl Slot {
                 return;
             };
             self.catch_up(&mut shard);
-            self.alarm.set(shard.deadline());
+            self.look_ahead(&shard);
         }
     }
 
@@ -207,9 +226,17 @@ impl Slot {
     }
 
     fn leave(&self, shard: MutexGuard<'_, Shard>) {
-        self.alarm.set(shard.deadline());
+        self.look_ahead(&shard);
         drop(shard);
         self.serve();
+    }
+
+    /// Sees to it that what has to be done later is done.
+    fn look_ahead(&self, shard: &Shard) {
+        self.alarm.set(shard.deadline());
+        if shard.wants_instances() {
+            self.wanting.notify_one();
+        }
     }
 }
 

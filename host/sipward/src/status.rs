@@ -58,6 +58,8 @@ pub struct ShardFigures {
     pub plugin_failures: u64,
     /// Plugin instances kept.
     pub plugin_instances: u64,
+    /// Plugin instances that a call had to wait for.
+    pub plugin_instances_waited_for: u64,
     /// Decisions.
     pub decisions: DecisionCounts,
     /// Calls refused because their records would have found no room.
@@ -89,6 +91,7 @@ impl ShardFigures {
             total.plugin_calls += shard.plugin_calls;
             total.plugin_failures += shard.plugin_failures;
             total.plugin_instances += shard.plugin_instances;
+            total.plugin_instances_waited_for += shard.plugin_instances_waited_for;
             total.decisions.admit += shard.decisions.admit;
             total.decisions.reject += shard.decisions.reject;
             total.decisions.challenge += shard.decisions.challenge;

@@ -99,6 +99,29 @@ pub fn singles<'a, I: 'a, T>(
     })
 }
 
+/// As [`singles`], of something that has to be seen to after each repetition: `tend` does
+/// that and is not timed.
+pub fn tended<'a, S: 'a, I: 'a, T>(
+    count: usize,
+    mut subject: S,
+    mut prepare: impl FnMut() -> I + 'a,
+    mut work: impl FnMut(&mut S, I) -> T + 'a,
+    mut tend: impl FnMut(&mut S) + 'a,
+) -> Turn<'a> {
+    let clock = clock_ns();
+    let mut inputs = Vec::with_capacity(count);
+    Box::new(move |samples| {
+        inputs.extend((0..count).map(|_| prepare()));
+        for input in inputs.drain(..) {
+            let start = Instant::now();
+            black_box(work(&mut subject, input));
+            let elapsed = start.elapsed().as_nanos() as f64;
+            samples.push((elapsed - clock).max(0.0));
+            tend(&mut subject);
+        }
+    })
+}
+
 /// Nanoseconds between two looks at the clock with nothing in between: the median.
 fn clock_ns() -> f64 {
     let looks = (0..1000).map(|_| Instant::now().elapsed().as_nanos() as f64);
@@ -150,6 +173,21 @@ mod tests {
         )(&mut samples);
         assert_eq!(samples.len(), 5);
         assert_eq!(seen, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn what_is_timed_is_tended_each_time() {
+        let mut samples = Vec::new();
+        let mut log = Vec::new();
+        tended(
+            2,
+            &mut log,
+            || 7,
+            |log, input| log.push(input),
+            |log| log.push(0),
+        )(&mut samples);
+        assert_eq!(samples.len(), 2);
+        assert_eq!(log, [7, 0, 7, 0]);
     }
 
     #[test]

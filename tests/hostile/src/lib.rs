@@ -4,10 +4,12 @@
 //! show that the host survives it, says why, and serves everybody else.
 
 use std::hint::black_box;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use sipward_plugin_sdk::{Anomalies, clock, info, prelude::*};
+use sipward_plugin_sdk::{Anomalies, clock, info, prelude::*, random};
 
 /// What it shall do wrong, and how much of it.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -60,6 +62,12 @@ pub enum Behaviour {
     TooManyEffects,
     /// Counts to `amount` thousand, then lets the request pass.
     Slow,
+    /// Remembers callers and how often it was asked, and tells the next caller of them.
+    KeepState,
+    /// Counts to `amount` many times until the clock moves, and tells how far it came.
+    CountTime,
+    /// Draws a random number.
+    DrawRandom,
     /// Nothing: it demands `media`, which may be laxer than what others demand.
     DemandMedia,
     /// Nothing: it shows the callee other addresses, marks responses and sends 480 in
@@ -91,6 +99,8 @@ pub enum Hook {
     Request,
     /// `on-response`.
     Response,
+    /// `configure`.
+    Configure,
 }
 
 /// Beyond every default limit of the host.
@@ -116,7 +126,12 @@ impl Policy for Hostile {
                 "behaviour",
                 "refuses itself; anything else would do",
             )),
-            _ => Ok(Self { settings }),
+            _ => {
+                ASKED.store(0, Ordering::Relaxed);
+                let hostile = Self { settings };
+                let _outcome = hostile.behave(Hook::Configure);
+                Ok(hostile)
+            }
         }
     }
 
@@ -124,6 +139,7 @@ impl Policy for Hostile {
         match self.settings.behaviour {
             Behaviour::TellOffer => return Outcome::next().because(told(request)),
             Behaviour::Masquerade => return masquerade(),
+            Behaviour::KeepState => return remember(request),
             _ => {}
         }
         self.behave(Hook::Request)
@@ -151,6 +167,7 @@ impl Hostile {
             | Behaviour::TrapInConfigure
             | Behaviour::RefuseSettings
             | Behaviour::Masquerade
+            | Behaviour::KeepState
             | Behaviour::TellOffer => Outcome::next().because("behaves"),
             Behaviour::DemandMedia => Outcome::next().require_media(match self.settings.media {
                 Media::Any => MediaRequirement::Any,
@@ -184,12 +201,45 @@ impl Hostile {
             Behaviour::TooManyEffects => (0..amount).fold(Outcome::next(), |outcome, n| {
                 outcome.annotate(format!("n{n}"), "x")
             }),
+            Behaviour::CountTime => count_time(amount),
+            Behaviour::DrawRandom => Outcome::next().because(random::next_u64().to_string()),
             Behaviour::Slow => {
                 (0..u64::from(amount) * 1_000).for_each(|round| _ = black_box(round));
                 Outcome::next().because("slowly")
             }
         }
     }
+}
+
+/// How often it was asked: what a guest should not know.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+/// Whom it was asked about: what the next caller should not learn.
+static CALLERS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Tells of those who called before.
+fn remember(request: &Request<'_>) -> Outcome {
+    let asked = ASKED.fetch_add(1, Ordering::Relaxed);
+    let Ok(mut callers) = CALLERS.lock() else {
+        return Outcome::reject(500);
+    };
+    let reason = format!("asked {asked} times, by {callers:?}");
+    let from = request.peer().address().to_string();
+    callers.push(from);
+    Outcome::next().because(reason)
+}
+
+/// A clock of its own, made of a loop and the only clock there is.
+fn count_time(amount: u32) -> Outcome {
+    let began = clock::now_ms();
+    for round in 0..900 {
+        for count in 0..amount {
+            black_box(count);
+        }
+        if clock::now_ms() != began {
+            return Outcome::next().because(format!("a tick after {round} rounds"));
+        }
+    }
+    Outcome::next().because("time stands still")
 }
 
 fn masquerade() -> Outcome {

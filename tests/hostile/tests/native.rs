@@ -78,6 +78,16 @@ fn the_hook_can_be_chosen() {
 }
 
 #[test]
+fn it_remembers_if_it_is_let() {
+    let harness = Harness::<Hostile>::new(json!({ "behaviour": "keep-state" }));
+    let invite = Request::invite("sip:bob@example.com");
+    let first = harness.call(&invite).reason().to_owned();
+    let second = harness.call(&invite).reason().to_owned();
+    assert!(first.contains("by []"), "{first}");
+    assert!(!second.contains("by []"), "{second}");
+}
+
+#[test]
 #[should_panic(expected = "traps on call")]
 fn a_trap_is_a_panic() {
     _ = outcome(json!({ "behaviour": "trap-on-call" }));

@@ -2,6 +2,7 @@
 //! the reason says why, everybody else is served, and the next call finds a host as
 //! good as new.
 
+mod isolation;
 mod loading;
 mod requests;
 mod responses;

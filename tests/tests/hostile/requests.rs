@@ -12,14 +12,17 @@ use sipward_tests::guests::{Caller, Host, Worker, admitted, refusal, report};
 use crate::stage::{HOSTILE, PATIENCE, Scene, acl, neighbour, source, victim, wild};
 
 #[test]
-fn one_that_behaves_is_asked_and_kept() {
-    let mut scene = Scene::new(json!({ "behaviour": "none" }));
-    for _ in 0..3 {
-        let conclusion = scene.worker.judge(victim());
-        assert!(admitted(&conclusion));
-        assert_eq!(report(&conclusion.trace, "wild").reason, "behaves");
+fn one_that_behaves_is_asked_and_kept_if_it_is_reused() {
+    // Nine calls of three plugins; four instances of each are ready if one is for one call.
+    for (isolation, made) in [(Isolation::REUSE, 3), (Isolation::default(), 9 + 12)] {
+        let mut scene = Scene::isolated(json!({ "behaviour": "none" }), isolation);
+        for _ in 0..3 {
+            let conclusion = scene.worker.judge(victim());
+            assert!(admitted(&conclusion));
+            assert_eq!(report(&conclusion.trace, "wild").reason, "behaves");
+        }
+        assert_eq!(scene.worker.executor.figures().instances_made, made);
     }
-    assert_eq!(scene.worker.executor.figures().instances_made, 3);
 }
 
 #[test]
@@ -200,7 +203,7 @@ fn isolation_per_call_gives_each_call_its_own_instance() {
         let figures = scene.worker.executor.figures();
         assert_eq!(
             (figures.instances, figures.instances_made),
-            (2, 5),
+            (0, figures.calls),
             "{behaviour}"
         );
         assert_eq!(figures.failures, if fails { 3 } else { 0 });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use policy::RequestFacts;
-use policy_wasm::{Plugin, PluginLimits, PluginSource};
+use policy_wasm::{Isolation, Plugin, PluginLimits, PluginSource};
 use serde_json::{Value, json};
 use sipward_tests::guests::{Caller, Host, Worker, admitted, pipeline, refusal, report};
 
@@ -29,12 +29,17 @@ pub(crate) fn neighbour() -> RequestFacts {
 }
 
 pub(crate) fn acl(host: &Host, name: &str) -> Arc<Plugin> {
+    host.load(acl_source(host, name))
+        .expect("the well-behaved plugin loads")
+}
+
+fn acl_source(host: &Host, name: &str) -> PluginSource {
     let mut source = host.source(
         "ip-acl",
         json!({ "inside": { "default": "allow" }, "outside": { "default": "deny", "allow": ["192.0.2.0/24"] } }),
     );
     source.name = name.into();
-    host.load(source).expect("the well-behaved plugin loads")
+    source
 }
 
 /// The hostile plugin under its default limits, except that those which are not
@@ -60,28 +65,59 @@ pub(crate) struct Scene {
     pub(crate) host: Host,
     pub(crate) calm: [Arc<Plugin>; 2],
     pub(crate) worker: Worker,
+    isolation: Isolation,
+    /// Everything is shown once more with instances that are reused.
+    again: Option<Value>,
 }
 
 impl Scene {
+    /// As plugins are by default: each instance is used once.
     pub(crate) fn new(settings: Value) -> Self {
+        let mut scene = Self::isolated(settings.clone(), Isolation::default());
+        scene.again = Some(settings);
+        scene
+    }
+
+    pub(crate) fn isolated(settings: Value, isolation: Isolation) -> Self {
         let host = Host::new();
-        let wild = wild(&host, settings);
+        let mut source = source(&host, settings);
+        source.isolation = isolation;
+        let wild = host.load(source).expect("the hostile plugin loads");
         Self::around(host, &wild)
     }
 
     pub(crate) fn around(host: Host, wild: &Arc<Plugin>) -> Self {
-        let calm = [acl(&host, "first"), acl(&host, "last")];
+        let isolation = wild.isolation();
+        let calm = ["first", "last"].map(|name| {
+            let mut source = acl_source(&host, name);
+            source.isolation = isolation;
+            host.load(source).expect("the well-behaved plugin loads")
+        });
         let worker = Worker::of(vec![
             pipeline("attacked", Some("victim"), &[&calm[0], wild, &calm[1]]),
             pipeline("quiet", None, &[&calm[0], &calm[1]]),
         ]);
-        Self { host, calm, worker }
+        Self {
+            host,
+            calm,
+            worker,
+            isolation,
+            again: None,
+        }
     }
 
     /// The victim's request is refused because of the plugin, three times over, with
     /// a reason that holds one of the texts; nobody else notices.
     #[track_caller]
     pub(crate) fn refuses(&mut self, texts: &[&str]) {
+        self.refuses_here(texts);
+        if let Some(settings) = self.again.take() {
+            Self::isolated(settings, Isolation::REUSE).refuses_here(texts);
+        }
+    }
+
+    #[track_caller]
+    fn refuses_here(&mut self, texts: &[&str]) {
         const ROUNDS: u64 = 3;
         for _ in 0..ROUNDS {
             let started = Instant::now();
@@ -104,24 +140,21 @@ impl Scene {
             let conclusion = self.worker.judge(neighbour());
             assert!(admitted(&conclusion), "{:?}", conclusion.decision);
         }
-        let figures = self.worker.executor.figures();
-        assert_eq!(
-            figures.instances, 2,
-            "the calm instances are kept, the wild one is not"
-        );
-        // What fails in the outcome is no failure of the instance.
-        let wild = figures.instances_made - 2;
-        assert_eq!(
-            (figures.failures, wild),
-            (ROUNDS, ROUNDS),
-            "replaced after each failure"
-        );
+        self.has_instances(3, ROUNDS);
         self.without_it();
     }
 
-    /// The outcome is refused, the instance did nothing wrong and is kept.
+    /// The outcome is refused, the instance did nothing wrong.
     #[track_caller]
     pub(crate) fn refuses_outcome(&mut self, text: &str) {
+        self.refuses_outcome_here(text);
+        if let Some(settings) = self.again.take() {
+            Self::isolated(settings, Isolation::REUSE).refuses_outcome_here(text);
+        }
+    }
+
+    #[track_caller]
+    fn refuses_outcome_here(&mut self, text: &str) {
         for _ in 0..2 {
             let conclusion = self.worker.judge(victim());
             let (status, plugin, reason) = refusal(&conclusion);
@@ -129,14 +162,28 @@ impl Scene {
             assert!(reason.contains(text), "{reason}");
             assert!(admitted(&self.worker.judge(neighbour())));
         }
-        let figures = self.worker.executor.figures();
-        assert_eq!((figures.instances_made, figures.failures), (3, 0));
+        self.has_instances(3, 0);
         self.without_it();
+    }
+
+    /// As many plugins have their instances, and none was used that had failed or, if it
+    /// is for one call, had been used before.
+    #[track_caller]
+    fn has_instances(&self, plugins: usize, failures: u64) {
+        let figures = self.worker.executor.figures();
+        assert_eq!(figures.failures, failures);
+        let (ready, replaced) = match self.isolation {
+            Isolation::SingleUse { ready } => (ready as usize, figures.calls),
+            _ => (1, failures),
+        };
+        assert_eq!(figures.instances, plugins * ready, "all are ready again");
+        let made = figures.instances as u64 + replaced;
+        assert_eq!(figures.instances_made, made, "replaced as they should be");
     }
 
     /// After a reload that leaves the plugin out, the victim is served.
     pub(crate) fn without_it(&mut self) {
-        let made = self.worker.executor.figures().instances_made;
+        let before = self.worker.executor.figures();
         self.worker.reload(vec![pipeline(
             "main",
             None,
@@ -144,11 +191,16 @@ impl Scene {
         )]);
         assert!(admitted(&self.worker.judge(victim())));
         let figures = self.worker.executor.figures();
+        let (ready, used) = match self.isolation {
+            Isolation::SingleUse { ready } => (ready as usize, 2),
+            _ => (1, 0),
+        };
         assert_eq!(
-            figures.instances_made, made,
+            figures.instances_made,
+            before.instances_made + used,
             "the calm plugins' instances went on"
         );
-        assert_eq!(figures.instances, 2);
+        assert_eq!(figures.instances, 2 * ready);
     }
 
     #[track_caller]

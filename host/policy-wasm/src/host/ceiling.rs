@@ -26,6 +26,11 @@ impl Ceiling {
         }
     }
 
+    /// Allows so many bytes more.
+    pub(super) fn widen(&mut self, bytes: usize) {
+        self.memory_limit = self.memory_limit.saturating_add(bytes);
+    }
+
     fn memory_exceeded(&self) -> Error {
         Error::new(PolicyFailure::Memory {
             limit_bytes: self.memory_limit,

@@ -1,4 +1,5 @@
-//! `clock`: time as the host sees it. It stands still during a call. Limit: `host_calls`.
+//! `clock`: time as the host sees it. It stands still during a call, so that a guest
+//! cannot measure what itself or others do. Limit: `host_calls`.
 
 use crate::bindings::clock::Host;
 use crate::host::HostState;
@@ -6,6 +7,7 @@ use crate::host::HostState;
 impl Host for HostState {
     fn now_ms(&mut self) -> wasmtime::Result<u64> {
         self.charge_call(0)?;
+        self.tell_passing("asks for the time");
         Ok(HostState::now_ms(self))
     }
 }

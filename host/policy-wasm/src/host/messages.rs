@@ -31,10 +31,10 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
         Ok((header_names(&store, asked)?,))
     })?;
     messages.func_wrap("[method]message.body", |store: Store<'_>, asked| {
-        Ok((whole(&store, asked, Reading::Body, Message::body)?,))
+        Ok((whole(&store, asked, |it| (Reading::Body(it), it.body()))?,))
     })?;
     messages.func_wrap("[method]message.raw", |store: Store<'_>, asked| {
-        Ok((whole(&store, asked, Reading::Raw, |message| message.bytes())?,))
+        Ok((whole(&store, asked, |it| (Reading::Raw(it), it.bytes()))?,))
     })
 }
 
@@ -86,14 +86,13 @@ fn header_names(store: &Store<'_>, (message,): (Lent,)) -> wasmtime::Result<Vec<
 fn whole(
     store: &Store<'_>,
     (message,): (Lent,),
-    reading: fn(&Message) -> Reading<'_>,
-    part: impl Fn(&Message) -> &[u8],
+    part: fn(&Message) -> (Reading<'_>, &[u8]),
 ) -> wasmtime::Result<Vec<u8>> {
     let state = store.data();
     state.charge_call(0)?;
     let lent = state.lent(&message)?;
-    state.note(reading(lent));
-    let bytes = part(lent);
+    let (reading, bytes) = part(lent);
+    state.note(reading);
     state.charge_bytes(bytes.len())?;
     Ok(bytes.to_vec())
 }

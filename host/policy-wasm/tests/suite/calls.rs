@@ -32,24 +32,32 @@ fn loaded(engine: &Engine, name: &str, guest: &Guest) -> Arc<Plugin> {
 #[track_caller]
 fn fails_with(guest: &Guest, grants: Grants, expected: &str) {
     let engine = engine(None);
-    let calm = loaded(&engine, "calm", &Guest::new(&[], &[]));
-    let mut source = source("wild", guest);
-    source.capabilities = grants;
-    let wild = engine.load(source, services()).unwrap();
+    // Of six calls each has its own instance; of a reused one, calm once and wild twice.
+    for (isolation, made) in [(Isolation::default(), 6), (Isolation::REUSE, 3)] {
+        let plugin = |name: &str, guest: &Guest| {
+            let mut source = source(name, guest);
+            source.isolation = isolation;
+            source.capabilities = grants;
+            engine.load(source, services()).unwrap()
+        };
+        let plugins = [plugin("calm", &Guest::new(&[], &[])), plugin("wild", guest)];
+        assert_eq!(failing(&plugins, expected), made, "{isolation:?}");
+    }
+}
+
+/// How many instances two calls of both and two of the first took.
+#[track_caller]
+fn failing([calm, wild]: &[Arc<Plugin>; 2], expected: &str) -> u64 {
     let mut executor = Executor::new();
     for _ in 0..2 {
-        let conclusion = judge(&mut executor, &[&calm, &wild]);
+        let conclusion = judge(&mut executor, &[calm, wild]);
         let reason = failure(&conclusion);
         assert!(reason.contains(expected), "{reason}");
         assert_eq!(conclusion.trace.len(), 2);
-        assert!(admitted(&judge(&mut executor, &[&calm])));
+        assert!(admitted(&judge(&mut executor, &[calm])));
     }
     assert_eq!(executor.figures().failures, 2);
-    assert_eq!(
-        executor.figures().instances_made,
-        3,
-        "calm once, wild twice"
-    );
+    executor.figures().instances_made
 }
 
 #[test]
@@ -315,6 +323,11 @@ fn instances_are_recycled_as_configured() {
         1
     );
     assert_eq!(made(Isolation::PerCall), 7);
+    assert_eq!(
+        made(Isolation::SingleUse { ready: 2 }),
+        7,
+        "none is made ahead of need"
+    );
 }
 
 #[test]
@@ -387,15 +400,14 @@ fn the_most_specific_pipeline_judges_and_none_refuses() {
 fn instances_of_an_old_generation_go_with_it() {
     let engine = engine(None);
     let mut executor = Executor::new();
-    let old = generation(1, &[&loaded(&engine, "old", &Guest::new(&[], &[]))]);
-    let new = generation(
-        2,
-        &[&loaded(
-            &engine,
-            "new",
-            &Guest::new(&[], &[]).rejects(403, "new"),
-        )],
-    );
+    let reused = |name: &str, guest: &Guest| {
+        let mut source = source(name, guest);
+        source.isolation = Isolation::REUSE;
+        engine.load(source, services()).unwrap()
+    };
+    let old = generation(1, &[&reused("old", &Guest::new(&[], &[]))]);
+    let guest = Guest::new(&[], &[]).rejects(403, "new");
+    let new = generation(2, &[&reused("new", &guest)]);
     executor.warm(&old).unwrap();
     assert_eq!(executor.figures().instances, 1);
     assert!(admitted(&executor.judge(&old, ConsultId::new(1), facts())));

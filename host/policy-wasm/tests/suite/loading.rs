@@ -2,11 +2,12 @@
 //! components does.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::guest::{Guest, engine, judge, load, services, source};
 use policy::{Capability, Decision, Grants};
-use policy_wasm::{Engine, EngineConfig, Executor, LoadError, PluginSource};
+use policy_wasm::{Engine, EngineConfig, Executor, Isolation, LoadError, PluginSource};
 
 /// Why the bytes are refused.
 #[track_caller]
@@ -214,20 +215,19 @@ fn the_cache_is_used_and_a_changed_file_is_compiled_anew() {
     let guest = Guest::new(&[], &[]).rejects(403, "cached");
     let check = || {
         let engine = engine(Some(directory.path()));
-        let plugin = load(&engine, "p", &guest).unwrap();
+        let mut source = source("p", &guest);
+        source.isolation = Isolation::REUSE;
+        let plugin = engine.load(source, services()).unwrap();
         let conclusion = judge(&mut Executor::new(), &[&plugin]);
         assert!(matches!(conclusion.decision, Decision::Refuse(_)));
         assert_eq!(conclusion.decision.reason(), "cached");
     };
     check();
     let file = cached(directory.path());
-    let written = fs::metadata(&file).unwrap().modified().unwrap();
+    let written = fs::metadata(&file).unwrap().ino();
     check();
-    assert_eq!(
-        fs::metadata(&file).unwrap().modified().unwrap(),
-        written,
-        "a hit writes nothing"
-    );
+    let kept = fs::metadata(&file).unwrap().ino();
+    assert_eq!(kept, written, "a hit writes nothing");
     let genuine = fs::read(&file).unwrap();
     let mut forged = genuine.clone();
     let middle = forged.len() / 2;

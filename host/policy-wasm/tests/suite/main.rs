@@ -8,5 +8,6 @@
 
 mod calls;
 mod guest;
+mod isolation;
 mod loading;
 mod lookups;

@@ -2,17 +2,23 @@
 //! nothing about them has changed.
 
 use std::collections::{BTreeSet, HashMap};
+use std::fs::File;
+use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use policy::{Capability, Grants, MethodSet, OnFailure};
 use policy_wasm::{
-    Engine, EngineConfig, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits,
-    PluginSource, Selection,
+    Engine, EngineConfig, Generation, HostServices, Isolation, LoadError, PipelineSpec, Plugin,
+    PluginLimits, PluginSource, READY_INSTANCES, Selection,
 };
 
 use super::AssembleError;
 use crate::config;
+
+/// Instances of all plugins at the most. 8192: each reserves 4 GiB of addresses, of which
+/// a program has 128 TiB. Beyond it fewer are made ahead.
+const INSTANCES_MAX: u32 = 8192;
 
 /// Identity of a loaded plugin: everything that it was made from.
 type Fingerprint = [u8; 32];
@@ -24,6 +30,13 @@ pub(crate) struct PluginShelf {
 }
 
 impl PluginShelf {
+    /// The plugins, by name.
+    pub(crate) fn plugins(&self) -> Vec<&Arc<Plugin>> {
+        let mut plugins: Vec<_> = self.loaded.values().collect();
+        plugins.sort_by(|one, other| one.name().cmp(other.name()));
+        plugins
+    }
+
     /// Load what is new and put the pipelines together. The shelf that comes
     /// with them replaces this one when the generation is installed.
     ///
@@ -115,12 +128,7 @@ fn specs(
 }
 
 fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
-    let wasm = std::fs::read(&plugin.path).map_err(|cause| AssembleError::PluginFile {
-        plugin: plugin.name.clone(),
-        path: plugin.path.clone(),
-        cause,
-    })?;
-    let mut source = PluginSource::new(plugin.name.as_str(), Bytes::from(wasm));
+    let mut source = PluginSource::new(plugin.name.as_str(), read(plugin)?);
     source.settings = serde_json::Value::Object(plugin.settings.clone().into_iter().collect());
     source.capabilities = Grants::from_names(&plugin.capabilities).map_err(|error| {
         AssembleError::value(
@@ -129,15 +137,66 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
         )
     })?;
     source.limits = limits(&plugin.name, &plugin.limits)?;
-    source.isolation = match plugin.isolation {
-        config::Isolation::Reuse => Isolation::default(),
-        config::Isolation::PerCall => Isolation::PerCall,
-    };
+    source.isolation = isolation(plugin);
     source.on_failure = match plugin.on_failure {
         config::OnFailure::Deny => OnFailure::Deny,
         config::OnFailure::Next => OnFailure::Next,
     };
     Ok(source)
+}
+
+/// The plugin's file. One that is too large is not read at all.
+fn read(plugin: &config::Plugin) -> Result<Bytes, AssembleError> {
+    let failed = |cause| AssembleError::PluginFile {
+        plugin: plugin.name.clone(),
+        path: plugin.path.clone(),
+        cause,
+    };
+    let limit = EngineConfig::default().wasm_bytes;
+    let file = File::open(&plugin.path).map_err(failed)?;
+    let bytes = file.metadata().map_err(failed)?.len();
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if bytes > limit {
+        return Err(AssembleError::Plugin {
+            plugin: plugin.name.clone(),
+            path: plugin.path.clone(),
+            cause: LoadError::TooLarge { bytes, limit },
+        });
+    }
+    let mut wasm = Vec::with_capacity(bytes);
+    // It may grow while it is read.
+    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(most).read_to_end(&mut wasm).map_err(failed)?;
+    Ok(wasm.into())
+}
+
+/// As it is asked for; a plugin whose memory cannot be kept gets another.
+fn isolation(plugin: &config::Plugin) -> Isolation {
+    match plugin.isolation {
+        config::Isolation::SingleUse => Isolation::SingleUse {
+            ready: plugin.limits.ready_instances.unwrap_or(READY_INSTANCES),
+        },
+        config::Isolation::Reuse => Isolation::REUSE,
+        config::Isolation::PerCall => Isolation::PerCall,
+    }
+}
+
+/// Instances for all plugins of this configuration, and as many as an engine has by
+/// default at least. Two generations are there at once during a reload, and one trial.
+/// A quarter is for calls that find none ready.
+pub(crate) fn instances(config: &config::Config) -> u32 {
+    let kept: usize = config
+        .plugins
+        .iter()
+        .map(|plugin| isolation(plugin).instances())
+        .sum();
+    let needed = kept.saturating_mul(config.workers()).saturating_mul(2);
+    let needed = needed.saturating_add(needed / 3).saturating_add(16);
+    let needed = u32::try_from(needed).unwrap_or(u32::MAX);
+    EngineConfig::default()
+        .instances
+        .max(needed)
+        .min(INSTANCES_MAX)
 }
 
 fn limits(plugin: &str, written: &config::PluginLimits) -> Result<PluginLimits, AssembleError> {

@@ -333,10 +333,12 @@ pub enum OnFailure {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isolation {
-    /// Used again, and replaced now and then.
+    /// Made ahead with the memory that `configure` left, and used for one call.
     #[default]
+    SingleUse,
+    /// Used again, and replaced now and then.
     Reuse,
-    /// A fresh one for each call.
+    /// Made and configured anew for each call.
     PerCall,
 }
 
@@ -397,6 +399,8 @@ pub struct PluginLimits {
     pub host_calls: Option<u32>,
     /// Log lines in one call.
     pub log_lines: Option<u32>,
+    /// Instances that a worker has ready, of a plugin that is used once.
+    pub ready_instances: Option<u32>,
 }
 
 /// A chain of plugins and the requests it judges.

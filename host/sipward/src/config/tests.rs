@@ -269,6 +269,26 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("bad_log_level", "workers = 2", "log_level = \"a=b=c\""),
     ("zero", "deadline_ms = 5", "deadline_ms = 0"),
     (
+        "no_instance_ready",
+        "deadline_ms = 5",
+        "ready_instances = 0",
+    ),
+    (
+        "too_many_instances_ready",
+        "deadline_ms = 5",
+        "ready_instances = 65",
+    ),
+    (
+        "as_many_instances_as_may_be_ready",
+        "deadline_ms = 5",
+        "ready_instances = 64",
+    ),
+    (
+        "no_such_isolation",
+        "path = \"acl.wasm\"",
+        "path = \"acl.wasm\"\nisolation = \"once\"",
+    ),
+    (
         "no_pipeline_for_a_zone",
         "methods = [\"INVITE\"]",
         "zone = \"inside\"",

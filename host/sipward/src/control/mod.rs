@@ -6,6 +6,7 @@
 mod leases;
 mod lookups;
 mod media;
+mod plugins;
 mod records;
 mod reload;
 mod report;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{Control, leases, lookups};
+use super::{Control, leases, lookups, plugins};
 use crate::admin::Answer;
 use crate::media_figures::{LiveSession, MediaCounts};
 use crate::status::ShardFigures;
@@ -30,7 +30,7 @@ impl Control {
              calls: {} now, {} answered, {} ended\n\
              transactions: {} server, {} client, {} waiting for a policy\n\
              decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
-             plugins: {} calls, {} failures, {} instances\n\
+             plugins: {} calls, {} failures, {} instances ready, {} made while a call waited\n\
              messages: {} invalid, {} lost in full queues\n\
              last reload: {}",
             if draining { ", draining" } else { "" },
@@ -50,6 +50,7 @@ impl Control {
             total.plugin_calls,
             total.plugin_failures,
             total.plugin_instances,
+            total.plugin_instances_waited_for,
             total.invalid_messages,
             self.shards.lost(),
             self.last_reload,
@@ -58,6 +59,7 @@ impl Control {
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
         }
+        message.push_str(&plugins::text(&self.shelf));
         message.push_str(&leases::text(self.state.leases()));
         message.push_str(&lookups::text(&book));
         let data = json!({
@@ -74,6 +76,7 @@ impl Control {
             "records": self.archive.record_figures(),
             "alerts": self.archive.alert_figures(),
             "media": media.map(|media| media.json(&total)),
+            "plugins": plugins::json(&self.shelf),
             "leases": leases::json(self.state.leases()),
             "lookups": lookups::json(&book),
         });

@@ -12,9 +12,9 @@ use state::State;
 use state::digest::Nonces;
 use transport::{ListenerConfig, SharedTransport};
 
-use super::Control;
 use super::media::{MediaService, Recipients};
 use super::records::Archive;
+use super::{Control, plugins};
 use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, Roster};
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
@@ -56,13 +56,14 @@ pub(super) fn check(file: &Path) -> anyhow::Result<String> {
     let media = config.media.as_ref();
     let media = media.map(|media| MediaBook::new(media, config.workers()));
     assemble::routing(config, &listeners.book, media.transpose()?.as_ref())?;
-    PluginShelf::default().generation(1, config, &engine, &services)?;
+    let (_, shelf) = PluginShelf::default().generation(1, config, &engine, &services)?;
     Archive::check(config)?;
     let mut lines = loaded
         .warnings
         .iter()
         .map(|warning| format!("warning: {warning}"))
         .collect::<Vec<_>>();
+    lines.extend(plugins::lines(&shelf));
     lines.push(format!(
         "{}: good; {} listeners, {} peers, {} plugins, {} pipelines",
         file.display(),
@@ -250,17 +251,13 @@ fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyCon
 
 fn engine(config: &Config) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
-    let kept = u32::try_from(config.plugins.len() * config.workers()).unwrap_or(u32::MAX);
     Ok(Engine::new(EngineConfig {
         cache_dir: config
             .server
             .cache_dir
             .clone()
             .or_else(|| cache_in(config.server.state_dir.as_deref())),
-        // Two generations at once during a reload, and one trial.
-        instances: defaults
-            .instances
-            .max(kept.saturating_mul(2).saturating_add(16)),
+        instances: assemble::instances(config),
         ..defaults
     })?)
 }

@@ -144,6 +144,8 @@ impl Shelf {
         let accounts = Arc::new(ArcSwap::from_pointee(accounts.build()));
         let engine = Engine::new(EngineConfig {
             cache_dir: Some(folder.join("cache")),
+            // All cases have their instances ready at the same time.
+            instances: 1024,
             ..EngineConfig::default()
         })?;
         Ok(Self {

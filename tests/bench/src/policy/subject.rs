@@ -10,7 +10,7 @@ use policy_wasm::{
     Clock, Executor, Generation, Isolation, PipelineSpec, Plugin, Selection, SystemClock,
 };
 use sip_message::{HeaderKind, Limits, Message};
-use sipward_bench::measure::{Turn, singles};
+use sipward_bench::measure::{Turn, singles, tended};
 use sipward_bench::messages;
 use state::digest::{Algorithm, Verification};
 
@@ -23,8 +23,10 @@ pub(crate) const ONE: &str = "pipeline-1-empty";
 /// One of ten.
 pub(crate) const TEN: &str = "pipeline-10-empty";
 
-/// Calls in one turn: of instances that are kept, and of those made for a call.
+/// Calls in one turn: of instances that are reused, of those made ahead for one call, and
+/// of those made for a call on the spot.
 const CALLS: usize = 200;
+const ONCE_CALLS: usize = 50;
 const FRESH_CALLS: usize = 20;
 
 /// One row of the result.
@@ -50,6 +52,11 @@ enum Work<'s> {
         executor: Box<Executor>,
         generation: Arc<Generation>,
         expected: fn(&Decision) -> bool,
+    },
+    /// Only the instance's end and the next one's beginning, between calls.
+    Renew {
+        executor: Box<Executor>,
+        generation: Arc<Generation>,
     },
     /// Digest verification without a plugin.
     Verify {
@@ -92,7 +99,7 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
         let nonce = shelf.nonces.issue(SystemClock.now_ms(), PBX.realm, source);
         Source::Authenticated(Caller::pbx(algorithm, nonce))
     };
-    for isolation in [Isolation::default(), Isolation::PerCall] {
+    for isolation in [Isolation::default(), Isolation::REUSE, Isolation::PerCall] {
         for kind in [
             Kind::Empty,
             Kind::IpAcl,
@@ -115,6 +122,10 @@ pub(crate) fn all(shelf: &Shelf) -> Result<Vec<Subject<'_>>> {
             let source = authenticated(algorithm);
             subjects.push(alone(shelf, digest, isolation, &detail, source, admits)?);
         }
+    }
+    for kind in [Kind::Empty, Kind::IpAcl, Kind::DestinationLimits] {
+        let isolation = Isolation::SingleUse { ready: 1 };
+        subjects.push(alone(shelf, kind, isolation, "", same(), admits)?.renewing());
     }
     for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
         subjects.push(Subject {
@@ -150,6 +161,7 @@ fn alone(
 ) -> Result<Subject<'static>> {
     let (keeps, calls) = match isolation {
         Isolation::PerCall => ("per-call", FRESH_CALLS),
+        Isolation::SingleUse { .. } => ("single-use", ONCE_CALLS),
         _ => ("reuse", CALLS),
     };
     let name = kind.name();
@@ -176,6 +188,13 @@ pub(crate) fn admits(decision: &Decision) -> bool {
 
 fn challenges(decision: &Decision) -> bool {
     matches!(decision, Decision::Challenge(_))
+}
+
+/// What a worker does when its answers are sent.
+fn rest(executor: &mut Executor) {
+    while executor.wants_instances() {
+        executor.replenish();
+    }
 }
 
 /// A message of our own making.
@@ -227,6 +246,23 @@ impl<'s> Subject<'s> {
         })
     }
 
+    /// What its calls leave to be done, instead of its calls.
+    fn renewing(mut self) -> Self {
+        if let Work::Judge {
+            executor,
+            generation,
+            ..
+        } = self.work
+        {
+            self.case = self.case.replacen("single-use", "renewed", 1);
+            self.work = Work::Renew {
+                executor,
+                generation,
+            };
+        }
+        self
+    }
+
     /// Its turns; calls that end otherwise than they should are noted.
     pub(crate) fn turn(self, unexpected: &'s Unexpected) -> Turn<'s> {
         let Self {
@@ -238,13 +274,13 @@ impl<'s> Subject<'s> {
         } = self;
         match work {
             Work::Judge {
-                mut executor,
+                executor,
                 generation,
                 expected,
             } => {
                 let mut consult = 0;
                 let prepare = move || source.next().map(|message| sender.facts(message));
-                singles(calls, prepare, move |facts| {
+                let work = move |executor: &mut Box<Executor>, facts| {
                     consult += 1;
                     let Some(facts) = facts else {
                         return unexpected.note(|| format!("{case}: no request"));
@@ -254,7 +290,26 @@ impl<'s> Subject<'s> {
                     if !expected(&conclusion.decision) {
                         unexpected.note(|| format!("{case}: {:?}", conclusion.trace));
                     }
-                })
+                };
+                tended(calls, executor, prepare, work, |executor| rest(executor))
+            }
+            Work::Renew {
+                executor,
+                generation,
+            } => {
+                let mut consult = 0;
+                let ask = move |executor: &mut Box<Executor>| {
+                    consult += 1;
+                    match source.next() {
+                        Some(message) => {
+                            let facts = sender.facts(message);
+                            executor.judge(&generation, ConsultId::new(consult), facts);
+                        }
+                        None => unexpected.note(|| format!("{case}: no request")),
+                    }
+                };
+                let renew = |executor: &mut Box<Executor>, ()| rest(executor);
+                tended(calls, executor, || (), renew, ask)
             }
             Work::Verify { shelf, algorithm } => {
                 let prepare = move || source.next();

@@ -1,6 +1,7 @@
 //! Plugins and pipelines.
 
 use policy::Capability;
+use policy_wasm::READY_INSTANCES_MAX;
 
 use super::{Checks, named, path};
 use crate::config::hint;
@@ -60,6 +61,14 @@ impl Checks<'_, '_, '_> {
                 &path("plugin", number, &["limits", name]),
                 "is 0, so that every call would fail",
                 "write at least 1",
+            );
+        }
+        let range = 1..=READY_INSTANCES_MAX;
+        if let Some(ready) = limits.ready_instances.filter(|it| !range.contains(it)) {
+            self.wrong(
+                &path("plugin", number, &["limits", "ready_instances"]),
+                format!("{ready} is out of range"),
+                format!("write 1 to {READY_INSTANCES_MAX}"),
             );
         }
     }
