@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::setup::{GuestToolchain, Purpose};
 use crate::test::{self, Tally};
 use crate::tidy::imports::PURE;
-use crate::{process, setup, tidy, workspace};
+use crate::{process, sdk, setup, tidy, workspace};
 
 /// How long each fuzz program runs.
 const FUZZ_SECONDS: u32 = 60;
@@ -49,6 +49,7 @@ pub(crate) fn run() -> Result<()> {
         ]))
     });
     step(&mut steps, "purity", purity);
+    step(&mut steps, "sdk", sdk::check);
     step(&mut steps, "deny", deny);
     step(&mut steps, "docs", documentation);
     close(&steps, tally)

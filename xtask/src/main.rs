@@ -3,8 +3,10 @@
 mod bench;
 mod ci;
 mod demo;
+mod interface;
 mod plugins;
 mod process;
+mod sdk;
 mod setup;
 mod simulate;
 mod soak;
@@ -44,6 +46,8 @@ enum Command {
     Ci,
     /// Check the rules of the house that no compiler knows.
     Tidy,
+    /// Write the page of the reference that lists the policy interface.
+    Reference,
     /// Replay one simulated network.
     Sim(simulate::Options),
     /// Calls with media for half an hour: memory, descriptors and ports are watched.
@@ -70,6 +74,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
+        Command::Reference => interface::write_page(),
         Command::Sim(options) => simulate::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Plugins => {
