@@ -1,13 +1,14 @@
-//! What authors get of the SDK: a package that builds by itself with the oldest compiler
-//! that it names, and a guest without a standard library.
+//! What authors get of the SDK: examples and strategies that work, the oldest compiler
+//! that it names, and a package that builds by itself. That a guest needs no standard
+//! library is a test of the SDK.
 
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use crate::process;
 use crate::workspace::{self, array, text};
-use crate::{process, setup};
 
 /// The SDK and what it brings along, in the order of publication.
 const PACKAGES: [&str; 3] = [
@@ -19,7 +20,6 @@ const PACKAGES: [&str; 3] = [
 /// Check all of it.
 pub(crate) fn check() -> Result<()> {
     properties()?;
-    without_std()?;
     oldest_compiler()?;
     package()
 }
@@ -30,14 +30,6 @@ fn properties() -> Result<()> {
     let features = ["--features", "proptest"];
     process::run(process::cargo().args(sdk).args(features).arg("--lib"))?;
     process::run(process::cargo().args(sdk).args(features).arg("--doc"))
-}
-
-/// The guest has its own handler of panics: with the standard library there would be two.
-fn without_std() -> Result<()> {
-    let toolchain = setup::guest_toolchain()?;
-    let mut command = toolchain.cargo("build");
-    command.args(["--package", "sipward-plugin-sdk", "--no-default-features"]);
-    process::run(command.args(["--profile", "plugin", "--example", "lean"]))
 }
 
 /// What `rust-version` promises is true. Dependencies are those of our lock file.
