@@ -94,6 +94,7 @@ mod guest;
 mod lifecycle;
 pub mod log;
 mod network;
+mod offer;
 mod outcome;
 mod request;
 mod response;
@@ -256,8 +257,9 @@ pub use bindings::types::Zone;
 pub use call::{Call, CallEnd, CallEvent, MediaFigures};
 pub use lifecycle::{Capability, Policy, SettingsError};
 pub use network::{Network, NetworkError, NetworkMap};
+pub use offer::{MediaStream, Offer};
 pub use outcome::Outcome;
-pub use request::{Annotations, MediaStream, Offer, Party, Request};
+pub use request::{Annotations, Party, Request};
 pub use response::Response;
 pub use services::{
     clock, counters, credentials, geo, identity, keyvalue, leases, lists, numbers, random,

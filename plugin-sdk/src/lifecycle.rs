@@ -46,26 +46,108 @@ pub trait Policy: Sized + 'static {
     /// The settings, as the operator writes them. Derive `Deserialize` with
     /// `deny_unknown_fields`, and `JsonSchema`: doc comments on fields become
     /// the descriptions that operators see.
+    ///
+    /// ```
+    /// use schemars::JsonSchema;
+    /// use serde::Deserialize;
+    /// use sipward_plugin_sdk::{Policy, SettingsError};
+    ///
+    /// /// `METHODS`, hooks and the like may be left out.
+    /// struct OfficeHours(Settings);
+    ///
+    /// #[derive(Deserialize, JsonSchema)]
+    /// #[serde(deny_unknown_fields)]
+    /// struct Settings {
+    ///     /// First hour with calls, 0 to 23.
+    ///     open: u8,
+    /// }
+    ///
+    /// #[sipward_plugin_sdk::policy]
+    /// impl Policy for OfficeHours {
+    ///     type Settings = Settings;
+    /// #   fn configure(settings: Settings) -> Result<Self, SettingsError> { Ok(Self(settings)) }
+    /// #   fn on_request(&self, _: &sipward_plugin_sdk::Request<'_>) -> sipward_plugin_sdk::Outcome {
+    /// #       sipward_plugin_sdk::Outcome::reject(480 + u16::from(self.0.open))
+    /// #   }
+    /// }
+    ///
+    /// # fn main() {
+    /// # use sipward_plugin_sdk::testing::Harness;
+    /// let schema = Harness::<OfficeHours>::settings_schema();
+    /// let open = &schema["properties"]["open"]["description"];
+    /// assert_eq!(open, "First hour with calls, 0 to 23.");
+    /// # }
+    /// ```
     type Settings: DeserializeOwned + JsonSchema;
 
     /// Name for logs. The crate's name unless stated.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::Passing};
+    /// assert_eq!(Passing::NAME, "passing");
+    /// ```
     const NAME: &'static str;
 
     /// Version, SemVer. The crate's version unless stated.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::Passing};
+    /// assert_eq!(Passing::VERSION.split('.').count(), 3);
+    /// ```
     const VERSION: &'static str;
 
     /// One line on what it does. The crate's description unless stated.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::Passing};
+    /// assert_eq!(Passing::DESCRIPTION, "Lets everything pass");
+    /// ```
     const DESCRIPTION: &'static str;
 
     /// Methods the policy wants to see, upper case; empty for all.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::Passing};
+    /// assert!(Passing::METHODS.is_empty(), "it wants to see all");
+    /// ```
     const METHODS: &'static [&'static str] = &[];
 
     /// What it asks the host for. A call of a host interface that is not named
     /// here fails in the test harness, and in the host the component does not load.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Capability, Policy, testing::Passing};
+    /// assert!(Passing::CAPABILITIES.contains(&Capability::Geo));
+    /// ```
     const CAPABILITIES: &'static [Capability] = &[];
 
     /// Checks the settings and makes the policy. Called once for each instance:
     /// parse, sort and index here, so that the hooks need not.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, SettingsError};
+    ///
+    /// struct SoMany(u32);
+    ///
+    /// #[sipward_plugin_sdk::policy]
+    /// impl Policy for SoMany {
+    ///     type Settings = u32;
+    ///
+    ///     fn configure(calls: u32) -> Result<Self, SettingsError> {
+    ///         match calls {
+    ///             0 => Err(SettingsError::new("", "is 0; at least 1 call has to be possible")),
+    ///             calls => Ok(Self(calls)),
+    ///         }
+    ///     }
+    /// #   fn on_request(&self, _: &sipward_plugin_sdk::Request<'_>) -> sipward_plugin_sdk::Outcome {
+    /// #       sipward_plugin_sdk::Outcome::next().score(self.0 as i32, "")
+    /// #   }
+    /// }
+    ///
+    /// # fn main() {
+    /// assert!(SoMany::configure(0).is_err());
+    /// # }
+    /// ```
     ///
     /// # Errors
     ///
@@ -73,6 +155,12 @@ pub trait Policy: Sized + 'static {
     fn configure(settings: Self::Settings) -> Result<Self, SettingsError>;
 
     /// Decides on a request. Called once for each transaction.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::{Passing, Request}};
+    /// let call = Request::invite("sip:bob@example.com");
+    /// assert!(call.seen(|request| Passing.on_request(request)).is_next());
+    /// ```
     fn on_request(&self, request: &Request<'_>) -> Outcome {
         let _ = request;
         Outcome::next()
@@ -81,6 +169,12 @@ pub trait Policy: Sized + 'static {
     /// Looks at a response before it is forwarded. Only [`Outcome::next`] with
     /// effects and [`Outcome::reject`] (which replaces a final response) mean
     /// anything here.
+    ///
+    /// ```
+    /// use sipward_plugin_sdk::{Policy, testing::{Passing, Response}};
+    /// let busy = Response::new(486, "Busy Here");
+    /// assert!(busy.seen(|response| Passing.on_response(response)).is_next());
+    /// ```
     fn on_response(&self, response: &Response<'_>) -> Outcome {
         let _ = response;
         Outcome::next()

@@ -9,7 +9,7 @@ use crate::failure::{self, Told};
 use crate::setup::{GuestToolchain, Purpose};
 use crate::test::{self, Tally};
 use crate::tidy::imports::PURE;
-use crate::{process, setup, tidy, workspace};
+use crate::{process, sdk, setup, tidy, workspace};
 
 /// How long each fuzz program runs.
 const FUZZ_SECONDS: u32 = 60;
@@ -51,6 +51,7 @@ pub(crate) fn run() -> Result<()> {
         ]))
     });
     step(&mut steps, "purity", purity);
+    step(&mut steps, "sdk", sdk::check);
     step(&mut steps, "deny", deny);
     step(&mut steps, "docs", documentation);
     close(&steps, tally)

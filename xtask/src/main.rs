@@ -4,8 +4,10 @@ mod bench;
 mod ci;
 mod demo;
 mod failure;
+mod interface;
 mod plugins;
 mod process;
+mod sdk;
 mod setup;
 mod simulate;
 mod soak;
@@ -46,6 +48,8 @@ enum Command {
     Ci,
     /// Check the rules of the house that no compiler knows.
     Tidy,
+    /// Write the page of the reference that lists the policy interface.
+    Reference,
     /// Replay one simulated network.
     Sim(simulate::Options),
     /// Calls with media for half an hour: memory, descriptors and ports are watched.
@@ -73,6 +77,7 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Bench(options) => bench::run(&options),
         Command::Ci => ci::run(),
         Command::Tidy => tidy::run(),
+        Command::Reference => interface::write_page(),
         Command::Sim(options) => simulate::run(&options),
         Command::Soak(options) => soak::run(&options),
         Command::Plugins => {

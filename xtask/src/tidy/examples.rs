@@ -1,7 +1,7 @@
 //! What authors of policies see has an example: each public item of the SDK shows in a
 //! block of its documentation how it is used. `cargo test` runs the blocks.
 //!
-//! Fields, cases and the parts of a trait are shown by what they belong to.
+//! Fields and cases are shown by what they belong to.
 
 use syn::visit::{self, Visit};
 use syn::{Attribute, Visibility};
@@ -82,6 +82,14 @@ impl<'ast> Visit<'ast> for Items<'_> {
 
     fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
         self.want(&item.vis, &item.attrs, &item.ident);
+        for part in &item.items {
+            match part {
+                syn::TraitItem::Fn(part) => self.want(&item.vis, &part.attrs, &part.sig.ident),
+                syn::TraitItem::Const(part) => self.want(&item.vis, &part.attrs, &part.ident),
+                syn::TraitItem::Type(part) => self.want(&item.vis, &part.attrs, &part.ident),
+                _ => {}
+            }
+        }
     }
 
     fn visit_item_type(&mut self, item: &'ast syn::ItemType) {

@@ -6,6 +6,7 @@ pub(crate) mod imports;
 mod length;
 mod limits;
 mod links;
+mod proofs;
 mod readmes;
 mod source;
 mod words;
@@ -69,9 +70,11 @@ pub(crate) fn run() -> Result<()> {
     eprintln!("==> tidy");
     let pages = pages()?;
     let mut findings = imports::check(&workspace::members()?);
+    findings.extend(crate::interface::check()?);
     findings.extend(examples::check(&pages));
     findings.extend(limits::check(&pages));
     findings.extend(links::check(&pages));
+    findings.extend(proofs::check(&pages));
     findings.extend(readmes::check(&pages));
     for page in &pages {
         findings.extend(words::check(page));
