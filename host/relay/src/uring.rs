@@ -150,15 +150,13 @@ impl Backend for Uring {
         }
         self.ring.wait(gather, wait.enough, wait.at_most)?;
         engine.refresh_clock();
+        engine.handle_orders(self);
         let mut packets = 0;
         let mut unsent = 0;
         let mut batch: ArrayVec<Datagram, TOGETHER> = ArrayVec::new();
         loop {
             let completion = self.ring.completion();
             if completion.is_none() || batch.is_full() {
-                // Completions go on coming during a turn, and each packet finds the orders
-                // that were there before it.
-                engine.handle_orders(self);
                 packets += batch.len();
                 self.relay(&mut batch, engine);
             }
@@ -171,7 +169,7 @@ impl Backend for Uring {
                 Completion::Ended { token, error } => {
                     self.ended(Key::from_bits(token), error, engine);
                 }
-                // The mailbox is looked at above, at the latest when nothing is left.
+                // The mailbox was looked at already.
                 Completion::Bell { more } => self.bell_stopped |= !more,
             }
         }
