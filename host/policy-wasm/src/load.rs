@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use policy::{Grants, OnFailure};
+use policy::{BreakerTerms, Grants, MethodSet, OnFailure};
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
@@ -14,6 +14,7 @@ use crate::aot;
 use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
 use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::guard::Guard;
 use crate::host;
 use crate::imports;
 use crate::instance::{ConfigureError, Instance, one_line};
@@ -39,6 +40,8 @@ pub struct PluginSource {
     pub isolation: Isolation,
     /// What it means if it fails.
     pub on_failure: OnFailure,
+    /// When it is taken out because it keeps failing.
+    pub breaker: BreakerTerms,
 }
 
 impl PluginSource {
@@ -52,6 +55,7 @@ impl PluginSource {
             limits: PluginLimits::default(),
             isolation: Isolation::default(),
             on_failure: OnFailure::default(),
+            breaker: BreakerTerms::default(),
         }
     }
 }
@@ -88,10 +92,14 @@ impl Engine {
         );
         Ok(Arc::new(Plugin {
             blueprint,
+            version: Arc::from(manifest.version.as_str()),
+            methods: MethodSet::from_names(&manifest.methods),
             manifest,
             grants: source.capabilities,
             isolation: source.isolation,
             on_failure: source.on_failure,
+            guard: Guard::new(source.breaker),
+            breaker: source.breaker,
         }))
     }
 

@@ -255,11 +255,17 @@ mod tests {
             }
             cause
         };
-        assert!(matches!(run(0, true), Some(RollbackCause::DeniesLess { .. })));
+        assert!(matches!(
+            run(0, true),
+            Some(RollbackCause::DeniesLess { .. })
+        ));
         for denied in 1..=3 {
             assert_eq!(run(denied, true), None);
         }
-        assert!(matches!(run(4, true), Some(RollbackCause::DeniesMore { .. })));
+        assert!(matches!(
+            run(4, true),
+            Some(RollbackCause::DeniesMore { .. })
+        ));
         assert_eq!(run(10, false), None, "what has no effect is no reason");
     }
 

@@ -10,3 +10,4 @@ mod calls;
 mod guest;
 mod loading;
 mod lookups;
+mod versions;
