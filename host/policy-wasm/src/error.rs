@@ -102,6 +102,9 @@ pub enum LoadError {
         /// How.
         failure: PolicyFailure,
     },
+    /// A shadow run of it would have nothing to write to.
+    #[error("failed to make the state of the shadow run: {0}")]
+    Overlay(String),
     /// The plugin refuses its settings.
     #[error("the plugin refuses its settings: `{key}`: {message}")]
     Settings {

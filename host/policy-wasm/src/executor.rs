@@ -1,20 +1,16 @@
-//! Runs pipelines on one worker thread: keeps the instances, asks them in
-//! order, measures, and throws away what failed or grew old.
+//! The instances of one worker thread: keeps them, and throws away what failed or
+//! grew old. Whom they are asked on behalf of is in `judging`.
 
 use std::sync::Arc;
-use std::time::Instant;
 
-use policy::{
-    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, ConsultId, DialogState,
-    PolicyFailure, RequestFacts, ResponseConclusion, ResponseFacts,
-};
-use sip_message::Method;
+use policy::PolicyFailure;
 
 use crate::facts::FactsText;
 use crate::generation::Generation;
 use crate::host::Consultation;
 use crate::instance::{Answer, Instance};
 use crate::plugin::Plugin;
+use crate::rehearsal::Rehearsal;
 use crate::stock::Stock;
 
 /// Calls between two looks for instances that nobody needs any more. 4096: a
@@ -25,8 +21,10 @@ const SWEEP_CALLS: u32 = 4096;
 #[derive(Default)]
 pub struct Executor {
     stock: Stock,
-    facts: FactsText,
-    consultation: Consultation,
+    pub(crate) facts: FactsText,
+    pub(crate) consultation: Consultation,
+    /// What shadows shall be asked.
+    pub(crate) rehearsals: Vec<Rehearsal>,
     generation: Option<u64>,
     calls_until_sweep: u32,
     figures: ExecutorFigures,
@@ -91,115 +89,6 @@ impl Executor {
         self.stock.replenish(&mut self.figures);
     }
 
-    /// Judges a request by the pipeline of the generation that matches it.
-    pub fn judge(
-        &mut self,
-        generation: &Arc<Generation>,
-        consult: ConsultId,
-        facts: RequestFacts,
-    ) -> Conclusion {
-        self.observe(generation);
-        let entry = generation.entry(&facts);
-        let mut run = entry.requests.begin(consult, facts);
-        let mut first = true;
-        let mut consultation = std::mem::take(&mut self.consultation);
-        let begins_call = run.facts().message.method() == Method::Invite
-            && run.facts().dialog == DialogState::None;
-        // Those that are not admitted drop it, and with it what they held.
-        let plugins = entry.request_plugins.first();
-        let holdings = plugins
-            .filter(|_| begins_call && entry.leases)
-            .map(|plugin| plugin.blueprint.services.leases.open());
-        if let Some(holdings) = &holdings {
-            run.hold(Arc::clone(holdings));
-        }
-        consultation.begin(holdings, run.facts().peer.tls);
-        let mut mark = Instant::now();
-        while run.next_stage().is_some() {
-            if std::mem::take(&mut first) {
-                self.facts.fill(run.facts());
-            } else {
-                self.facts.refresh(run.facts(), run.rewrites());
-            }
-            let answer = match entry.request_plugins.get(run.stage_index()) {
-                Some(plugin) => self.ask(plugin, |instance, text| match text.request() {
-                    Some(facts) => {
-                        let RequestFacts { message, peer, .. } = run.facts();
-                        instance.on_request(facts, message, peer.address, &mut consultation)
-                    }
-                    None => Err(PolicyFailure::Missing("facts".to_owned())),
-                }),
-                None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
-            };
-            let answer = answer.map(|answer| {
-                if let Some(realm) = answer.verified_realm {
-                    run.verified_realm(realm);
-                }
-                answer.outcome
-            });
-            run.apply(answer, lap(&mut mark));
-        }
-        consultation.begin(None, None);
-        self.consultation = consultation;
-        run.conclude()
-    }
-
-    /// Shows a response to the plugins of the call's pipeline that have a hook
-    /// for it. None if there is no such plugin: the response then passes as it
-    /// is.
-    pub fn judge_response(
-        &mut self,
-        generation: &Arc<Generation>,
-        pass: &CallPass,
-        facts: ResponseFacts,
-    ) -> Option<ResponseConclusion> {
-        let entry = generation.response_entry(pass)?;
-        self.observe(generation);
-        let mut run = entry.responses.begin_response(facts);
-        let mut mark = Instant::now();
-        while let Some(place) = run.next_stage(|_| true) {
-            let answer = match entry.response_plugins.get(place) {
-                Some(plugin) => self.ask(plugin, |instance, text| {
-                    let facts = run.facts();
-                    instance.on_response(text.response(facts), &facts.message)
-                }),
-                None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
-            };
-            run.apply(answer.map(|answer| answer.outcome), lap(&mut mark));
-        }
-        Some(run.conclude())
-    }
-
-    /// Shows the plugins of the call's pipeline what happened to it; only the named one,
-    /// if it is for one. None if there is no such plugin.
-    pub fn follow(
-        &mut self,
-        generation: &Arc<Generation>,
-        facts: &CallFacts,
-        happening: &CallHappening,
-        only: Option<&Arc<str>>,
-    ) -> Option<CallConclusion> {
-        let entry = generation.call_entry(&facts.pass)?;
-        self.observe(generation);
-        let mut run = entry.calls.begin_call(only.cloned());
-        let mut consultation = std::mem::take(&mut self.consultation);
-        consultation.begin(facts.pass.holdings().cloned(), None);
-        let mut mark = Instant::now();
-        while let Some(place) = run.next_stage() {
-            let answer = match entry.call_plugins.get(place) {
-                Some(plugin) => self.ask(plugin, |instance, text| {
-                    let (facts, event) = text.call(facts, happening);
-                    instance.on_call_event(facts, event, &mut consultation)
-                }),
-                None => Err(PolicyFailure::Missing("plugin of the stage".to_owned())),
-            };
-            run.apply(answer.map(|answer| answer.outcome), lap(&mut mark));
-        }
-        consultation.begin(None, None);
-        self.consultation = consultation;
-        Some(run.conclude())
-    }
-
     /// Drops the instances of plugins that no generation holds any more. Done
     /// by itself when the generation changes and every few thousand calls.
     pub fn sweep(&mut self) {
@@ -207,7 +96,7 @@ impl Executor {
         self.calls_until_sweep = SWEEP_CALLS;
     }
 
-    fn observe(&mut self, generation: &Generation) {
+    pub(crate) fn observe(&mut self, generation: &Generation) {
         self.calls_until_sweep = self.calls_until_sweep.saturating_sub(1);
         if self.calls_until_sweep == 0 || self.generation != Some(generation.id()) {
             self.generation = Some(generation.id());
@@ -215,7 +104,8 @@ impl Executor {
         }
     }
 
-    fn ask(
+    /// Calls a hook of a kept or fresh instance.
+    pub(crate) fn ask(
         &mut self,
         plugin: &Arc<Plugin>,
         call: impl FnOnce(&mut Instance, &mut FactsText) -> Result<Answer, PolicyFailure>,
@@ -247,13 +137,4 @@ impl std::fmt::Debug for Executor {
             .field("figures", &self.figures())
             .finish_non_exhaustive()
     }
-}
-
-/// Microseconds since the mark, which moves to now: one look at the clock for
-/// each stage.
-fn lap(mark: &mut Instant) -> u64 {
-    let now = Instant::now();
-    let micros = now.duration_since(*mark).as_micros();
-    *mark = now;
-    u64::try_from(micros).unwrap_or(u64::MAX)
 }

@@ -16,30 +16,37 @@
 mod aot;
 mod bindings;
 mod cache;
+mod candidate;
 mod compiled;
 mod engine;
 mod error;
 mod executor;
 mod facts;
 mod generation;
+mod guard;
 mod host;
 mod imports;
 mod instance;
+mod judging;
 mod limits;
 mod load;
 mod outcome;
 mod plugin;
+mod rehearsal;
 mod services;
 mod snapshot;
 mod stock;
 
+pub use candidate::{Candidate, CandidateFigures, Rollback, Stance, VersionFigures};
 pub use engine::{Engine, EngineConfig};
 pub use error::{EngineError, LoadError};
 pub use executor::{Executor, ExecutorFigures};
-pub use generation::{Generation, PipelineSpec, Selection};
+pub use generation::{CANDIDATES_PER_PIPELINE, Generation, PipelineSpec, Selection};
+pub use guard::BreakerFigures;
 pub use limits::{Isolation, PluginLimits, READY_INSTANCES, READY_INSTANCES_MAX};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
+pub use rehearsal::{Asked, Rehearsal, Rehearsed};
 pub use services::{
     Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
     DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use policy::{Grants, OnFailure};
+use policy::{BreakerTerms, Grants, MethodSet, OnFailure};
 use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
@@ -14,6 +14,7 @@ use crate::aot;
 use crate::bindings::{call_policy, lifecycle, response_policy};
 use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::guard::Guard;
 use crate::host;
 use crate::imports;
 use crate::instance::{ConfigureError, Instance, one_line};
@@ -40,6 +41,8 @@ pub struct PluginSource {
     pub isolation: Isolation,
     /// What it means if it fails.
     pub on_failure: OnFailure,
+    /// When it is taken out because it keeps failing.
+    pub breaker: BreakerTerms,
 }
 
 impl PluginSource {
@@ -53,6 +56,7 @@ impl PluginSource {
             limits: PluginLimits::default(),
             isolation: Isolation::default(),
             on_failure: OnFailure::default(),
+            breaker: BreakerTerms::default(),
         }
     }
 }
@@ -108,11 +112,15 @@ impl Engine {
         );
         Ok(Arc::new(Plugin {
             blueprint,
+            version: Arc::from(manifest.version.as_str()),
+            methods: MethodSet::from_names(&manifest.methods),
             manifest,
             grants: source.capabilities,
             isolation,
             fallback,
             on_failure: source.on_failure,
+            guard: Guard::new(source.breaker),
+            breaker: source.breaker,
         }))
     }
 

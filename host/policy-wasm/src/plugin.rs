@@ -3,11 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use policy::{Grants, MethodSet, OnFailure, Stage};
+use policy::{BreakerTerms, Grants, MethodSet, OnFailure, Stage, Version};
+use sip_message::Method;
 use wasmtime::component::{ComponentExportIndex, InstancePre};
 
 use crate::bindings::{call_policy, lifecycle, response_policy};
 use crate::engine::{Occupancy, Ticker};
+use crate::guard::{BreakerFigures, Guard};
 use crate::host::HostState;
 use crate::limits::{Isolation, PluginLimits};
 use crate::services::HostServices;
@@ -33,11 +35,17 @@ pub struct Manifest {
 pub struct Plugin {
     pub(crate) blueprint: Blueprint,
     pub(crate) manifest: Manifest,
+    /// That of the manifest.
+    pub(crate) version: Arc<str>,
     pub(crate) grants: Grants,
     pub(crate) isolation: Isolation,
     /// Why it is not the isolation that was asked for.
     pub(crate) fallback: Option<String>,
     pub(crate) on_failure: OnFailure,
+    /// What it may be asked at all.
+    pub(crate) methods: MethodSet,
+    pub(crate) guard: Guard,
+    pub(crate) breaker: BreakerTerms,
 }
 
 impl Plugin {
@@ -81,13 +89,46 @@ impl Plugin {
         self.blueprint.call.is_some()
     }
 
+    /// Of the hooks that were ever taken out because they kept failing.
+    pub fn breakers(&self) -> Vec<BreakerFigures> {
+        self.guard.figures()
+    }
+
+    /// Whether it wants to see the method.
+    pub(crate) fn wants(&self, method: Method) -> bool {
+        self.methods.contains(method)
+    }
+
+    /// The same plugin served by others.
+    pub(crate) fn with_services(&self, services: HostServices) -> Self {
+        Self {
+            blueprint: Blueprint {
+                services: Arc::new(services),
+                ..self.blueprint.clone()
+            },
+            manifest: self.manifest.clone(),
+            version: Arc::clone(&self.version),
+            grants: self.grants,
+            isolation: self.isolation,
+            fallback: self.fallback.clone(),
+            on_failure: self.on_failure,
+            methods: self.methods,
+            guard: Guard::new(self.breaker),
+            breaker: self.breaker,
+        }
+    }
+
     /// Its stage in a pipeline.
     pub fn stage(&self) -> Stage {
         Stage {
             name: Arc::clone(&self.blueprint.name),
+            version: Version {
+                name: Arc::clone(&self.version),
+                candidate: false,
+            },
             on_failure: self.on_failure,
             grants: self.grants,
-            methods: MethodSet::from_names(&self.manifest.methods),
+            methods: self.methods,
             limits: self.blueprint.limits.outcome,
         }
     }
@@ -104,6 +145,7 @@ impl fmt::Debug for Plugin {
 }
 
 /// All that it takes to make an instance.
+#[derive(Clone)]
 pub(crate) struct Blueprint {
     pub(crate) name: Arc<str>,
     pub(crate) pre: InstancePre<HostState>,

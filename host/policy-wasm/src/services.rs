@@ -12,6 +12,7 @@ mod embedded;
 mod lookups;
 mod numbers;
 mod observer;
+pub(crate) mod overlay;
 
 pub use digest::{Codes, DigestCredentials};
 pub use embedded::{StateCounters, StateKeyvalue, StateLeases};
@@ -195,6 +196,20 @@ pub trait Credentials: Send + Sync {
         allowed: &[DigestAlgorithm],
         now_ms: u64,
     ) -> Verification;
+
+    /// The same without using anything up, for a shadow run: the credentials are good
+    /// however often they were seen. Where nothing can be looked at, there are none.
+    fn look_at(
+        &self,
+        request: &sip_message::Message,
+        source: IpAddr,
+        realm: &str,
+        allowed: &[DigestAlgorithm],
+        now_ms: u64,
+    ) -> Verification {
+        let _nothing = (request, source, realm, allowed, now_ms);
+        Verification::Missing
+    }
 
     /// Checks a PIN or one-time code (RFC 6238) of an account.
     fn check_code(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::facts::ConsultId;
 use crate::outcome::{Alert, DigestAlgorithm};
 use crate::permit::{CallAccount, Permit};
+use crate::pipeline::Version;
 use crate::run::one_line;
 
 /// The end of one run.
@@ -29,6 +30,21 @@ pub struct Conclusion {
     pub points: Vec<ScoredPoints>,
     /// One entry for each plugin that was asked, in order.
     pub trace: Vec<StageReport>,
+}
+
+impl Conclusion {
+    /// The version of the plugin that ended the run; none for an admission.
+    pub fn version(&self) -> Option<&Version> {
+        let plugin = self.decision.plugin()?;
+        let mut reports = self.trace.iter().rev();
+        let report = reports.find(|report| report.plugin == *plugin)?;
+        Some(&report.version)
+    }
+
+    /// The candidates that were asked, in order.
+    pub fn candidates(&self) -> impl Iterator<Item = &StageReport> {
+        self.trace.iter().filter(|report| report.version.candidate)
+    }
 }
 
 /// What becomes of a request.
@@ -174,6 +190,8 @@ pub struct ScoredPoints {
 pub struct StageReport {
     /// The plugin.
     pub plugin: Arc<str>,
+    /// The version of it that was asked.
+    pub version: Version,
     /// The verdict's name; `failed` if there was none.
     pub verdict: &'static str,
     /// The plugin's reason, on one line.

@@ -79,6 +79,12 @@ pub enum PolicyFailure {
     /// The plugin that the stage names is not there.
     #[error("there is no plugin {0}")]
     Missing(String),
+    /// The plugin kept failing, and is left alone for a while.
+    #[error("the plugin keeps failing and is taken out; it is tried again in {retry_after_ms} ms")]
+    TakenOut {
+        /// Milliseconds until then.
+        retry_after_ms: u64,
+    },
     /// The answer came after the asker gave up, or never.
     #[error("the answer came too late")]
     Late,
@@ -101,6 +107,7 @@ impl PolicyFailure {
             Self::BadEffect { .. } => "bad-effect",
             Self::Instance(_) => "instance",
             Self::Missing(_) => "missing",
+            Self::TakenOut { .. } => "taken-out",
             Self::Late => "late",
         }
     }

@@ -2,6 +2,7 @@
 //! carries it through the call and says when the call is over.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// A wish to hold something: `leases.hold` of the policy interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,4 +49,11 @@ pub trait Holdings: fmt::Debug + Send + Sync {
 
     /// The call is over: gives everything back. The second time, nothing happens.
     fn release(&self);
+
+    /// What the shadow run of a plugin holds beside it, of which nothing else knows. It is
+    /// given back with this.
+    fn understudy(&self, plugin: &str) -> Option<Arc<dyn Holdings>> {
+        let _none = plugin;
+        None
+    }
 }

@@ -32,9 +32,11 @@
 //! }
 //! ```
 
+mod breaker;
 mod call;
 mod capability;
 mod check;
+mod compare;
 mod decision;
 mod facts;
 mod failure;
@@ -46,10 +48,14 @@ mod permit;
 mod pipeline;
 mod response;
 mod run;
+mod share;
+mod watch;
 
+pub use breaker::{Breaker, BreakerTerms, Leave, TakenOut};
 pub use call::{CallConclusion, CallFacts, CallHappening, CallRun, CallVeto, PartyMedia};
 pub use capability::{Capability, Grants, UnknownCapability};
 pub use check::{check_outcome, is_editable_header};
+pub use compare::{Divergence, divergence};
 pub use decision::{
     ChallengeSpec, Conclusion, Decision, RaisedAlert, Redirection, Refusal, ScoredPoints, Silence,
     StageReport,
@@ -67,6 +73,8 @@ pub use outcome::{
     Severity, Verdict,
 };
 pub use permit::{CallAccount, CallPass, Permit, Rewrites, TickWish};
-pub use pipeline::{OnFailure, Pipeline, Stage};
+pub use pipeline::{OnFailure, Pipeline, Stage, Version};
 pub use response::{ResponseConclusion, ResponseRun};
 pub use run::Run;
+pub use share::Share;
+pub use watch::{Judged, RollbackCause, RollbackTerms, Watch};

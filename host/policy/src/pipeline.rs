@@ -1,5 +1,6 @@
 //! The operator's chain of plugins, as data.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::call::CallRun;
@@ -31,11 +32,32 @@ impl OnFailure {
     }
 }
 
+/// Which version of a plugin it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Version {
+    /// As the plugin says.
+    pub name: Arc<str>,
+    /// It is on trial, beside the one in use.
+    pub candidate: bool,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)?;
+        if self.candidate {
+            formatter.write_str(" (candidate)")?;
+        }
+        Ok(())
+    }
+}
+
 /// One plugin in its place.
 #[derive(Clone, Debug)]
 pub struct Stage {
     /// The plugin's name in the config.
     pub name: Arc<str>,
+    /// Its version.
+    pub version: Version,
     /// What it means if the plugin fails.
     pub on_failure: OnFailure,
     /// What the operator granted.
@@ -51,6 +73,7 @@ impl Stage {
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self {
             name: name.into(),
+            version: Version::default(),
             on_failure: OnFailure::default(),
             grants: Grants::NONE,
             methods: MethodSet::ALL,

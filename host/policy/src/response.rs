@@ -84,14 +84,15 @@ impl<'p> ResponseRun<'p> {
         Some(self.stage)
     }
 
-    /// Takes the current stage's answer and how long it took in microseconds.
-    pub fn apply(&mut self, answer: Result<Outcome, PolicyFailure>, elapsed_us: u64) {
+    /// Takes the current stage's answer and how long it took in microseconds. False if it
+    /// was none, or none that could be used.
+    pub fn apply(&mut self, answer: Result<Outcome, PolicyFailure>, elapsed_us: u64) -> bool {
         if !std::mem::take(&mut self.asking) {
-            return;
+            return true;
         }
         let pipeline = self.pipeline;
         let Some(stage) = pipeline.stages.get(self.stage) else {
-            return;
+            return true;
         };
         let answer = answer.and_then(|outcome| {
             check_outcome(&outcome, stage.grants, &stage.limits)?;
@@ -100,11 +101,13 @@ impl<'p> ResponseRun<'p> {
         });
         let mut report = StageReport {
             plugin: Arc::clone(&stage.name),
+            version: stage.version.clone(),
             verdict: "failed",
             reason: String::new(),
             micros: elapsed_us,
             failure: None,
         };
+        let usable = answer.is_ok();
         match answer {
             Ok(outcome) => {
                 report.verdict = outcome.verdict.name();
@@ -114,6 +117,7 @@ impl<'p> ResponseRun<'p> {
             Err(failure) => report.failure = Some(one_line(failure.to_string())),
         }
         self.conclusion.trace.push(report);
+        usable
     }
 
     /// Ends the run.

@@ -32,6 +32,8 @@ pub struct Run<'p> {
     /// The stage that is being asked; its answer is awaited while `asking`.
     stage: usize,
     asking: bool,
+    /// Who answers in the place of that stage.
+    stand_in: Option<&'p Stage>,
     /// Where to look for the next stage.
     next: usize,
     pub(crate) judged: bool,
@@ -74,6 +76,7 @@ impl<'p> Run<'p> {
             facts,
             stage: 0,
             asking: false,
+            stand_in: None,
             next: 0,
             judged: false,
             end: None,
@@ -140,26 +143,55 @@ impl<'p> Run<'p> {
         self.gathered.holdings = Some(holdings);
     }
 
-    /// Takes the current stage's answer and how long it took in microseconds.
-    /// Without a stage that was asked, nothing happens.
-    pub fn apply(&mut self, answer: Result<Outcome, PolicyFailure>, elapsed_us: u64) {
-        if !self.asking {
+    /// The current stage is a candidate and failed: notes that, and lets the stage of the
+    /// version in use answer instead. Without one, that version would not have been
+    /// asked either, and the run goes on.
+    pub fn fall_back(
+        &mut self,
+        failure: &PolicyFailure,
+        elapsed_us: u64,
+        stand_in: Option<&'p Stage>,
+    ) {
+        let pipeline = self.pipeline;
+        let Some(stage) = pipeline.stages.get(self.stage).filter(|_| self.asking) else {
             return;
+        };
+        self.trace.push(StageReport {
+            plugin: Arc::clone(&stage.name),
+            version: stage.version.clone(),
+            verdict: "failed",
+            reason: String::new(),
+            micros: elapsed_us,
+            failure: Some(one_line(failure.to_string())),
+        });
+        self.asking = stand_in.is_some();
+        self.stand_in = stand_in;
+    }
+
+    /// Takes the current stage's answer and how long it took in microseconds.
+    /// Without a stage that was asked, nothing happens. False if the answer was none, or
+    /// none that could be used.
+    pub fn apply(&mut self, answer: Result<Outcome, PolicyFailure>, elapsed_us: u64) -> bool {
+        if !self.asking {
+            return true;
         }
         self.asking = false;
         let pipeline = self.pipeline;
-        let Some(stage) = pipeline.stages.get(self.stage) else {
-            return;
+        let stage = self.stand_in.take();
+        let Some(stage) = stage.or_else(|| pipeline.stages.get(self.stage)) else {
+            return true;
         };
         let answer = answer.and_then(|outcome| {
             check_outcome(&outcome, stage.grants, &stage.limits)?;
             self.check_totals(&outcome.effects)?;
             Ok(outcome)
         });
+        let usable = answer.is_ok();
         match answer {
             Ok(outcome) => self.accept(stage, outcome, elapsed_us),
             Err(failure) => self.fail(stage, failure, elapsed_us),
         }
+        usable
     }
 
     fn accept(&mut self, stage: &Stage, outcome: Outcome, micros: u64) {
@@ -171,6 +203,7 @@ impl<'p> Run<'p> {
         let ends = !matches!(outcome.verdict, Verdict::Next);
         self.trace.push(StageReport {
             plugin: Arc::clone(&stage.name),
+            version: stage.version.clone(),
             verdict: outcome.verdict.name(),
             reason: if ends { reason.clone() } else { String::new() },
             micros,
@@ -190,6 +223,7 @@ impl<'p> Run<'p> {
     fn fail(&mut self, stage: &Stage, failure: PolicyFailure, micros: u64) {
         self.trace.push(StageReport {
             plugin: Arc::clone(&stage.name),
+            version: stage.version.clone(),
             verdict: "failed",
             reason: String::new(),
             micros,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use policy::{
     Capability, Conclusion, ConsultId, DialogState, Effect, Grants, HeaderEdit, MediaRequirement,
     MethodSet, OnFailure, Outcome, OutcomeLimits, Pipeline, PolicyFailure, Rejection, RequestFacts,
-    ResponseConclusion, ResponseFacts, Stage, Verdict,
+    ResponseConclusion, ResponseFacts, Stage, Verdict, Version,
 };
 
 use super::script::{Judgement, ResponseJudgement};
@@ -22,6 +22,7 @@ pub(super) fn pipeline() -> Pipeline {
         generation: 1,
         stages: vec![Stage {
             name: Arc::from("script"),
+            version: Version::default(),
             on_failure: OnFailure::Deny,
             grants: Grants::NONE.with(Capability::EditHeaders),
             methods: MethodSet::ALL,

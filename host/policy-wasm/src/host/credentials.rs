@@ -13,7 +13,7 @@ use crate::services;
 ///
 /// Verifying uses up the nonce count, so a second plugin that asks the same of
 /// the same request is given the same answer; else it would be called replayed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Verified(Vec<(String, Vec<DigestAlgorithm>, services::Verification)>);
 
 impl Verified {
@@ -92,6 +92,8 @@ impl Host for HostState {
             .services
             .credentials
             .check_code(&account, &code, now_ms);
+        let asked = services::overlay::code_key(&account, &code);
+        self.consultation.codes.push((asked, verification));
         Ok(match verification {
             services::CodeVerification::Ok => CodeVerification::Ok,
             services::CodeVerification::Wrong => CodeVerification::Wrong,

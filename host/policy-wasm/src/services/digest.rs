@@ -108,14 +108,24 @@ impl Lapses {
     }
 }
 
-impl Credentials for DigestCredentials {
-    fn verify(
+/// How much of a verification stays.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trace {
+    /// The nonce count is used up, and the operator is told of closed accounts.
+    Left,
+    /// Nothing.
+    None,
+}
+
+impl DigestCredentials {
+    fn examine(
         &self,
         request: &Message,
         source: IpAddr,
         realm: &str,
         allowed: &[DigestAlgorithm],
         now_ms: u64,
+        trace: Trace,
     ) -> Verification {
         let headers = request
             .values(HeaderKind::ProxyAuthorization)
@@ -129,17 +139,17 @@ impl Credentials for DigestCredentials {
                 DigestAlgorithm::Sha512_256 => Algorithm::Sha512_256,
             })
             .collect();
-        let verification = self.nonces.verify(
-            &self.accounts.load(),
-            request.method_name(),
-            request.request_uri().raw,
-            request.body(),
-            headers,
-            source,
-            realm,
-            &allowed,
-            now_ms,
-        );
+        let accounts = self.accounts.load();
+        let (method, uri) = (request.method_name(), request.request_uri().raw);
+        let body = request.body();
+        let verification = match trace {
+            Trace::Left => self.nonces.verify(
+                &accounts, method, uri, body, headers, source, realm, &allowed, now_ms,
+            ),
+            Trace::None => self.nonces.look_at(
+                &accounts, method, uri, body, headers, source, realm, &allowed, now_ms,
+            ),
+        };
         match verification {
             state::digest::Verification::Missing => Verification::Missing,
             state::digest::Verification::Ok(user) => Verification::Ok(user),
@@ -147,12 +157,38 @@ impl Credentials for DigestCredentials {
             state::digest::Verification::Replayed(user) => Verification::Replayed(user),
             state::digest::Verification::Wrong(user) => Verification::Wrong(user),
             state::digest::Verification::Lapsed(user, lapse) => {
-                self.lapses.tell(&user, lapse, source, now_ms);
+                if trace == Trace::Left {
+                    self.lapses.tell(&user, lapse, source, now_ms);
+                }
                 Verification::Wrong(user)
             }
             state::digest::Verification::Malformed => Verification::Malformed,
             state::digest::Verification::AlgorithmRefused => Verification::AlgorithmRefused,
         }
+    }
+}
+
+impl Credentials for DigestCredentials {
+    fn verify(
+        &self,
+        request: &Message,
+        source: IpAddr,
+        realm: &str,
+        allowed: &[DigestAlgorithm],
+        now_ms: u64,
+    ) -> Verification {
+        self.examine(request, source, realm, allowed, now_ms, Trace::Left)
+    }
+
+    fn look_at(
+        &self,
+        request: &Message,
+        source: IpAddr,
+        realm: &str,
+        allowed: &[DigestAlgorithm],
+        now_ms: u64,
+    ) -> Verification {
+        self.examine(request, source, realm, allowed, now_ms, Trace::None)
     }
 
     fn check_code(&self, account: &str, code: &str, now_ms: u64) -> CodeVerification {

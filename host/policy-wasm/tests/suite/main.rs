@@ -11,3 +11,4 @@ mod guest;
 mod isolation;
 mod loading;
 mod lookups;
+mod versions;

@@ -410,3 +410,48 @@ proptest! {
         prop_assert_eq!(matches!(conclusion.decision, Decision::Admit(_)), consent);
     }
 }
+
+#[test]
+fn whoever_stands_in_for_a_candidate_has_his_own_grants() {
+    let mut candidate = Stage::new("door");
+    candidate.version.candidate = true;
+    candidate.grants = Grants::NONE.with(Capability::Route);
+    let incumbent = Stage::new("door");
+    let pipeline = Pipeline {
+        name: "main".into(),
+        stages: vec![candidate],
+        generation: 1,
+    };
+    let failure = PolicyFailure::Trap("oh".to_owned());
+    let route = || Outcome::next("").with(Effect::Route("b".to_owned()));
+    for (stand_in, answer, status) in [
+        (Some(&incumbent), route(), Some(500)),
+        (Some(&incumbent), Outcome::next(""), None),
+        // The version in use would not have been asked: nobody judged the request.
+        (None, Outcome::next(""), Some(403)),
+    ] {
+        let mut run = pipeline.begin(ConsultId::new(1), facts());
+        assert!(run.next_stage().is_some());
+        run.fall_back(&failure, 3, stand_in);
+        if run.next_stage().is_some() {
+            let usable = run.apply(Ok(answer), 4);
+            assert_eq!(usable, status.is_none());
+        }
+        let conclusion = run.conclude();
+        let failed = &conclusion.trace[0];
+        assert!(failed.version.candidate && failed.failure.is_some());
+        assert_eq!(conclusion.trace.len(), 1 + usize::from(stand_in.is_some()));
+        assert!(
+            conclusion
+                .trace
+                .iter()
+                .skip(1)
+                .all(|it| !it.version.candidate)
+        );
+        match conclusion.decision {
+            Decision::Refuse(refusal) => assert_eq!(Some(refusal.status), status),
+            Decision::Admit(_) => assert_eq!(status, None),
+            other => panic!("{other:?}"),
+        }
+    }
+}

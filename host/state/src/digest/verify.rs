@@ -13,6 +13,7 @@ use super::{
     Accounts, Algorithm, Lapse, Nonces,
     credentials::{Credentials, Parsed, parse},
     hash::Question,
+    nonce::Stamp,
     replay::Use,
     request_uri,
 };
@@ -58,6 +59,14 @@ struct Request<'a> {
     source: IpAddr,
 }
 
+/// What credentials are, before their nonce count is used up.
+enum Found {
+    /// Good, with this user, nonce and count.
+    Right(String, Stamp, u32),
+    /// Something else.
+    Otherwise(Verification),
+}
+
 impl Nonces {
     /// Verifies the values of a request's Authorization or Proxy-Authorization
     /// headers for a realm. The nonce must have been made for `source`, see
@@ -91,8 +100,47 @@ impl Nonces {
             Ok(credentials) => credentials,
             Err(verification) => return verification,
         };
-        self.verify_credentials(accounts, request, &credentials, now_ms)
-            .unwrap_or(Verification::Malformed)
+        let found = self.verify_credentials(accounts, request, &credentials, now_ms);
+        match found {
+            Some(Found::Right(user, stamp, count)) => self.use_up(user, stamp, count, now_ms),
+            Some(Found::Otherwise(verification)) => verification,
+            None => Verification::Malformed,
+        }
+    }
+
+    /// As [`verify`](Self::verify), but uses nothing up and does not ask how often the
+    /// nonce count was seen.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of a request, borrowed apart"
+    )]
+    pub fn look_at<'v>(
+        &self,
+        accounts: &Accounts,
+        method: &[u8],
+        request_uri: &[u8],
+        body: &[u8],
+        values: impl IntoIterator<Item = &'v [u8]>,
+        source: IpAddr,
+        realm: &str,
+        allowed: &[Algorithm],
+        now_ms: u64,
+    ) -> Verification {
+        let request = Request {
+            method,
+            request_uri,
+            body,
+            source,
+        };
+        let credentials = match choose(values, realm.as_bytes(), allowed) {
+            Ok(credentials) => credentials,
+            Err(verification) => return verification,
+        };
+        match self.verify_credentials(accounts, request, &credentials, now_ms) {
+            Some(Found::Right(user, ..)) => Verification::Ok(user),
+            Some(Found::Otherwise(verification)) => verification,
+            None => Verification::Malformed,
+        }
     }
 
     /// `None`: malformed.
@@ -102,7 +150,7 @@ impl Nonces {
         request: Request<'_>,
         credentials: &Credentials<'_>,
         now_ms: u64,
-    ) -> Option<Verification> {
+    ) -> Option<Found> {
         let algorithm = credentials.algorithm?;
         let user = std::str::from_utf8(&credentials.user).ok()?;
         let stamp = self.read(&credentials.nonce, &credentials.realm, request.source)?;
@@ -130,20 +178,24 @@ impl Nonces {
             expected.as_bytes().ct_eq(given.as_bytes()) & Choice::from(u8::from(found.known));
         let user = user.to_owned();
         if !bool::from(right) {
-            return Some(Verification::Wrong(user));
+            return Some(Found::Otherwise(Verification::Wrong(user)));
         }
         if let Some(lapse) = found.lapse(now_ms) {
-            return Some(Verification::Lapsed(user, lapse));
+            return Some(Found::Otherwise(Verification::Lapsed(user, lapse)));
         }
         if self.is_stale(&stamp, now_ms) {
-            return Some(Verification::Stale(user));
+            return Some(Found::Otherwise(Verification::Stale(user)));
         }
+        Some(Found::Right(user, stamp, count))
+    }
+
+    fn use_up(&self, user: String, stamp: Stamp, count: u32, now_ms: u64) -> Verification {
         let expired_ms = now_ms.saturating_sub(self.lifetime_ms);
-        Some(match self.replays.use_count(stamp, count, expired_ms) {
+        match self.replays.use_count(stamp, count, expired_ms) {
             Use::Fresh => Verification::Ok(user),
             Use::Replayed => Verification::Replayed(user),
             Use::Forgotten => Verification::Stale(user),
-        })
+        }
     }
 }
 
