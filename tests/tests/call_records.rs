@@ -34,6 +34,8 @@ fn a_killed_proxy_has_the_record_of_each_end_that_it_acknowledged() {
         count: 1_000,
         rate: 100,
         talk_ms: 500,
+        // Nobody answers once the proxy is killed.
+        patience_ms: 3_000,
         ..Calls::default()
     }
     .start(&stage);

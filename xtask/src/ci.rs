@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
+use crate::failure::{self, Told};
 use crate::setup::{GuestToolchain, Purpose};
 use crate::test::{self, Tally};
 use crate::tidy::imports::PURE;
@@ -20,7 +21,8 @@ struct Step {
     took: Duration,
 }
 
-/// Run every step, then say which failed.
+/// Run every step, then say which failed and repeat why: a log's end may be all that
+/// somebody sees.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Vec::new();
     let mut tally = Tally::default();
@@ -34,11 +36,11 @@ pub(crate) fn run() -> Result<()> {
         outcome
     });
     step(&mut steps, "format", || {
-        process::run(process::cargo().args(["fmt", "--all", "--", "--check"]))
+        process::watch(process::cargo().args(["fmt", "--all", "--", "--check"]))
     });
     step(&mut steps, "tidy", tidy::run);
     step(&mut steps, "clippy", || {
-        process::run(process::cargo().args([
+        process::watch(process::cargo().args([
             "clippy",
             "--workspace",
             "--all-targets",
@@ -82,11 +84,22 @@ fn close(steps: &[Step], tally: Tally) -> Result<()> {
             failed.push(step.name);
         }
     }
-    println!("{tally}");
-    if !failed.is_empty() {
-        bail!("failed: {}", failed.join(", "));
+    for step in steps {
+        let Err(error) = &step.outcome else { continue };
+        eprintln!("\n--- {}", step.name);
+        for line in failure::lines(error) {
+            eprintln!("{line}");
+        }
     }
-    Ok(())
+    if !failed.is_empty() {
+        eprintln!("\nfailed: {}", failed.join(", "));
+    }
+    println!("{tally}");
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(Told.into())
+    }
 }
 
 /// Pure crates have no socket, clock or thread: this target has none of them.
@@ -96,7 +109,7 @@ fn purity() -> Result<()> {
     for name in PURE {
         command.args(["--package", name]);
     }
-    process::run(command.args(["--lib"]))
+    process::watch(command.args(["--lib"]))
 }
 
 /// Licences, bans and sources need no network; advisories need their database.
@@ -114,9 +127,9 @@ fn deny() -> Result<()> {
             .args(what);
         command
     };
-    process::run(&mut check(&["licenses", "bans", "sources"]))?;
+    process::watch(&mut check(&["licenses", "bans", "sources"]))?;
     if process::succeeds(process::cargo().args(["deny", "--locked", "fetch", "db"])) {
-        process::run(&mut check(&["advisories"]))
+        process::watch(&mut check(&["advisories"]))
     } else {
         eprintln!("    advisories: not checked, their database cannot be fetched from here");
         Ok(())
@@ -131,8 +144,8 @@ fn documentation() -> Result<()> {
         .current_dir(workspace::root())
         .args(["build", "docs", "--dest-dir"])
         .arg(book);
-    process::run(&mut mdbook).context("the book does not build")?;
-    process::run(
+    process::watch(&mut mdbook).context("the book does not build")?;
+    process::watch(
         process::cargo()
             .args([
                 "doc",

@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod failure;
 mod plugins;
 mod process;
 mod setup;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::failure::Told;
 use crate::setup::Purpose;
 
 /// Every developer command of Sipward.
@@ -55,6 +57,7 @@ enum Command {
 fn main() -> ExitCode {
     match carry_out(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Told>() => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

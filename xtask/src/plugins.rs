@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -75,20 +74,11 @@ fn compile(
         command.args(["--package", &guest.name]);
     }
     command.args(["--lib", "--examples"]);
-    let shown = process::line(&command);
-    let output = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .with_context(|| format!("failed to start `{shown}`"))?;
-    if !output.status.success() {
-        bail!("guests do not build: `{shown}`: {}", output.status);
-    }
+    let text = process::report(&mut command).context("guests do not build")?;
     let wanted: BTreeSet<&str> = guests
         .iter()
         .flat_map(|guest| guest.dynamic_libraries.iter().map(String::as_str))
         .collect();
-    let text = String::from_utf8_lossy(&output.stdout);
     Ok(text
         .lines()
         .filter_map(|line| artifact(line, &wanted))

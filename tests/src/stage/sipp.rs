@@ -28,6 +28,8 @@ pub struct Calls {
     pub rate: u32,
     /// How long each talks.
     pub talk_ms: u32,
+    /// How long each waits for a message before it gives up.
+    pub patience_ms: u32,
 }
 
 impl Default for Calls {
@@ -42,6 +44,7 @@ impl Default for Calls {
             count: 1,
             rate: 50,
             talk_ms: 100,
+            patience_ms: 20_000,
         }
     }
 }
@@ -96,7 +99,7 @@ impl Calls {
             "-d",
             &self.talk_ms.to_string(),
             "-recv_timeout",
-            "20000",
+            &self.patience_ms.to_string(),
             "-timeout",
             "180s",
         ]);

@@ -12,9 +12,10 @@ mod words;
 use std::fmt;
 use std::fs;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use walkdir::WalkDir;
 
+use crate::failure::{self, Failure};
 use crate::workspace;
 
 /// Something that breaks a rule.
@@ -84,7 +85,12 @@ pub(crate) fn run() -> Result<()> {
     }
     eprintln!("    {} files, {} findings", pages.len(), findings.len());
     if !findings.is_empty() {
-        bail!("tidy found {} things to put right", findings.len());
+        let words = findings.iter().take(failure::LINES);
+        return Err(Failure {
+            summary: format!("tidy found {} things to put right", findings.len()),
+            words: words.map(ToString::to_string).collect(),
+        }
+        .into());
     }
     Ok(())
 }
