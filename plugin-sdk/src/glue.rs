@@ -58,7 +58,14 @@ pub fn describe<P: Policy>() -> Description {
 pub fn configure<P: Policy>(settings: &str) -> Result<P, SettingsError> {
     #[cfg(target_arch = "wasm32")]
     report_panics();
-    P::configure(crate::lifecycle::parse_settings(settings)?)
+    let policy = P::configure(crate::lifecycle::parse_settings(settings)?)?;
+    #[cfg(all(
+        feature = "arena",
+        target_arch = "wasm32",
+        not(target_feature = "atomics")
+    ))]
+    crate::arena::open();
+    Ok(policy)
 }
 
 /// Sends the message of a panic to the host's log before the guest traps.

@@ -67,6 +67,11 @@
 
 extern crate self as sipward_plugin_sdk;
 
+#[cfg(all(
+    feature = "arena",
+    any(test, all(target_arch = "wasm32", not(target_feature = "atomics")))
+))]
+mod arena;
 mod bindings;
 mod call;
 #[doc(hidden)]

@@ -13,10 +13,8 @@ wasmtime::component::bindgen!({
     },
 });
 
-pub(crate) use exports::sipward::policy::{
-    call_policy, lifecycle, request_policy, response_policy,
-};
+pub(crate) use exports::sipward::policy::{call_policy, lifecycle, response_policy};
 pub(crate) use sipward::policy::{
-    clock, counters, credentials, geo, identity, keyvalue, leases, lists, log, messages, numbers,
-    outcomes, random, types,
+    clock, counters, credentials, geo, identity, keyvalue, leases, lists, log, numbers, outcomes,
+    random, types,
 };

@@ -131,7 +131,7 @@ impl Executor {
                 Some(plugin) => self.ask(plugin, |instance, text| match text.request() {
                     Some(facts) => {
                         let RequestFacts { message, peer, .. } = run.facts();
-                        instance.on_request(facts, message, peer.address, &mut consultation)
+                        instance.on_request(&facts, message, peer.address, &mut consultation)
                     }
                     None => Err(PolicyFailure::Missing("facts".to_owned())),
                 }),

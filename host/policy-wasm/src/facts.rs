@@ -14,6 +14,10 @@ use sip_transaction::Transport;
 
 use crate::bindings::types as wit;
 
+mod record;
+
+pub(crate) use record::RequestRecord;
+
 /// A buffer that is filled again and again.
 #[derive(Default)]
 pub(crate) struct FactsText {

@@ -1,6 +1,7 @@
 //! What an instance finds when it looks outwards: one file per host interface,
 //! and the budget of a call that they all draw from.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -45,9 +46,12 @@ pub(crate) struct HostState {
     source: Option<IpAddr>,
     /// Counts calls; the representation of the lent message.
     ticket: u32,
-    host_calls: u32,
-    host_bytes: usize,
+    /// Charged by functions that look into the guest's memory meanwhile.
+    host_calls: Cell<u32>,
+    host_bytes: Cell<usize>,
     log_lines: u32,
+    /// The time of the call, once somebody has asked for it.
+    now_ms: Cell<Option<u64>>,
     verified_realm: Option<String>,
     /// What the plugins that are asked share.
     consultation: Consultation,
@@ -85,9 +89,10 @@ impl HostState {
             message: None,
             source: None,
             ticket: 0,
-            host_calls: 0,
-            host_bytes: 0,
+            host_calls: Cell::new(0),
+            host_bytes: Cell::new(0),
             log_lines: 0,
+            now_ms: Cell::new(None),
             verified_realm: None,
             consultation: Consultation::default(),
             ceiling: Ceiling::new(&limits),
@@ -106,9 +111,10 @@ impl HostState {
             Occasion::CallEvent => (Phase::Deciding, None, None),
         };
         self.ticket = self.ticket.wrapping_add(1);
-        self.host_calls = 0;
-        self.host_bytes = 0;
+        self.host_calls = Cell::new(0);
+        self.host_bytes = Cell::new(0);
         self.log_lines = 0;
+        self.now_ms = Cell::new(None);
         self.verified_realm = None;
         self.ticket
     }
@@ -129,25 +135,37 @@ impl HostState {
     }
 
     /// Counts a host call and the bytes it was given.
-    fn charge_call(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        if self.host_calls >= self.limits.host_calls {
+    fn charge_call(&self, bytes: usize) -> wasmtime::Result<()> {
+        let calls = self.host_calls.get();
+        if calls >= self.limits.host_calls {
             return Err(wasmtime::Error::new(PolicyFailure::HostCalls {
                 limit: self.limits.host_calls,
             }));
         }
-        self.host_calls += 1;
+        self.host_calls.set(calls + 1);
         self.charge_bytes(bytes)
     }
 
     /// Counts bytes handed over, before they are copied.
-    fn charge_bytes(&mut self, bytes: usize) -> wasmtime::Result<()> {
-        self.host_bytes = self.host_bytes.saturating_add(bytes);
-        if self.host_bytes > self.limits.host_bytes {
+    fn charge_bytes(&self, bytes: usize) -> wasmtime::Result<()> {
+        let sum = self.host_bytes.get().saturating_add(bytes);
+        self.host_bytes.set(sum);
+        if sum > self.limits.host_bytes {
             return Err(wasmtime::Error::new(PolicyFailure::HostBytes {
                 limit: self.limits.host_bytes,
             }));
         }
         Ok(())
+    }
+
+    /// The time of the call: the same for all that it asks.
+    fn now_ms(&self) -> u64 {
+        let now_ms = self
+            .now_ms
+            .get()
+            .unwrap_or_else(|| self.services.clock.now_ms());
+        self.now_ms.set(Some(now_ms));
+        now_ms
     }
 
     /// What a look-up is for.
@@ -179,26 +197,26 @@ pub(crate) fn linker(
     let host: fn(&mut HostState) -> &mut HostState = |state| state;
     bindings::types::add_to_linker::<_, Data>(&mut linker, host)?;
     bindings::outcomes::add_to_linker::<_, Data>(&mut linker, host)?;
-    bindings::messages::add_to_linker::<_, Data>(&mut linker, host)?;
+    messages::add_to_linker(&mut linker)?;
     bindings::clock::add_to_linker::<_, Data>(&mut linker, host)?;
     bindings::log::add_to_linker::<_, Data>(&mut linker, host)?;
     bindings::random::add_to_linker::<_, Data>(&mut linker, host)?;
-    bindings::numbers::add_to_linker::<_, Data>(&mut linker, host)?;
+    numbers::add_to_linker(&mut linker)?;
     bindings::identity::add_to_linker::<_, Data>(&mut linker, host)?;
     if grants.contains(Capability::Geo) {
         bindings::geo::add_to_linker::<_, Data>(&mut linker, host)?;
     }
     if grants.contains(Capability::Lists) {
-        bindings::lists::add_to_linker::<_, Data>(&mut linker, host)?;
+        lists::add_to_linker(&mut linker)?;
     }
     if grants.contains(Capability::Counters) {
-        bindings::counters::add_to_linker::<_, Data>(&mut linker, host)?;
+        counters::add_to_linker(&mut linker)?;
     }
     if grants.contains(Capability::Keyvalue) {
-        bindings::keyvalue::add_to_linker::<_, Data>(&mut linker, host)?;
+        keyvalue::add_to_linker(&mut linker)?;
     }
     if grants.contains(Capability::Leases) {
-        bindings::leases::add_to_linker::<_, Data>(&mut linker, host)?;
+        leases::add_to_linker(&mut linker)?;
     }
     if grants.contains(Capability::Credentials) {
         bindings::credentials::add_to_linker::<_, Data>(&mut linker, host)?;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use policy::{Outcome, PolicyFailure};
 use sip_message::Message;
-use wasmtime::component::Resource;
+use wasmtime::component::{Resource, TypedFunc};
 use wasmtime::{Store, Trap};
 
-use crate::bindings::{call_policy, lifecycle, request_policy, response_policy, types};
-use crate::host::{Consultation, HostState, Occasion};
+use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
+use crate::facts::RequestRecord;
+use crate::host::{Consultation, HostState, LentMessage, Occasion};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
 use crate::outcome::outcome;
 use crate::plugin::Blueprint;
@@ -18,11 +19,14 @@ use crate::plugin::Blueprint;
 pub(crate) struct Instance {
     store: Store<HostState>,
     lifecycle: lifecycle::Guest,
-    request: Option<request_policy::Guest>,
+    request: Option<RequestHook>,
     response: Option<response_policy::Guest>,
     call: Option<call_policy::Guest>,
     limits: PluginLimits,
 }
+
+/// `on-request`, with facts that are lowered by hand.
+type RequestHook = TypedFunc<(RequestRecord<'static>, Resource<LentMessage>), (outcomes::Outcome,)>;
 
 /// Why `configure` did not succeed.
 pub(crate) enum ConfigureError {
@@ -64,7 +68,7 @@ impl Instance {
         let instance = blueprint.pre.instantiate(&mut store)?;
         let lifecycle = blueprint.lifecycle.load(&mut store, &instance)?;
         let request = match &blueprint.request {
-            Some(indices) => Some(indices.load(&mut store, &instance)?),
+            Some(index) => Some(instance.get_typed_func(&mut store, index)?),
             None => None,
         };
         let response = match &blueprint.response {
@@ -119,7 +123,7 @@ impl Instance {
     /// Calls the request hook for a request from this source.
     pub(crate) fn on_request(
         &mut self,
-        facts: types::RequestFacts<'_>,
+        facts: &types::RequestFacts<'_>,
         message: &Arc<Message>,
         source: IpAddr,
         consultation: &mut Consultation,
@@ -130,7 +134,8 @@ impl Instance {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
         self.store.data_mut().swap(consultation);
-        let answer = hook.call_on_request(&mut self.store, facts, Resource::new_borrow(ticket));
+        let asked = (RequestRecord(facts), Resource::new_borrow(ticket));
+        let answer = call(hook, &mut self.store, asked);
         self.store.data_mut().swap(consultation);
         self.finish(answer.map(outcome))
     }
@@ -185,6 +190,15 @@ impl Instance {
     fn starting_failure(&self, error: &wasmtime::Error) -> PolicyFailure {
         failure(error, &self.limits, self.limits.configure_deadline_ms)
     }
+}
+
+/// Facts are lent for the call alone, shorter than the hook's type says.
+fn call<'f>(
+    hook: &TypedFunc<(RequestRecord<'f>, Resource<LentMessage>), (outcomes::Outcome,)>,
+    store: &mut Store<HostState>,
+    asked: (RequestRecord<'f>, Resource<LentMessage>),
+) -> wasmtime::Result<outcomes::Outcome> {
+    hook.call(store, asked).map(|(outcome,)| outcome)
 }
 
 /// The running tick is partly over already, so one more.

@@ -11,7 +11,7 @@ use wasmparser::Parser;
 use wit_component::ComponentEncoder;
 
 use crate::aot;
-use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
+use crate::bindings::{call_policy, lifecycle, response_policy};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host;
@@ -137,9 +137,13 @@ impl Engine {
                 missing: "no lifecycle",
             });
         }
-        let request = match exports(REQUEST_POLICY) {
-            true => Some(request_policy::GuestIndices::new(&pre).map_err(link)?),
-            false => None,
+        let request = match component.get_export_index(None, REQUEST_POLICY) {
+            Some(interface) => {
+                let hook = component.get_export_index(Some(&interface), ON_REQUEST);
+                let missing = || LoadError::Link(format!("{REQUEST_POLICY} has no {ON_REQUEST}"));
+                Some(hook.ok_or_else(missing)?)
+            }
+            None => None,
         };
         let response = match exports(RESPONSE_POLICY) {
             true => Some(response_policy::GuestIndices::new(&pre).map_err(link)?),
@@ -172,6 +176,7 @@ impl Engine {
 
 const LIFECYCLE: &str = "sipward:policy/lifecycle@0.1.0";
 const REQUEST_POLICY: &str = "sipward:policy/request-policy@0.1.0";
+const ON_REQUEST: &str = "on-request";
 const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";
 const CALL_POLICY: &str = "sipward:policy/call-policy@0.1.0";
 

@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use policy::{Grants, MethodSet, OnFailure, Stage};
-use wasmtime::component::InstancePre;
+use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
+use crate::bindings::{call_policy, lifecycle, response_policy};
 use crate::engine::Ticker;
 use crate::host::HostState;
 use crate::limits::{Isolation, PluginLimits};
@@ -96,7 +96,7 @@ pub(crate) struct Blueprint {
     pub(crate) name: Arc<str>,
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) lifecycle: lifecycle::GuestIndices,
-    pub(crate) request: Option<request_policy::GuestIndices>,
+    pub(crate) request: Option<ComponentExportIndex>,
     pub(crate) response: Option<response_policy::GuestIndices>,
     pub(crate) call: Option<call_policy::GuestIndices>,
     pub(crate) services: Arc<HostServices>,

@@ -1,46 +1,58 @@
 //! `keyvalue`: small durable values, in the plugin's own scope. Limits:
 //! `host_calls`, `host_bytes`, and those of the store behind it.
 
-use crate::bindings::keyvalue::{Host, KvError};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmList, WasmStr};
+
+use crate::bindings::keyvalue::KvError;
 use crate::host::HostState;
 use crate::services::KeyvalueError;
 
-impl Host for HostState {
-    fn get(&mut self, key: String) -> wasmtime::Result<Result<Option<Vec<u8>>, KvError>> {
-        self.begin_keyvalue(key.len())?;
-        let now_ms = self.services.clock.now_ms();
-        let value = self.services.keyvalue.get(&self.plugin, &key, now_ms);
-        if let Ok(Some(value)) = &value {
-            self.charge_bytes(value.len())?;
-        }
-        Ok(value.map_err(error))
-    }
+/// Adds the interface to a linker; keys and values are read in the guest's memory.
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut keyvalue = linker.instance("sipward:policy/keyvalue@0.1.0")?;
+    keyvalue.func_wrap("get", |store: Store<'_>, asked| Ok((get(&store, asked)?,)))?;
+    keyvalue.func_wrap("set", |store: Store<'_>, asked| Ok((set(&store, asked)?,)))?;
+    keyvalue.func_wrap("delete", |store: Store<'_>, asked| {
+        Ok((delete(&store, asked)?,))
+    })
+}
 
-    fn set(
-        &mut self,
-        key: String,
-        value: Vec<u8>,
-        ttl_ms: u64,
-    ) -> wasmtime::Result<Result<(), KvError>> {
-        self.begin_keyvalue(key.len().saturating_add(value.len()))?;
-        let now_ms = self.services.clock.now_ms();
-        let set = self
-            .services
-            .keyvalue
-            .set(&self.plugin, &key, &value, ttl_ms, now_ms);
-        Ok(set.map_err(error))
-    }
+type Store<'s> = StoreContextMut<'s, HostState>;
+type Answer<T> = wasmtime::Result<Result<T, KvError>>;
 
-    fn delete(&mut self, key: String) -> wasmtime::Result<Result<bool, KvError>> {
-        self.begin_keyvalue(key.len())?;
-        let now_ms = self.services.clock.now_ms();
-        let deleted = self.services.keyvalue.delete(&self.plugin, &key, now_ms);
-        Ok(deleted.map_err(error))
+fn get(store: &Store<'_>, (key,): (WasmStr,)) -> Answer<Option<Vec<u8>>> {
+    let state = store.data();
+    let key = key.to_str(store)?;
+    state.begin_keyvalue(key.len())?;
+    let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
+    let value = keyvalue.get(&state.plugin, &key, now_ms);
+    if let Ok(Some(value)) = &value {
+        state.charge_bytes(value.len())?;
     }
+    Ok(value.map_err(error))
+}
+
+fn set(store: &Store<'_>, (key, value, ttl_ms): (WasmStr, WasmList<u8>, u64)) -> Answer<()> {
+    let state = store.data();
+    let (key, value) = (key.to_str(store)?, value.as_le_slice(store));
+    state.begin_keyvalue(key.len().saturating_add(value.len()))?;
+    let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
+    let set = keyvalue.set(&state.plugin, &key, value, ttl_ms, now_ms);
+    Ok(set.map_err(error))
+}
+
+fn delete(store: &Store<'_>, (key,): (WasmStr,)) -> Answer<bool> {
+    let state = store.data();
+    let key = key.to_str(store)?;
+    state.begin_keyvalue(key.len())?;
+    let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
+    let deleted = keyvalue.delete(&state.plugin, &key, now_ms);
+    Ok(deleted.map_err(error))
 }
 
 impl HostState {
-    fn begin_keyvalue(&mut self, bytes: usize) -> wasmtime::Result<()> {
+    fn begin_keyvalue(&self, bytes: usize) -> wasmtime::Result<()> {
         self.require_decision("keyvalue")?;
         self.charge_call(bytes)
     }

@@ -2,38 +2,49 @@
 //! being tried are looked at, so that a plugin can name a list that does not exist.
 //! Limits: `host_calls`, `host_bytes`.
 
-use crate::bindings::lists::{Entry, Host, ListError};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use crate::bindings::lists::{Entry, ListError};
 use crate::host::HostState;
 use crate::services::NoSuchList;
 
-impl Host for HostState {
-    fn find(
-        &mut self,
-        name: String,
-        key: String,
-    ) -> wasmtime::Result<Result<Option<String>, ListError>> {
-        self.charge_call(name.len().saturating_add(key.len()))?;
-        let found = self.services.lists.find(&name, &key, self.asking());
-        if let Ok(Some(value)) = &found {
-            self.charge_bytes(value.len())?;
-        }
-        Ok(found.map_err(error))
-    }
+/// Adds the interface to a linker; names and keys are read in the guest's memory.
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut lists = linker.instance("sipward:policy/lists@0.1.0")?;
+    lists.func_wrap("find", |store: Store<'_>, asked| {
+        Ok((find(&store, asked)?,))
+    })?;
+    lists.func_wrap("longest-prefix", |store: Store<'_>, asked| {
+        Ok((longest_prefix(&store, asked)?,))
+    })
+}
 
-    fn longest_prefix(
-        &mut self,
-        name: String,
-        text: String,
-    ) -> wasmtime::Result<Result<Option<Entry>, ListError>> {
-        self.charge_call(name.len().saturating_add(text.len()))?;
-        let asking = self.asking();
-        let found = self.services.lists.longest_prefix(&name, &text, asking);
-        if let Ok(Some((key, value))) = &found {
-            self.charge_bytes(key.len().saturating_add(value.len()))?;
-        }
-        let entry = |(key, value)| Entry { key, value };
-        Ok(found.map(|found| found.map(entry)).map_err(error))
+type Store<'s> = StoreContextMut<'s, HostState>;
+type Answer<T> = wasmtime::Result<Result<Option<T>, ListError>>;
+
+fn find(store: &Store<'_>, (name, key): (WasmStr, WasmStr)) -> Answer<String> {
+    let state = store.data();
+    let (name, key) = (name.to_str(store)?, key.to_str(store)?);
+    state.charge_call(name.len().saturating_add(key.len()))?;
+    let found = state.services.lists.find(&name, &key, state.asking());
+    if let Ok(Some(value)) = &found {
+        state.charge_bytes(value.len())?;
     }
+    Ok(found.map_err(error))
+}
+
+fn longest_prefix(store: &Store<'_>, (name, text): (WasmStr, WasmStr)) -> Answer<Entry> {
+    let state = store.data();
+    let (name, text) = (name.to_str(store)?, text.to_str(store)?);
+    state.charge_call(name.len().saturating_add(text.len()))?;
+    let lists = &state.services.lists;
+    let found = lists.longest_prefix(&name, &text, state.asking());
+    if let Ok(Some((key, value))) = &found {
+        state.charge_bytes(key.len().saturating_add(value.len()))?;
+    }
+    let entry = |(key, value)| Entry { key, value };
+    Ok(found.map(|found| found.map(entry)).map_err(error))
 }
 
 fn error(NoSuchList: NoSuchList) -> ListError {

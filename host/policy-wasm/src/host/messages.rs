@@ -5,74 +5,89 @@
 use std::sync::Arc;
 
 use sip_message::Message;
-use wasmtime::component::Resource;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceType, WasmStr};
 
-use crate::bindings::messages::{Host, HostMessage};
 use crate::host::HostState;
 
 /// Type of the resource. Its representation is the ticket of the call.
 #[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
 pub enum LentMessage {}
 
-impl Host for HostState {}
+/// Adds the interface to a linker; names are read in the guest's memory.
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut messages = linker.instance("sipward:policy/messages@0.1.0")?;
+    // Guests only ever borrow it; the host's own reference ends the call.
+    let lent = ResourceType::host::<LentMessage>();
+    messages.resource("message", lent, |_, _| Ok(()))?;
+    messages.func_wrap("[method]message.header", |store: Store<'_>, asked| {
+        Ok((header(&store, asked)?,))
+    })?;
+    messages.func_wrap("[method]message.headers", |store: Store<'_>, asked| {
+        Ok((headers(&store, asked)?,))
+    })?;
+    messages.func_wrap("[method]message.header-names", |store: Store<'_>, asked| {
+        Ok((header_names(&store, asked)?,))
+    })?;
+    messages.func_wrap("[method]message.body", |store: Store<'_>, asked| {
+        Ok((whole(&store, asked, Message::body)?,))
+    })?;
+    messages.func_wrap("[method]message.raw", |store: Store<'_>, asked| {
+        Ok((whole(&store, asked, |message| message.bytes())?,))
+    })
+}
 
-impl HostMessage for HostState {
-    fn header(
-        &mut self,
-        message: Resource<LentMessage>,
-        name: String,
-    ) -> wasmtime::Result<Option<Vec<u8>>> {
-        self.charge_call(name.len())?;
-        let lent = Arc::clone(self.lent(&message)?);
-        let Some(value) = lent.header_named(name.as_bytes()) else {
-            return Ok(None);
-        };
-        self.charge_bytes(value.len())?;
-        Ok(Some(value.to_vec()))
-    }
+type Store<'s> = StoreContextMut<'s, HostState>;
+type Lent = Resource<LentMessage>;
 
-    fn headers(
-        &mut self,
-        message: Resource<LentMessage>,
-        name: String,
-    ) -> wasmtime::Result<Vec<Vec<u8>>> {
-        self.charge_call(name.len())?;
-        let lent = Arc::clone(self.lent(&message)?);
-        let bytes = lent.values_named(name.as_bytes()).map(<[u8]>::len).sum();
-        self.charge_bytes(bytes)?;
-        let values = lent.values_named(name.as_bytes());
-        Ok(values.map(<[u8]>::to_vec).collect())
-    }
+fn header(
+    store: &Store<'_>,
+    (message, name): (Lent, WasmStr),
+) -> wasmtime::Result<Option<Vec<u8>>> {
+    let state = store.data();
+    let name = name.to_str(store)?;
+    state.charge_call(name.len())?;
+    let Some(value) = state.lent(&message)?.header_named(name.as_bytes()) else {
+        return Ok(None);
+    };
+    state.charge_bytes(value.len())?;
+    Ok(Some(value.to_vec()))
+}
 
-    fn header_names(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<String>> {
-        self.charge_call(0)?;
-        let lent = Arc::clone(self.lent(&message)?);
-        let bytes = lent.headers().map(|header| header.name.len()).sum();
-        self.charge_bytes(bytes)?;
-        let names = lent.headers().map(|header| header.name);
-        Ok(names
-            .map(|name| String::from_utf8_lossy(name).into_owned())
-            .collect())
-    }
+fn headers(store: &Store<'_>, (message, name): (Lent, WasmStr)) -> wasmtime::Result<Vec<Vec<u8>>> {
+    let state = store.data();
+    let name = name.to_str(store)?;
+    state.charge_call(name.len())?;
+    let lent = state.lent(&message)?;
+    let bytes = lent.values_named(name.as_bytes()).map(<[u8]>::len).sum();
+    state.charge_bytes(bytes)?;
+    let values = lent.values_named(name.as_bytes());
+    Ok(values.map(<[u8]>::to_vec).collect())
+}
 
-    fn body(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<u8>> {
-        self.charge_call(0)?;
-        let bytes = self.lent(&message)?.body().len();
-        self.charge_bytes(bytes)?;
-        Ok(self.lent(&message)?.body().to_vec())
-    }
+fn header_names(store: &Store<'_>, (message,): (Lent,)) -> wasmtime::Result<Vec<String>> {
+    let state = store.data();
+    state.charge_call(0)?;
+    let lent = state.lent(&message)?;
+    let bytes = lent.headers().map(|header| header.name.len()).sum();
+    state.charge_bytes(bytes)?;
+    let names = lent.headers().map(|header| header.name);
+    Ok(names
+        .map(|name| String::from_utf8_lossy(name).into_owned())
+        .collect())
+}
 
-    fn raw(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<u8>> {
-        self.charge_call(0)?;
-        let bytes = self.lent(&message)?.bytes().len();
-        self.charge_bytes(bytes)?;
-        Ok(self.lent(&message)?.bytes().to_vec())
-    }
-
-    fn drop(&mut self, _message: Resource<LentMessage>) -> wasmtime::Result<()> {
-        // Guests only ever borrow it; the host's own reference ends the call.
-        Ok(())
-    }
+/// The body, or all of it.
+fn whole(
+    store: &Store<'_>,
+    (message,): (Lent,),
+    part: impl Fn(&Message) -> &[u8],
+) -> wasmtime::Result<Vec<u8>> {
+    let state = store.data();
+    state.charge_call(0)?;
+    let bytes = part(state.lent(&message)?);
+    state.charge_bytes(bytes.len())?;
+    Ok(bytes.to_vec())
 }
 
 impl HostState {

@@ -1,29 +1,39 @@
 //! `numbers`: what was dialled, as ITU-T E.164 has it. The same at all times, so
 //! `configure` may ask too. Limits: `host_calls`, `host_bytes`.
 
-use crate::bindings::numbers::{Host, Number, NumberClass, NumberError};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmStr};
+
+use crate::bindings::numbers::{Number, NumberClass, NumberError};
 use crate::host::HostState;
 
-impl Host for HostState {
-    fn parse(
-        &mut self,
-        dialled: String,
-        region: String,
-    ) -> wasmtime::Result<Result<Number, NumberError>> {
-        self.charge_call(dialled.len().saturating_add(region.len()))?;
-        let number = match self.services.numbers.parse(&dialled, &region) {
-            Ok(number) => number,
-            Err(error) => return Ok(Err(wrong(error))),
-        };
-        self.charge_bytes(number.e164.len().saturating_add(number.region.len()))?;
-        Ok(Ok(Number {
-            e164: number.e164.as_str().to_owned(),
-            country_code: number.country_code,
-            region: number.region.as_str().to_owned(),
-            class: class(number.class),
-            valid: number.valid,
-        }))
-    }
+/// Adds the interface to a linker; what was dialled is read in the guest's memory.
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    let mut numbers = linker.instance("sipward:policy/numbers@0.1.0")?;
+    numbers.func_wrap("parse", |store: StoreContextMut<'_, HostState>, asked| {
+        Ok((parse(&store, asked)?,))
+    })
+}
+
+fn parse(
+    store: &StoreContextMut<'_, HostState>,
+    (dialled, region): (WasmStr, WasmStr),
+) -> wasmtime::Result<Result<Number, NumberError>> {
+    let state = store.data();
+    let (dialled, region) = (dialled.to_str(store)?, region.to_str(store)?);
+    state.charge_call(dialled.len().saturating_add(region.len()))?;
+    let number = match state.services.numbers.parse(&dialled, &region) {
+        Ok(number) => number,
+        Err(error) => return Ok(Err(wrong(error))),
+    };
+    state.charge_bytes(number.e164.len().saturating_add(number.region.len()))?;
+    Ok(Ok(Number {
+        e164: number.e164.as_str().to_owned(),
+        country_code: number.country_code,
+        region: number.region.as_str().to_owned(),
+        class: class(number.class),
+        valid: number.valid,
+    }))
 }
 
 fn wrong(error: numbers::NumberError) -> NumberError {
