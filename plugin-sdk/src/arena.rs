@@ -250,7 +250,7 @@ mod tests {
             assert!(arena.offset(one).is_some() && arena.offset(two).is_some());
             // Behind the second piece there is room for it.
             let one = arena.realloc(one, layout(100, 1), 120);
-            assert_eq!(arena.offset(one), Some(108));
+            assert_eq!(arena.offset(one), Some(112));
             // And here there is none, so it goes elsewhere.
             let one = arena.realloc(one, layout(120, 1), 1000);
             assert_eq!(arena.offset(one), None);

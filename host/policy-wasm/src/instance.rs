@@ -169,7 +169,7 @@ impl Instance {
     /// Calls the request hook for a request from this source.
     pub(crate) fn on_request(
         &mut self,
-        facts: types::RequestFacts<'_>,
+        facts: &types::RequestFacts<'_>,
         message: &Arc<Message>,
         source: IpAddr,
         consultation: &mut Consultation,

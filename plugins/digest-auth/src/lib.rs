@@ -122,7 +122,7 @@ impl DigestAuth {
     fn right(&self, request: &Request<'_>, user: &str, address: IpAddr) -> Outcome {
         let attempt = self.lockout.attempt(user, address);
         if self.lockout.is_locked(&attempt) {
-            return locked(user, attempt.source_name());
+            return locked(user, &attempt.source_name());
         }
         self.lockout.succeeded(&attempt);
         if self.match_from && !names_match(request, user) {
@@ -132,14 +132,14 @@ impl DigestAuth {
         }
         Outcome::next()
             .identify(user)
-            .because(format!("{user} authenticated"))
+            .because([user, " authenticated"].concat())
     }
 
     /// The password was right, so a new nonce is all that is missing.
     fn again(&self, request: &Request<'_>, user: &str, address: IpAddr, why: &str) -> Outcome {
         let attempt = self.lockout.attempt(user, address);
         if self.lockout.is_locked(&attempt) {
-            return locked(user, attempt.source_name());
+            return locked(user, &attempt.source_name());
         }
         self.challenge(request)
             .stale(true)
@@ -152,7 +152,7 @@ impl DigestAuth {
         let attempt = self.lockout.attempt(user, address);
         let source = attempt.source_name();
         if self.lockout.is_locked(&attempt) {
-            return locked(user, source);
+            return locked(user, &source);
         }
         let challenge = self.challenge(request);
         match self.lockout.failed(&attempt) {

@@ -10,6 +10,7 @@
 //! - `user`: one user from everywhere. Its limit locks nobody out; it leaves
 //!   sources that the user never succeeded from one attempt instead of several.
 
+use std::cell::OnceCell;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
@@ -47,7 +48,9 @@ pub(crate) struct Attempt {
     user: Vec<u8>,
     source: [u8; 18],
     pair: Vec<u8>,
-    source_name: String,
+    network: Network,
+    /// What was counted of the pair, once somebody has asked.
+    failures: OnceCell<Result<u64, CounterError>>,
 }
 
 /// What a failure led to.
@@ -94,14 +97,15 @@ impl Lockout {
             user,
             source,
             pair,
-            source_name: network.to_string(),
+            network,
+            failures: OnceCell::new(),
         }
     }
 
     /// Whether the attempt comes too early. Asks as often for a right password
     /// as for a wrong one and for an unknown user: all three are equal to it.
     pub(crate) fn is_locked(&self, attempt: &Attempt) -> bool {
-        if self.is_held("pair", &attempt.pair, self.pair.count(&attempt.pair)) {
+        if self.is_held("pair", &attempt.pair, self.failures(attempt)) {
             return true;
         }
         self.is_held(
@@ -131,6 +135,12 @@ impl Lockout {
                 .map_or(true, |held| held > 0),
             Err(_) => true,
         }
+    }
+
+    /// Failures of the user there before this attempt.
+    fn failures(&self, attempt: &Attempt) -> Result<u64, CounterError> {
+        let count = || self.pair.count(&attempt.pair);
+        *attempt.failures.get_or_init(count)
     }
 
     fn is_proven(&self, attempt: &Attempt) -> bool {
@@ -178,7 +188,7 @@ impl Lockout {
 
     /// Makes the source the user's own and forgets typing errors there.
     pub(crate) fn succeeded(&self, attempt: &Attempt) {
-        if self.pair.count(&attempt.pair) != Ok(0) {
+        if self.failures(attempt) != Ok(0) {
             _ = self.pair.reset(&attempt.pair);
         }
         if self.proven.count(&attempt.pair) == Ok(0) {
@@ -189,8 +199,8 @@ impl Lockout {
 
 impl Attempt {
     /// The source, for operators.
-    pub(crate) fn source_name(&self) -> &str {
-        &self.source_name
+    pub(crate) fn source_name(&self) -> String {
+        self.network.to_string()
     }
 }
 

@@ -7,7 +7,11 @@ use sipward_plugin_sdk::{Request, Zone, clock, keyvalue, warn};
 use crate::settings::Thresholds;
 
 /// Who is scored, as `user/alice`, `peer/office` or `source/192.0.2.1`.
-pub(crate) struct Account(String);
+pub(crate) struct Account {
+    name: String,
+    /// Under which it is counted, some ten times for a call.
+    key: Vec<u8>,
+}
 
 impl Account {
     /// Who makes a call; `None` for one that comes in, by nobody who is known.
@@ -16,33 +20,38 @@ impl Account {
         match (request.identity(), peer.name()) {
             (Some(user), _) => Some(Self::user(user)),
             (None, _) if peer.zone() == Zone::Outside => None,
-            (None, Some(name)) => Some(Self(format!("peer/{name}"))),
-            (None, None) => Some(Self(format!("source/{}", peer.address()))),
+            (None, Some(name)) => Some(Self::named(["peer/", name].concat())),
+            (None, None) => Some(Self::named(format!("source/{}", peer.address()))),
         }
     }
 
     /// A user.
     pub(crate) fn user(user: &str) -> Self {
-        Self(format!("user/{user}"))
+        Self::named(["user/", user].concat())
     }
 
     /// What an annotation of ours says.
     pub(crate) fn noted(name: &str) -> Self {
-        Self(name.to_owned())
+        Self::named(name.to_owned())
+    }
+
+    fn named(name: String) -> Self {
+        let key = key(&[name.as_bytes()]);
+        Self { name, key }
     }
 
     /// The name, for operators and keys.
     pub(crate) fn name(&self) -> &str {
-        &self.0
+        &self.name
     }
 
     /// The key of its counters.
-    pub(crate) fn key(&self) -> Vec<u8> {
-        key(&[self.0.as_bytes()])
+    pub(crate) fn key(&self) -> &[u8] {
+        &self.key
     }
 
     fn lock_place(&self) -> String {
-        format!("lock/{}", self.0)
+        ["lock/", &self.name].concat()
     }
 }
 
@@ -98,8 +107,8 @@ impl Ledger {
             .iter()
             .fold(0u32, |sum, finding| sum.saturating_add(finding.points));
         let after = match points {
-            0 => self.points.count(&account.key())?,
-            points => self.points.add(&account.key(), points)?,
+            0 => self.points.count(account.key())?,
+            points => self.points.add(account.key(), points)?,
         };
         let before = after.saturating_sub(points.into());
         Ok(Total { before, after })

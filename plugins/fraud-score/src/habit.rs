@@ -100,7 +100,7 @@ impl Habit {
 }
 
 fn place(account: &str) -> String {
-    format!("habit/{account}")
+    ["habit/", account].concat()
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ impl Signs {
         let mut found = |points, why| findings.push(Finding { points, why });
         let rate = &self.settings.rate;
         if rate.points > 0 {
-            let count = self.minute.add(&own, 1)?;
+            let count = self.minute.add(own, 1)?;
             if count >= rate.calls_per_minute.into() {
                 found(rate.points, format!("{count} calls within a minute"));
             }
@@ -151,9 +151,9 @@ impl Signs {
         }
         let high = &self.settings.high_cost;
         if high.points > 0 {
-            let all = self.all.add(&account.key(), 1)?;
+            let all = self.all.add(account.key(), 1)?;
             if dialled.dear {
-                let dear = self.dear.add(&account.key(), 1)?;
+                let dear = self.dear.add(account.key(), 1)?;
                 let share = dear.saturating_mul(100) / all.max(1);
                 if dear >= high.at_least.into() && share >= high.share_percent.into() {
                     found(high.points, format!("{dear} of {all} calls are dear"));
@@ -178,7 +178,7 @@ impl Signs {
         account: &Account,
         findings: &mut Vec<Finding>,
     ) -> Result<Usual, CounterError> {
-        let holding = CALLS.hold(&account.key(), 1, u64::MAX);
+        let holding = CALLS.hold(account.key(), 1, u64::MAX);
         let held = holding.map_err(|_| CounterError::Full)?.held;
         let habit = Habit::load(account.name());
         let concurrency = &self.settings.concurrency;
@@ -256,11 +256,11 @@ impl Signs {
             return Ok(());
         }
         // The first country of all is where it lives.
-        if self.known.count(&account.key())? > 0 {
+        if self.known.count(account.key())? > 0 {
             let why = format!("comes from {country} for the first time");
             findings.push(Finding { points, why });
         }
-        self.known.add(&account.key(), 1)?;
+        self.known.add(account.key(), 1)?;
         Ok(())
     }
 
@@ -271,10 +271,10 @@ impl Signs {
         lasted_ms: u64,
         findings: &mut Vec<Finding>,
     ) -> Result<(), CounterError> {
-        self.answered.add(&account.key(), 1)?;
+        self.answered.add(account.key(), 1)?;
         let short = &self.settings.short;
         if short.points > 0 && lasted_ms < u64::from(short.shorter_than_s) * 1_000 {
-            let count = self.short.add(&account.key(), 1)?;
+            let count = self.short.add(account.key(), 1)?;
             if count >= short.calls.into() {
                 findings.push(Finding {
                     points: short.points,
@@ -295,8 +295,8 @@ impl Signs {
         if settings.points == 0 {
             return Ok(());
         }
-        let failed = self.failed.add(&account.key(), 1)?;
-        let answered = self.answered.count(&account.key())?;
+        let failed = self.failed.add(account.key(), 1)?;
+        let answered = self.answered.count(account.key())?;
         // Counts within a window are far below what a float holds exactly.
         let many = failed as f64 >= settings.ratio * answered as f64;
         if failed >= settings.at_least.into() && many {

@@ -94,7 +94,7 @@ impl Travel {
         if now.country.is_none() && now.coordinates.is_none() {
             return Journey::Possible;
         }
-        let key = format!("place/{user}");
+        let key = ["place/", user].concat();
         let before = match keyvalue::get(&key) {
             // What cannot be read was written by another version: begin anew.
             Ok(value) => value.as_deref().and_then(Stay::read),

@@ -15,7 +15,7 @@ const ENTER: &str = "\"$0\" link set lo up && exec \"$@\"";
 pub(crate) enum Network {
     /// Each a new one, made by root.
     Own,
-    /// The same, made by somebody who is root in there only.
+    /// The same, made by somebody else, who may do with it what root may.
     OwnAsUser,
     /// All that of this machine.
     Shared,
@@ -57,7 +57,8 @@ impl Network {
         let mut command = Command::new("unshare");
         command.arg("--net");
         if self == Self::OwnAsUser {
-            command.arg("--map-root-user");
+            // Whoever is root in there only looks like root to programs that then want more.
+            command.args(["--map-current-user", "--keep-caps"]);
         }
         command.args(["--", "sh", "-c", ENTER, &IP]).arg(program);
         command

@@ -13,7 +13,7 @@ use wasmtime::{Result, bail};
 use crate::bindings::types as wit;
 
 /// The facts, lowered by hand.
-pub(crate) struct RequestRecord<'f>(pub(crate) wit::RequestFacts<'f>);
+pub(crate) struct RequestRecord<'f>(pub(crate) &'f wit::RequestFacts<'f>);
 
 type Derived<'f> = wit::RequestFacts<'f>;
 
@@ -51,7 +51,7 @@ unsafe impl Lower for RequestRecord<'_> {
         _: InterfaceType,
         offset: usize,
     ) -> Result<()> {
-        let facts = &self.0;
+        let facts = self.0;
         let text = cx.realloc(0, 0, 1, facts.text.len())?;
         if let Some(place) = slice(cx, text, facts.text.len()) {
             place.copy_from_slice(facts.text);
