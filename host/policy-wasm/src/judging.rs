@@ -267,7 +267,7 @@ impl Executor {
         self.ask(plugin, |instance, text| match text.request() {
             Some(written) => {
                 let RequestFacts { message, peer, .. } = facts;
-                instance.on_request(written, message, peer.address, consultation)
+                instance.on_request(&written, message, peer.address, consultation)
             }
             None => Err(PolicyFailure::Missing("facts".to_owned())),
         })
