@@ -4,6 +4,8 @@
 //!
 //! What it does is chosen by the user part of the Request-URI.
 
+// The names of its exports mean something to linkers of other targets.
+#![cfg(target_arch = "wasm32")]
 #![expect(
     missing_docs,
     reason = "wit-bindgen documents what the interface has, not the modules it adds"
