@@ -70,7 +70,8 @@ impl RequestPolicy for Released {
         let user = facts.request_uri.user.map(|user| text.at(user));
         match user.unwrap_or_default().as_str() {
             "facts" => because(asking::facts(&facts, message)),
-            "services" => because(asking::services(&facts, message)),
+            "state" => because(asking::state()),
+            "lookups" => because(asking::lookups(&facts, message)),
             wish => deciding::outcome(wish),
         }
     }
