@@ -52,7 +52,6 @@ pub trait Policy: Sized + 'static {
     /// use serde::Deserialize;
     /// use sipward_plugin_sdk::{Policy, SettingsError};
     ///
-    /// /// `METHODS`, hooks and the like may be left out.
     /// struct OfficeHours(Settings);
     ///
     /// #[derive(Deserialize, JsonSchema)]

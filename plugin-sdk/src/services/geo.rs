@@ -1,5 +1,14 @@
 //! Where addresses are, by the databases that the operator's config names. Needs
 //! [`Capability::Geo`](crate::Capability::Geo).
+//!
+//! ```
+//! use sipward_plugin_sdk::geo::{Place, locate};
+//! use sipward_plugin_sdk::testing::{Harness, Passing, json};
+//! let host = Harness::<Passing>::new(json!(null))
+//!     .with_place("192.0.2.0/24", Place::in_country("DE"));
+//! let place = host.inside(|| locate("192.0.2.7".parse().unwrap())).unwrap();
+//! assert_eq!(place.country, "DE");
+//! ```
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;

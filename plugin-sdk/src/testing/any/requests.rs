@@ -81,71 +81,64 @@ pub fn hostile_request() -> impl Strategy<Value = Request> {
         2 => "[!%'*+.0-9A-Z_`a-z~-]{1,40}",
     ];
     let names = option::of("[ -~\u{80}-\u{2ff}]{0,200}");
-    let carried = (
-        vec((header(), hostile_value()), 0..24),
-        vec(any::<u8>(), 0..600),
-    );
+    let addressed =
+        (method, hostile_uri(), hostile_uri(), names).prop_map(|(method, to, from, name)| {
+            let request = Request::new(&method, &to).from_uri(&from).to_uri(&from);
+            match &name {
+                Some(name) => request.from_display(name).user_agent(name),
+                None => request,
+            }
+        });
     let sender = (address(), any::<u16>(), transport(), zone(), peer());
-    let streams = vec(
+    let odd = (any::<u16>(), any::<i32>(), dialog());
+    (addressed, sender, odd, carried(), offered()).prop_map(
+        |(request, (address, port, transport, zone, peer), odd, (lines, body), streams)| {
+            let request = request
+                .from_address(&address)
+                .from_port(port)
+                .transport(transport)
+                .zone(zone)
+                .anomalies(Anomalies::from_bits_truncate(odd.0))
+                .score(odd.1)
+                .dialog(odd.2)
+                .body(body);
+            let request = match peer {
+                Some(name) => request.peer_name(name),
+                None => request,
+            };
+            let lines = lines.into_iter();
+            let request = lines.fold(request, |request, (name, value)| {
+                request.header(name, value)
+            });
+            let streams = streams.into_iter();
+            streams.fold(
+                request,
+                |request, (kind, protocol, encrypted, (address, of))| {
+                    request
+                        .offer(&kind, &protocol, encrypted)
+                        .offer_address(address, of)
+                },
+            )
+        },
+    )
+}
+
+type Line = (&'static str, Vec<u8>);
+
+/// Header lines and a body.
+fn carried() -> impl Strategy<Value = (Vec<Line>, Vec<u8>)> {
+    let lines = vec((header(), hostile_value()), 0..24);
+    (lines, vec(any::<u8>(), 0..600))
+}
+
+type Stream = (String, String, bool, (&'static str, AddressKind));
+
+/// Streams of an offer.
+fn offered() -> impl Strategy<Value = Vec<Stream>> {
+    vec(
         (".{0,12}", ".{0,20}", any::<bool>(), hostile_address()),
         0..6,
-    );
-    let odd = (any::<u16>(), any::<i32>(), dialog());
-    (
-        method,
-        hostile_uri(),
-        hostile_uri(),
-        sender,
-        names,
-        carried,
-        streams,
-        odd,
     )
-        .prop_map(
-            |(
-                method,
-                to,
-                from,
-                (address, port, transport, zone, peer),
-                name,
-                carried,
-                streams,
-                odd,
-            )| {
-                let request = Request::new(&method, &to)
-                    .from_uri(&from)
-                    .to_uri(&from)
-                    .from_address(&address)
-                    .from_port(port)
-                    .transport(transport)
-                    .zone(zone)
-                    .anomalies(Anomalies::from_bits_truncate(odd.0))
-                    .score(odd.1)
-                    .dialog(odd.2)
-                    .body(carried.1);
-                let request = match &name {
-                    Some(name) => request.from_display(name).user_agent(name),
-                    None => request,
-                };
-                let request = match peer {
-                    Some(name) => request.peer_name(name),
-                    None => request,
-                };
-                let lines = carried.0.into_iter();
-                let request = lines.fold(request, |request, (name, value)| {
-                    request.header(name, value)
-                });
-                let streams = streams.into_iter();
-                streams.fold(
-                    request,
-                    |request, (kind, protocol, encrypted, (address, of))| {
-                        request
-                            .offer(&kind, &protocol, encrypted)
-                            .offer_address(address, of)
-                    },
-                )
-            },
-        )
 }
 
 fn header() -> impl Strategy<Value = &'static str> {

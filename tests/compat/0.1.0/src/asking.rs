@@ -1,5 +1,7 @@
 //! Reads every fact and calls every function of the host.
 
+use core::fmt::Debug;
+
 use crate::Text;
 use crate::sipward::policy::messages::Message;
 use crate::sipward::policy::outcomes::DigestAlgorithm;
@@ -56,8 +58,8 @@ pub(crate) fn facts(facts: &RequestFacts, message: &Message) -> String {
     .join("|")
 }
 
-/// One line of what the host answered.
-pub(crate) fn services(facts: &RequestFacts, message: &Message) -> String {
+/// One line of what the host keeps.
+pub(crate) fn state() -> String {
     log::write(log::Level::Info, "asks for everything");
     let volatile = counters::Durability::Volatile;
     let counted = counters::add("calls", b"all", 2, 60_000, volatile);
@@ -68,6 +70,23 @@ pub(crate) fn services(facts: &RequestFacts, message: &Message) -> String {
     let deleted = keyvalue::delete("last");
     let held = leases::hold("calls", b"alice", 1, 2);
     let all = leases::held("calls", b"alice");
+    [
+        format!("clock {}", clock::now_ms()),
+        format!("counted {} {}", told(counted), told(reset)),
+        format!("taken {}", told(taken.map(|it| (it.taken, it.remaining)))),
+        format!("value {} {} {}", told(set), told(value), told(deleted)),
+        format!(
+            "held {} {}",
+            told(held.map(|it| (it.granted, it.held))),
+            told(all)
+        ),
+        format!("random {}", random::next_u64() != random::next_u64()),
+    ]
+    .join("|")
+}
+
+/// One line of what the host knows.
+pub(crate) fn lookups(facts: &RequestFacts, message: &Message) -> String {
     let algorithms = [DigestAlgorithm::Sha256];
     let verified = credentials::verify(message, "example.com", &algorithms);
     let code = credentials::check_code("alice", "0000");
@@ -78,26 +97,22 @@ pub(crate) fn services(facts: &RequestFacts, message: &Message) -> String {
     let number = numbers::parse("030 123456", "DE");
     let found = lists::find("prices", "+49");
     let longest = lists::longest_prefix("prices", "+4930123456");
+    let (tls, users) = (identity::tls().is_some(), identity::verified().len());
     [
-        format!("clock {}", clock::now_ms()),
-        format!("counted {counted:?} {reset:?}"),
-        format!("taken {:?}", taken.map(|it| (it.taken, it.remaining))),
-        format!("value {set:?} {value:?} {deleted:?}"),
-        format!("held {:?} {all:?}", held.map(|it| (it.granted, it.held))),
         format!("verified {verified:?} {code:?}"),
-        format!("place {:?}", place.map(|it| it.country)),
-        format!("number {:?}", number.map(|it| (it.e164, it.class))),
+        format!("place {}", told(place.map(|it| it.country))),
+        format!("number {}", told(number.map(|it| (it.e164, it.class)))),
         format!(
-            "lists {found:?} {:?}",
-            longest.map(|it| it.map(|it| it.key))
+            "lists {} {}",
+            told(found),
+            told(longest.map(|it| it.map(|it| it.key)))
         ),
-        format!(
-            "tls {:?} {:?}",
-            identity::tls().is_some(),
-            identity::verified().len()
-        ),
-        format!("groups {:?}", identity::groups("alice")),
-        format!("random {}", random::next_u64() != random::next_u64()),
+        format!("identity {tls} {users} {:?}", identity::groups("alice")),
     ]
     .join("|")
+}
+
+/// An answer; errors say a lot about themselves, and a reason has its limit.
+fn told<T: Debug, E>(answer: Result<T, E>) -> String {
+    answer.map_or_else(|_| "error".to_owned(), |answer| format!("{answer:?}"))
 }

@@ -4,6 +4,8 @@
 //!
 //! What it does is chosen by the user part of the Request-URI.
 
+// The names of its exports mean something to linkers of other targets.
+#![cfg(target_arch = "wasm32")]
 #![expect(
     missing_docs,
     reason = "wit-bindgen documents what the interface has, not the modules it adds"
@@ -68,7 +70,8 @@ impl RequestPolicy for Released {
         let user = facts.request_uri.user.map(|user| text.at(user));
         match user.unwrap_or_default().as_str() {
             "facts" => because(asking::facts(&facts, message)),
-            "services" => because(asking::services(&facts, message)),
+            "state" => because(asking::state()),
+            "lookups" => because(asking::lookups(&facts, message)),
             wish => deciding::outcome(wish),
         }
     }
