@@ -128,7 +128,10 @@ fn a_failed_load_changes_nothing() {
 #[test]
 fn configure_is_held_to_its_limits_while_its_memory_is_taken() {
     let host = Host::new();
-    let (memory, deadline) = ("memory_bytes = 16777216", "ran longer than deadline_ms = 500");
+    let (memory, deadline) = (
+        "memory_bytes = 16777216",
+        "ran longer than deadline_ms = 500",
+    );
     for (behaviour, text) in [
         ("endless-loop", deadline),
         ("memory-growth", memory),
