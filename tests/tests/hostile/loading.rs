@@ -128,7 +128,10 @@ fn a_failed_load_changes_nothing() {
 #[test]
 fn configure_is_held_to_its_limits_while_its_memory_is_taken() {
     let host = Host::new();
-    let (memory, deadline) = ("memory_bytes = 16777216", "configure_deadline_ms = 500");
+    let (memory, deadline) = (
+        "memory_bytes = 16777216",
+        "ran longer than deadline_ms = 500",
+    );
     for (behaviour, text) in [
         ("endless-loop", deadline),
         ("memory-growth", memory),
@@ -194,9 +197,10 @@ fn an_upgrade_that_asks_for_more_waits_for_the_grant_and_the_running_one_stays()
     let mut running = host.source("ip-acl", settings);
     running.name = "door".into();
     let mut worker = Worker::new(&[&host.load(running).expect("it asks for nothing")]);
+    let rule = json!({ "name": "all", "per": "source", "per_second": 10.0, "burst": 100 });
     assert!(admitted(&worker.judge(victim())));
     for (guest, settings, asked) in [
-        ("rate-limit", json!({ "rules": [] }), "counters"),
+        ("rate-limit", json!({ "rules": [rule] }), "counters"),
         (HOSTILE, json!({ "behaviour": "none" }), "edit-headers"),
     ] {
         let mut upgrade = host.source(guest, settings);
