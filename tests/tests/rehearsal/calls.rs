@@ -11,7 +11,7 @@ use crate::writer::{ETHERNET, Packet, pcap, udp};
 const BEGIN_US: u64 = 1_769_882_400_000_000;
 
 /// The addresses of the capture.
-pub struct Places {
+struct Places {
     office: SocketAddr,
     inside: SocketAddr,
     outside: SocketAddr,
@@ -20,20 +20,20 @@ pub struct Places {
 
 /// One generated call.
 #[derive(Clone, Copy)]
-pub struct Call {
+pub(crate) struct Call {
     /// Counts from 0.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Seconds after the first.
-    pub at_s: u64,
+    pub(crate) at_s: u64,
     /// Seconds from the answer to the BYE; none if nobody answers.
-    pub talks_s: Option<u64>,
+    pub(crate) talks_s: Option<u64>,
     /// Who is called.
-    pub callee: &'static str,
+    pub(crate) callee: &'static str,
 }
 
 /// One call a second, of one to three minutes; each tenth is dear, each seventh is not
 /// answered.
-pub fn many(count: u64) -> Vec<Call> {
+pub(crate) fn many(count: u64) -> Vec<Call> {
     let call = |number: u64| Call {
         number,
         at_s: number,
@@ -48,7 +48,7 @@ pub fn many(count: u64) -> Vec<Call> {
 }
 
 /// The capture of these calls at a proxy of the stage's ports.
-pub fn capture(stage: &Stage, calls: &[Call]) -> Vec<u8> {
+pub(crate) fn capture(stage: &Stage, calls: &[Call]) -> Vec<u8> {
     let at = |port: u16, last: u8| SocketAddr::from(([127, 0, 0, last], port));
     let places = Places {
         office: at(5062, 1),

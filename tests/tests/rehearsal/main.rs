@@ -10,7 +10,6 @@ mod calls;
 mod explain;
 mod replay;
 #[path = "../../../host/rehearsal/tests/suite/writer.rs"]
-#[expect(dead_code, reason = "captures are made in more ways elsewhere")]
 mod writer;
 
 /// Runs `sipward` with a text on its standard input.
@@ -42,11 +41,32 @@ fn json(output: &Output) -> Value {
     serde_json::from_str(&printed(output)).expect("JSON")
 }
 
-/// The block of a page of the book that comes after this mark.
-fn block(page: &str, mark: &str) -> String {
+/// Rewrites the book's samples instead of checking them.
+const UPDATE: &str = "SIPWARD_UPDATE_BOOK";
+
+/// A page of the book, split at the block that comes after this mark.
+fn split(page: &str, mark: &str) -> [String; 3] {
     let text = std::fs::read_to_string(root().join("docs").join(page)).expect("a page");
     let mark = format!("<!-- {mark} -->\n```text\n");
-    let (_, after) = text.split_once(&mark).expect("the mark");
-    let (block, _) = after.split_once("```").expect("the end of the block");
-    block.to_owned()
+    let (before, after) = text.split_once(&mark).expect("the mark");
+    let end = after.find("```").expect("the end of the block");
+    let (block, after) = after.split_at(end);
+    [format!("{before}{mark}"), block.to_owned(), after.to_owned()]
+}
+
+/// The block of a page of the book that comes after this mark.
+fn block(page: &str, mark: &str) -> String {
+    let [_, block, _] = split(page, mark);
+    block
+}
+
+/// The book shows what is printed.
+fn is_in_book(page: &str, mark: &str, printed: &str) {
+    let [before, block, after] = split(page, mark);
+    if std::env::var_os(UPDATE).is_some() {
+        let text = format!("{before}{printed}{after}");
+        std::fs::write(root().join("docs").join(page), text).expect("the page is written");
+    } else {
+        assert_eq!(block, printed, "{UPDATE}=1 rewrites docs/{page}: {printed}");
+    }
 }

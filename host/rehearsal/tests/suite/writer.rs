@@ -3,13 +3,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The link types that tests need.
-pub const ETHERNET: u32 = 1;
+pub(crate) const ETHERNET: u32 = 1;
 
 /// A packet of a capture: when, in microseconds since 1970, and its bytes.
-pub type Packet = (u64, Vec<u8>);
+pub(crate) type Packet = (u64, Vec<u8>);
 
 /// A pcap file of microseconds, little-endian.
-pub fn pcap(link: u32, packets: &[Packet]) -> Vec<u8> {
+pub(crate) fn pcap(link: u32, packets: &[Packet]) -> Vec<u8> {
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 262_144, link] {
         file.extend_from_slice(&word.to_le_bytes());
@@ -26,7 +26,7 @@ pub fn pcap(link: u32, packets: &[Packet]) -> Vec<u8> {
 }
 
 /// UDP in Ethernet.
-pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u8> {
     let datagram = udp_datagram(source.port(), destination.port(), payload);
     ethernet(
         source.ip(),
@@ -35,7 +35,7 @@ pub fn udp(source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> Vec<u
 }
 
 /// A UDP header and what follows it.
-pub fn udp_datagram(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn udp_datagram(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(8 + payload.len());
     bytes.extend_from_slice(&source.to_be_bytes());
     bytes.extend_from_slice(&destination.to_be_bytes());
@@ -46,7 +46,7 @@ pub fn udp_datagram(source: u16, destination: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 /// IP of the family of its addresses.
-pub fn ip(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ip(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
             ipv4(source, destination, protocol, payload, 0, 0)
@@ -59,7 +59,7 @@ pub fn ip(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> 
 }
 
 /// IPv4 with this identification and these flags and offset.
-pub fn ipv4(
+pub(crate) fn ipv4(
     source: Ipv4Addr,
     destination: Ipv4Addr,
     protocol: u8,
@@ -79,7 +79,7 @@ pub fn ipv4(
 }
 
 /// IPv6.
-pub fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, next: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0x60, 0, 0, 0];
     bytes.extend_from_slice(&(payload.len() as u16).to_be_bytes());
     bytes.extend_from_slice(&[next, 64]);
@@ -90,7 +90,7 @@ pub fn ipv6(source: Ipv6Addr, destination: Ipv6Addr, next: u8, payload: &[u8]) -
 }
 
 /// Ethernet around IP of the family of this address.
-pub fn ethernet(family: IpAddr, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn ethernet(family: IpAddr, payload: &[u8]) -> Vec<u8> {
     let kind: u16 = if family.is_ipv4() { 0x0800 } else { 0x86dd };
     let mut bytes = vec![2; 12];
     bytes.extend_from_slice(&kind.to_be_bytes());
