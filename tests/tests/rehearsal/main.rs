@@ -51,7 +51,11 @@ fn split(page: &str, mark: &str) -> [String; 3] {
     let (before, after) = text.split_once(&mark).expect("the mark");
     let end = after.find("```").expect("the end of the block");
     let (block, after) = after.split_at(end);
-    [format!("{before}{mark}"), block.to_owned(), after.to_owned()]
+    [
+        format!("{before}{mark}"),
+        block.to_owned(),
+        after.to_owned(),
+    ]
 }
 
 /// The block of a page of the book that comes after this mark.
