@@ -74,6 +74,18 @@ impl Decision {
         }
     }
 
+    /// The status that the sender of a request gets at once; none if it is forwarded or
+    /// dropped.
+    pub const fn sent_status(&self) -> Option<u16> {
+        match self {
+            Self::Refuse(refusal) => Some(refusal.status),
+            Self::Challenge(challenge) if challenge.as_registrar => Some(401),
+            Self::Challenge(_) => Some(407),
+            Self::Redirect(_) => Some(302),
+            Self::Admit(_) | Self::Drop(_) => None,
+        }
+    }
+
     /// The plugin that ended the run; none for an admission.
     pub fn plugin(&self) -> Option<&Arc<str>> {
         match self {

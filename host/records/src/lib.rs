@@ -19,9 +19,10 @@ pub mod recorder;
 pub mod service;
 pub mod spool;
 pub mod sqlite;
+mod stages;
 mod writer;
 
 pub use conceal::conceal;
-pub use record::{CallRecord, Points, StreamRecord};
+pub use record::{CallRecord, Points, StageRecord, StreamRecord};
 pub use recorder::{Full, Receipt, Recorder};
 pub use service::{RecordConfig, RecordFigures, RecordService};

@@ -58,6 +58,9 @@ pub struct CallRecord {
     pub score: i32,
     /// What the score is made of, in order.
     pub points: Vec<Points>,
+    /// Every plugin that was asked, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<StageRecord>,
     /// Notes of plugins, in order.
     pub annotations: Vec<(String, String)>,
     /// Name of the peer that answered.
@@ -89,6 +92,8 @@ impl CallRecord {
             &mut self.reason,
         ];
         let points = self.points.iter_mut().map(|points| &mut points.reason);
+        let stages = self.stages.iter_mut().map(|stage| &mut stage.reason);
+        let points = points.chain(stages);
         let notes = self.annotations.iter_mut();
         let notes = notes.flat_map(|(key, value)| [key, value]);
         let texts = texts.into_iter().chain(self.identity.as_mut());
@@ -96,6 +101,19 @@ impl CallRecord {
             conceal_in(text, secrets);
         }
     }
+}
+
+/// What one plugin answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The plugin.
+    pub plugin: String,
+    /// Its verdict's name; `failed` if there was none.
+    pub verdict: Word,
+    /// Why, or why it failed.
+    pub reason: String,
+    /// How long it took, in microseconds.
+    pub micros: u64,
 }
 
 /// Points and who gave them.

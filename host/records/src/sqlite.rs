@@ -11,7 +11,8 @@ use std::time::Duration;
 use rusqlite::types::Type;
 use rusqlite::{Connection, OpenFlags, Row, params, params_from_iter};
 
-use crate::record::CallRecord;
+use crate::record::{CallRecord, StageRecord};
+use crate::stages;
 
 /// The layout that this version writes; `PRAGMA user_version`.
 const LAYOUT: i64 = 1;
@@ -144,6 +145,7 @@ impl Store {
                 return Err(StoreError::Newer { path, found });
             }
         }
+        stages::prepare(&change)?;
         change.commit()?;
         Ok(Self { connection })
     }
@@ -179,8 +181,10 @@ impl Store {
             let mut insert = change.prepare_cached(&format!(
                 "INSERT INTO calls ({COLUMNS}) VALUES ({places}) {LEARNT}"
             ))?;
+            let mut insert_stages = stages::inserter(&change)?;
             for record in records {
                 insert_one(&mut insert, record)?;
+                stages::insert(&mut insert_stages, record)?;
             }
         }
         change.commit()?;
@@ -226,7 +230,15 @@ impl Store {
         Ok(old + many)
     }
 
-    /// The newest records that fit, newest first.
+    /// The plugins that were asked for a record, in order; none if they are not known.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn stages(&self, id: &str) -> Result<Vec<StageRecord>, StoreError> {
+        stages::of(&self.connection, id)
+    }
+
+    /// The newest records that fit, newest first, without their stages.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -351,6 +363,7 @@ fn read_one(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         lasted_ms: row.get(26)?,
         end: row.get::<_, Option<String>>(27)?.map(Into::into),
         media: json(row, 28)?,
+        stages: Vec::new(),
     })
 }
 

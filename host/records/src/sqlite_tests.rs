@@ -176,3 +176,46 @@ fn a_later_layout_is_refused_and_garbage_too() {
     std::fs::write(&garbage, "no database, and longer than a header of one hundred bytes, which is what SQLite looks at first, I believe").unwrap();
     assert!(Store::open(&garbage).is_err());
 }
+
+#[test]
+fn stages_are_kept_beside_their_record_and_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("r");
+    let mut store = Store::open(&file).unwrap();
+    let stage = StageRecord {
+        plugin: "acl".to_owned(),
+        verdict: "next".into(),
+        reason: "known".to_owned(),
+        micros: 3,
+    };
+    let with = |number| CallRecord {
+        stages: vec![stage.clone()],
+        ..record(number)
+    };
+    store.write(&[with(1), with(2), record(3)]).unwrap();
+    store.write(&[with(1)]).unwrap();
+    assert_eq!(store.stages("a.1").unwrap(), [stage.clone()]);
+    assert_eq!(store.stages("a.3").unwrap(), []);
+    assert_eq!(store.stages("a.4").unwrap(), []);
+    store.trim(1_500, u64::MAX).unwrap();
+    assert_eq!(store.stages("a.1").unwrap(), []);
+    assert_eq!(store.stages("a.2").unwrap(), [stage]);
+}
+
+#[test]
+fn a_file_without_stages_is_read_and_gets_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("r");
+    drop(Store::open(&file).unwrap());
+    let older = Connection::open(&file).unwrap();
+    older
+        .execute_batch("DROP TRIGGER stages_of_call; DROP TABLE stages;")
+        .unwrap();
+    drop(older);
+    let store = Store::read_only(&file).unwrap();
+    assert_eq!(store.stages("a.1").unwrap(), []);
+    drop(store);
+    let mut store = Store::open(&file).unwrap();
+    store.write(&[record(1)]).unwrap();
+    assert_eq!(store.find(&all()).unwrap(), [record(1)]);
+}

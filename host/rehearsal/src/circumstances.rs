@@ -108,7 +108,8 @@ impl Standpoint {
     }
 
     /// The listener that it came to. Without a destination, the first of its transport on
-    /// the side of the peer that its source belongs to.
+    /// the side of the peer that its source belongs to; for a stranger one that is not
+    /// inside, if there is one.
     fn listener(&self, how: &Circumstances) -> Option<&ListenerAddress> {
         let listeners = &self.routing.listeners;
         let mut fitting = listeners.iter().filter(|it| it.transport == how.transport);
@@ -132,6 +133,10 @@ impl Standpoint {
                 .name
                 .is_some()
         };
-        fitting.clone().find(known).or_else(|| fitting.next())
+        let not_inside = |listener: &&ListenerAddress| listener.zone != Some(Zone::Inside);
+        let known = fitting.clone().find(known);
+        known
+            .or_else(|| fitting.clone().find(not_inside))
+            .or_else(|| fitting.next())
     }
 }

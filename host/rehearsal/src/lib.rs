@@ -4,7 +4,9 @@
 //! ```text
 //! text        -> paste::read    -> Message
 //! Message     -> Standpoint::facts(Circumstances) -> RequestFacts
-//! RequestFacts -> Rehearsal::judge -> Judged { conclusion, stages, what they asked }
+//! RequestFacts -> Rehearsal::judge -> Judged { conclusion, stages } -> Explanation
+//!
+//! file -> capture::read -> Captured messages -> Replay::hear -> decisions -> compare
 //! ```
 //!
 //! Facts are made as the proxy makes them, by `sip-proxy`. Time is what the caller says
@@ -12,12 +14,15 @@
 //! the same decisions. [`Trace`] writes down what each plugin read and what the host
 //! answered it; secrets do not get into it.
 
+pub mod capture;
 mod circumstances;
 mod clock;
 mod credentials;
+mod explanation;
 mod host_call;
 pub mod paste;
 mod randomness;
+pub mod replay;
 mod run;
 mod services;
 mod stage;
@@ -27,6 +32,7 @@ mod traced;
 pub use circumstances::{Circumstances, Standpoint};
 pub use clock::VirtualClock;
 pub use credentials::AsIf;
+pub use explanation::{Explanation, Points, Subject};
 pub use host_call::{Argument, HostCall};
 pub use randomness::SeededRandomness;
 pub use run::{Judged, Rehearsal};

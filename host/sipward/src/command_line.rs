@@ -10,6 +10,7 @@ use crate::config;
 use crate::control;
 use crate::credential_command::CredentialArguments;
 use crate::record_search::{self, Search};
+use crate::rehearse::{self, ExplainArguments, ReplayArguments};
 
 /// A SIP policy proxy whose every security decision is a WebAssembly plugin.
 #[derive(Debug, Parser)]
@@ -37,6 +38,10 @@ enum Action {
     },
     /// Show call records, newest first.
     Records(Search),
+    /// Show why a call or a message is let in or not, plugin by plugin.
+    Explain(ExplainArguments),
+    /// Judge the messages of a capture again, by one configuration or by two.
+    Replay(ReplayArguments),
     /// Let a running proxy take no new calls and stop after the last one.
     Drain(ConfigFile),
     /// Manage the accounts in the encrypted store.
@@ -65,6 +70,8 @@ impl Arguments {
             Action::Reload(file) => ask(&file.config, Command::Reload, false),
             Action::Status { config, json } => ask(&config.config, Command::Status, json),
             Action::Records(search) => record_search::show(search),
+            Action::Explain(arguments) => rehearse::explain(arguments),
+            Action::Replay(arguments) => rehearse::replay(&arguments),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
             Action::Credential(arguments) => return arguments.carry_out(),
         };

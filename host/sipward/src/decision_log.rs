@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use media::Rejection;
 use policy::{
-    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, Decision, Peer, RequestFacts,
+    CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, Peer, RequestFacts,
     ResponseConclusion, ResponseFacts, StageReport,
 };
 use records::conceal;
@@ -61,18 +61,6 @@ impl Subject {
     }
 }
 
-/// The status that the sender of a request gets at once; none if it is forwarded or
-/// dropped.
-pub(crate) const fn sent_status(decision: &Decision) -> Option<u16> {
-    match decision {
-        Decision::Refuse(refusal) => Some(refusal.status),
-        Decision::Challenge(challenge) if challenge.as_registrar => Some(401),
-        Decision::Challenge(_) => Some(407),
-        Decision::Redirect(_) => Some(302),
-        Decision::Admit(_) | Decision::Drop(_) => None,
-    }
-}
-
 /// Write the line of a conclusion.
 pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
     let micros: u64 = conclusion.trace.iter().map(|stage| stage.micros).sum();
@@ -91,7 +79,7 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
         pipeline = %conclusion.pipeline,
         generation = conclusion.generation,
         verdict = decision.name(),
-        status = sent_status(decision).unwrap_or(0),
+        status = decision.sent_status().unwrap_or(0),
         plugin = decision.plugin().map_or("-", |plugin| plugin.as_ref()),
         reason = %Shown(decision.reason().as_bytes(), secrets),
         identity = %Shown(identity.as_bytes(), secrets),

@@ -13,12 +13,12 @@ use policy::{
 use records::alert::Alarm;
 use records::conceal::conceal_in;
 use records::recorder::Stage;
-use records::{CallRecord, Points, Receipt, Recorder, StreamRecord};
+use records::{CallRecord, Points, Receipt, Recorder, StageRecord, StreamRecord};
 use sip_message::Method;
 use sip_proxy::EndReason;
 
 use crate::config;
-use crate::decision_log::{Subject, sent_status};
+use crate::decision_log::Subject;
 use crate::media_figures::{mos, side};
 use crate::outlet::{Outlet, Wire};
 
@@ -248,8 +248,18 @@ fn describe(subject: &Subject, conclusion: &Conclusion) -> CallRecord {
         verdict: decision.name().into(),
         plugin: decision.plugin().map(|plugin| plugin.to_string()),
         reason: text(decision.reason().as_bytes()),
-        status: sent_status(decision),
+        status: decision.sent_status(),
         score: conclusion.score,
+        stages: conclusion
+            .trace
+            .iter()
+            .map(|stage| StageRecord {
+                plugin: stage.plugin.to_string(),
+                verdict: stage.verdict.into(),
+                reason: text(stage.failure.as_deref().unwrap_or(&stage.reason).as_bytes()),
+                micros: stage.micros,
+            })
+            .collect(),
         points: conclusion
             .points
             .iter()

@@ -5,6 +5,7 @@
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
+//! - `rehearse`: `explain` and `replay`, which judge without a network;
 //! - [`status`], `media_figures`, `decision_log`, `ledger`, `records`, `record_search`,
 //!   [`telemetry`]: what is told; `outlet`: what waits for a record.
 
@@ -23,6 +24,7 @@ mod media_figures;
 mod outlet;
 mod record_search;
 mod records;
+mod rehearse;
 mod shard;
 mod shards;
 pub mod snapshot;

@@ -82,7 +82,11 @@ pub(crate) fn show(search: Search) -> anyhow::Result<()> {
     } else {
         text = format!("{}\n", table(&found));
     }
-    // Who reads only the first lines closes the pipe.
+    print(&text)
+}
+
+/// Write to standard output. Who reads only the first lines closes the pipe.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     match std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -130,7 +134,7 @@ fn row(record: &CallRecord) -> [String; 12] {
 }
 
 /// A stranger's text cannot speak to the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, "\u{FFFD}")
 }
 

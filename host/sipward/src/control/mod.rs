@@ -33,6 +33,8 @@ use crate::status::ShardFigures;
 use crate::watch::FileWatch;
 use crate::worker::Running;
 
+pub(crate) use self::start::{NONCE_SECRET, accounts, engine, services};
+
 /// How often a drain looks whether calls are left, and how often state that has
 /// expired is swept.
 const HOUSEKEEPING: Duration = Duration::from_millis(250);

@@ -26,7 +26,7 @@ use crate::telemetry::{self, Style};
 use crate::worker::{self, StartError};
 
 /// Name of the secret that nonces are made with.
-const NONCE_SECRET: &str = "digest-nonce";
+pub(crate) const NONCE_SECRET: &str = "digest-nonce";
 
 pub(super) fn logging(config: &Config) -> anyhow::Result<()> {
     let style = match config.server.log_format {
@@ -161,7 +161,7 @@ fn open_state(config: &Config, now_ms: u64) -> anyhow::Result<(State, Arc<Nonces
 }
 
 /// Who may authenticate at the start.
-fn accounts(
+pub(crate) fn accounts(
     config: &Config,
     roster: Roster,
     state: &State,
@@ -172,7 +172,7 @@ fn accounts(
 }
 
 /// What plugins are served with.
-fn services(
+pub(crate) fn services(
     state: &State,
     accounts: &AccountsInUse,
     nonces: &Arc<Nonces>,
@@ -249,7 +249,8 @@ fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyCon
     Ok(proxy)
 }
 
-fn engine(config: &Config) -> anyhow::Result<Engine> {
+/// What compiles and runs plugins.
+pub(crate) fn engine(config: &Config) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
     Ok(Engine::new(EngineConfig {
         cache_dir: config

@@ -155,6 +155,15 @@ impl Credentials<'_> {
     }
 }
 
+/// User and realm that a header value claims, whether it is right or not.
+#[must_use]
+pub fn claimed(value: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    match parse(value) {
+        Parsed::Digest(shown) => Some((shown.user.into_owned(), shown.realm.into_owned())),
+        Parsed::OtherScheme | Parsed::Malformed => None,
+    }
+}
+
 /// Reads one header value.
 pub(crate) fn parse(value: &[u8]) -> Parsed<'_> {
     let value = value.trim_ascii();

@@ -20,6 +20,7 @@ mod request_uri;
 mod verify;
 
 pub use accounts::{AccountError, Accounts, AccountsBuilder, Lapse};
+pub use credentials::claimed;
 pub use hash::Algorithm;
 pub use nonce::{Nonces, challenge_value};
 pub use verify::Verification;
