@@ -22,6 +22,6 @@ pub mod sqlite;
 mod writer;
 
 pub use conceal::conceal;
-pub use record::{CallRecord, Points, StreamRecord};
+pub use record::{CallRecord, PluginVersion, Points, StreamRecord};
 pub use recorder::{Full, Receipt, Recorder};
 pub use service::{RecordConfig, RecordFigures, RecordService};

@@ -3,13 +3,14 @@
 //!
 //! - [`command_line`], `credential_command`: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
-//! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
+//! - `control`: start, reload, drain, stop; `candidates`, `shadow`: versions on trial; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
 //! - [`status`], `media_figures`, `decision_log`, `ledger`, `records`, `record_search`,
 //!   [`telemetry`]: what is told; `outlet`: what waits for a record.
 
 pub mod admin;
 mod assemble;
+mod candidates;
 mod challenge;
 pub mod command_line;
 pub mod config;
@@ -24,6 +25,7 @@ mod offers;
 mod outlet;
 mod record_search;
 mod records;
+mod shadow;
 mod shard;
 mod shards;
 pub mod snapshot;

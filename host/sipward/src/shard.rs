@@ -12,7 +12,7 @@ use policy::{
     CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
     RequestFacts, ResponseFacts,
 };
-use policy_wasm::{Clock, Executor};
+use policy_wasm::{Clock, Executor, Rehearsal};
 use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
 use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, Proof, ProxyCore};
@@ -43,6 +43,8 @@ pub(crate) struct Shard {
     challenger: Challenger,
     started: Instant,
     offers: OfferReader,
+    /// Where shadow runs go.
+    shadow: std::sync::mpsc::Sender<Rehearsal>,
     relay: Option<RelayHandle>,
     records: Records,
     followed: Followed,
@@ -67,6 +69,7 @@ pub(crate) struct ShardParts {
     pub(crate) challenger: Challenger,
     pub(crate) relay: Option<RelayHandle>,
     pub(crate) offers: OfferReader,
+    pub(crate) shadow: std::sync::mpsc::Sender<Rehearsal>,
 }
 
 impl Shard {
@@ -82,6 +85,7 @@ impl Shard {
             challenger: parts.challenger,
             started: Instant::now(),
             offers: parts.offers,
+            shadow: parts.shadow,
             relay: parts.relay,
             records: Records::default(),
             followed: Followed::default(),
@@ -294,6 +298,10 @@ impl Shard {
         }
         self.records.settle_admitted(&mut self.outlet);
         self.outlet.turn_over();
+        for rehearsal in self.executor.take_rehearsals() {
+            // Without the thread the proxy is stopping.
+            let _stopping = self.shadow.send(rehearsal);
+        }
     }
 
     /// Ask the policy, and carry its answer to the core.

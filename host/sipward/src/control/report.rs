@@ -58,6 +58,7 @@ impl Control {
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
         }
+        message.push_str(&self.candidates_text());
         message.push_str(&leases::text(self.state.leases()));
         message.push_str(&lookups::text(&book));
         let data = json!({
@@ -74,6 +75,7 @@ impl Control {
             "records": self.archive.record_figures(),
             "alerts": self.archive.alert_figures(),
             "media": media.map(|media| media.json(&total)),
+            "versions": self.candidates_json(),
             "leases": leases::json(self.state.leases()),
             "lookups": lookups::json(&book),
         });

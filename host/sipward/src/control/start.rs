@@ -16,10 +16,12 @@ use super::Control;
 use super::media::{MediaService, Recipients};
 use super::records::Archive;
 use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, Roster};
+use crate::candidates::Decisions;
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
 use crate::offers::OfferReader;
+use crate::shadow::ShadowRuns;
 use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
@@ -98,6 +100,10 @@ impl Control {
         let routing = assemble::routing(&config, &listeners.book, book)?;
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
+        let decisions = Decisions::new(state.clone());
+        let names = config.plugins.iter().map(|plugin| &*plugin.name);
+        decisions.install(&shelf, names, now_ms);
+        let shadow = ShadowRuns::start(Arc::clone(&services.numbers))?;
         let snapshot = Arc::new(Snapshot::new(1, routing, generation));
         let shared = SharedTransport::new(assemble::transport_config(
             &config,
@@ -116,6 +122,7 @@ impl Control {
             &clock,
             media.as_ref(),
             &archive,
+            &shadow,
         )?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
@@ -128,6 +135,8 @@ impl Control {
             state,
             accounts,
             shelf,
+            decisions,
+            shadow,
             lookups,
             lookup_shelf,
             book: std::mem::take(&mut listeners.book),
@@ -211,6 +220,7 @@ fn shards(
     clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
     archive: &Archive,
+    shadow: &ShadowRuns,
 ) -> anyhow::Result<Vec<Shard>> {
     let rules = archive.rules(config);
     let offers = match media {
@@ -236,6 +246,7 @@ fn shards(
             challenger: challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),
+            shadow: shadow.sender(),
         }))
     };
     workers.iter().enumerate().map(shard).collect()
@@ -251,7 +262,11 @@ fn proxy_config(config: &Config, snapshot: &Snapshot) -> anyhow::Result<ProxyCon
 
 fn engine(config: &Config) -> anyhow::Result<Engine> {
     let defaults = EngineConfig::default();
-    let kept = u32::try_from(config.plugins.len() * config.workers()).unwrap_or(u32::MAX);
+    let plugins = config.plugins.iter();
+    let candidates = plugins.filter(|it| it.candidate.is_some()).count();
+    // Of a candidate, one more for its shadow.
+    let kept = (config.plugins.len() + candidates) * config.workers() + candidates;
+    let kept = u32::try_from(kept).unwrap_or(u32::MAX);
     Ok(Engine::new(EngineConfig {
         cache_dir: config
             .server
