@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use state::{KvError, State};
 
 use crate::assemble::{PluginShelf, ShelvedCandidate};
+use crate::config::Plugin;
 
 /// Where decisions are kept. No plugin has such a name.
 const SCOPE: &str = "\0candidates";
@@ -74,13 +75,8 @@ impl Decisions {
 
     /// Lets candidates do what was decided about them, or what the configuration says.
     /// Decisions about others are forgotten. What an operator should know is logged.
-    pub(crate) fn install<'c>(
-        &self,
-        shelf: &PluginShelf,
-        plugins: impl Iterator<Item = &'c str>,
-        now_ms: u64,
-    ) {
-        for plugin in plugins {
+    pub(crate) fn install(&self, shelf: &PluginShelf, plugins: &[Plugin], now_ms: u64) {
+        for plugin in plugins.iter().map(|plugin| &*plugin.name) {
             let shelved = shelf.candidate_of(plugin);
             let Some(decided) = self.kept(plugin, now_ms) else {
                 if let Some(shelved) = shelved {

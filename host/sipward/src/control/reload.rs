@@ -45,8 +45,7 @@ impl Control {
         self.lookups.replace(book);
         // What happened by itself until now counts.
         self.tend_candidates();
-        let names = config.plugins.iter().map(|plugin| &*plugin.name);
-        self.decisions.install(&shelf, names, now_ms);
+        self.decisions.install(&shelf, &config.plugins, now_ms);
         self.install(Snapshot::new(number, routing, policy));
         let records_off = self.archive.change(archive);
         let rules = self.archive.rules(&config);

@@ -101,8 +101,7 @@ impl Control {
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
         let decisions = Decisions::new(state.clone());
-        let names = config.plugins.iter().map(|plugin| &*plugin.name);
-        decisions.install(&shelf, names, now_ms);
+        decisions.install(&shelf, &config.plugins, now_ms);
         let shadow = ShadowRuns::start(Arc::clone(&services.numbers))?;
         let snapshot = Arc::new(Snapshot::new(1, routing, generation));
         let shared = SharedTransport::new(assemble::transport_config(
@@ -114,16 +113,13 @@ impl Control {
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
         let archive = Archive::start(&config, &recipients)?;
-        let shards = shards(
-            &config,
-            &snapshot,
-            &waiting,
-            &challenger,
-            &clock,
-            media.as_ref(),
-            &archive,
-            &shadow,
-        )?;
+        let shared_by_all = SharedByAll {
+            challenger: &challenger,
+            clock: &clock,
+            archive: &archive,
+            shadow: &shadow,
+        };
+        let shards = shards(&config, &snapshot, &waiting, media.as_ref(), shared_by_all)?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
         let workers = begin(waiting, &shards, &listeners.added)?;
@@ -211,18 +207,23 @@ fn begin(
         .collect()
 }
 
+/// What every shard has its own handle of.
+struct SharedByAll<'a> {
+    challenger: &'a Challenger,
+    clock: &'a Arc<dyn Clock>,
+    archive: &'a Archive,
+    shadow: &'a ShadowRuns,
+}
+
 /// One shard for each worker.
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,
     workers: &[worker::Waiting],
-    challenger: &Challenger,
-    clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
-    archive: &Archive,
-    shadow: &ShadowRuns,
+    shared: SharedByAll<'_>,
 ) -> anyhow::Result<Vec<Shard>> {
-    let rules = archive.rules(config);
+    let rules = shared.archive.rules(config);
     let offers = match media {
         Some(service) => service.book.offers(),
         None => OfferReader::new(&MediaLimits::default(), &[]),
@@ -237,16 +238,16 @@ fn shards(
         }
         Ok(Shard::new(ShardParts {
             index,
-            clock: Arc::clone(clock),
+            clock: Arc::clone(shared.clock),
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),
             rules: Arc::clone(&rules),
-            desk: archive.desk(),
-            challenger: challenger.clone(),
+            desk: shared.archive.desk(),
+            challenger: shared.challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),
-            shadow: shadow.sender(),
+            shadow: shared.shadow.sender(),
         }))
     };
     workers.iter().enumerate().map(shard).collect()
