@@ -23,6 +23,6 @@ mod stages;
 mod writer;
 
 pub use conceal::conceal;
-pub use record::{CallRecord, Points, StageRecord, StreamRecord};
+pub use record::{CallRecord, PluginVersion, Points, StageRecord, StreamRecord};
 pub use recorder::{Full, Receipt, Recorder};
 pub use service::{RecordConfig, RecordFigures, RecordService};

@@ -49,6 +49,9 @@ pub struct CallRecord {
     pub verdict: Word,
     /// The plugin that ended the pipeline; none for an admission.
     pub plugin: Option<String>,
+    /// The version of that plugin, and of every candidate that was asked.
+    #[serde(default)]
+    pub versions: Vec<PluginVersion>,
     /// Why, for the operator.
     pub reason: String,
     /// The final status that the caller got: 200 if the call was answered, none if
@@ -114,6 +117,17 @@ pub struct StageRecord {
     pub reason: String,
     /// How long it took, in microseconds.
     pub micros: u64,
+}
+
+/// Which version of a plugin it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PluginVersion {
+    /// The plugin.
+    pub plugin: String,
+    /// Its version, as it says.
+    pub version: String,
+    /// It is a candidate, beside the version in use.
+    pub candidate: bool,
 }
 
 /// Points and who gave them.

@@ -15,7 +15,13 @@ use crate::record::{CallRecord, StageRecord};
 use crate::stages;
 
 /// The layout that this version writes; `PRAGMA user_version`.
-const LAYOUT: i64 = 1;
+const LAYOUT: i64 = 2;
+
+/// The first layout, which had no versions.
+const WITHOUT_VERSIONS: i64 = 1;
+
+/// From the first layout to the second.
+const ADD_VERSIONS: &str = "ALTER TABLE calls ADD COLUMN versions TEXT NOT NULL DEFAULT '[]'";
 
 /// How long to wait for somebody who reads or copies the file.
 const BUSY: Duration = Duration::from_secs(5);
@@ -59,7 +65,8 @@ CREATE TABLE calls (
     ended_ms INTEGER,
     lasted_ms INTEGER,
     "end" TEXT,
-    media TEXT NOT NULL
+    media TEXT NOT NULL,
+    versions TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX calls_at ON calls (at_ms);
 CREATE INDEX calls_call_id ON calls (call_id);
@@ -69,7 +76,8 @@ CREATE INDEX calls_under_way ON calls (n) WHERE started_ms IS NOT NULL AND "end"
 
 const COLUMNS: &str = r#"id, at_ms, number, call_id, method, identity, from_uri, to_uri, peer,
     zone, source, transport, request_uri, pipeline, generation, verdict, plugin, reason, status,
-    score, points, annotations, callee, started_ms, answered_ms, ended_ms, lasted_ms, "end", media"#;
+    score, points, annotations, callee, started_ms, answered_ms, ended_ms, lasted_ms, "end", media,
+    versions"#;
 
 /// What a record may still learn after it was written for the first time.
 const LEARNT: &str = r#"ON CONFLICT (id) DO UPDATE SET number = excluded.number,
@@ -139,6 +147,10 @@ impl Store {
                 change.execute_batch(SCHEMA)?;
                 change.pragma_update(None, "user_version", LAYOUT)?;
             }
+            WITHOUT_VERSIONS => {
+                change.execute_batch(ADD_VERSIONS)?;
+                change.pragma_update(None, "user_version", LAYOUT)?;
+            }
             LAYOUT => {}
             found => {
                 let path = path.to_owned();
@@ -158,7 +170,7 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.busy_timeout(BUSY)?;
         match layout(&connection)? {
-            0 | LAYOUT => Ok(Self { connection }),
+            0 | WITHOUT_VERSIONS | LAYOUT => Ok(Self { connection }),
             found => {
                 let path = path.to_owned();
                 Err(StoreError::Newer { path, found })
@@ -243,9 +255,11 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn find(&self, filter: &Filter) -> Result<Vec<CallRecord>, StoreError> {
-        if layout(&self.connection)? == 0 {
-            return Ok(Vec::new());
-        }
+        let columns = match layout(&self.connection)? {
+            0 => return Ok(Vec::new()),
+            WITHOUT_VERSIONS => COLUMNS.replace("versions", "'[]'"),
+            _ => COLUMNS.to_owned(),
+        };
         let mut conditions = vec!["1"];
         let mut values: Vec<rusqlite::types::Value> = Vec::new();
         for (column, value) in [
@@ -264,7 +278,7 @@ impl Store {
         }
         values.push(i64::from(filter.limit.min(FOUND_MAX)).into());
         let mut select = self.connection.prepare(&format!(
-            "SELECT {COLUMNS} FROM calls WHERE {} ORDER BY at_ms DESC, n DESC LIMIT ?",
+            "SELECT {columns} FROM calls WHERE {} ORDER BY at_ms DESC, n DESC LIMIT ?",
             conditions.join(" AND ")
         ))?;
         let rows = select.query_map(params_from_iter(values), read_one)?;
@@ -328,6 +342,7 @@ fn insert_one(insert: &mut rusqlite::Statement<'_>, record: &CallRecord) -> Resu
         record.lasted_ms,
         record.end,
         serde_json::to_string(&record.media)?,
+        serde_json::to_string(&record.versions)?,
     ])?;
     Ok(())
 }
@@ -364,6 +379,7 @@ fn read_one(row: &Row<'_>) -> rusqlite::Result<CallRecord> {
         end: row.get::<_, Option<String>>(27)?.map(Into::into),
         media: json(row, 28)?,
         stages: Vec::new(),
+        versions: json(row, 29)?,
     })
 }
 

@@ -169,7 +169,8 @@ fn a_later_layout_is_refused_and_garbage_too() {
         .pragma_update(None, "user_version", LAYOUT + 1)
         .unwrap();
     drop(store);
-    let is_newer = |opened| matches!(opened, Err(StoreError::Newer { found: 2, .. }));
+    let is_newer =
+        |opened| matches!(opened, Err(StoreError::Newer { found, .. }) if found == LAYOUT + 1);
     assert!(is_newer(Store::open(&file)));
     assert!(is_newer(Store::read_only(&file)));
     let garbage = folder.path().join("garbage");
@@ -218,4 +219,41 @@ fn a_file_without_stages_is_read_and_gets_them() {
     let mut store = Store::open(&file).unwrap();
     store.write(&[record(1)]).unwrap();
     assert_eq!(store.find(&all()).unwrap(), [record(1)]);
+}
+
+#[test]
+fn the_first_layout_is_read_and_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("r");
+    let mut store = Store::open(&file).unwrap();
+    store.write([&record(1)]).unwrap();
+    store
+        .connection
+        .execute_batch("ALTER TABLE calls DROP COLUMN versions")
+        .unwrap();
+    store
+        .connection
+        .pragma_update(None, "user_version", WITHOUT_VERSIONS)
+        .unwrap();
+    drop(store);
+    let old = Store::read_only(&file).unwrap().find(&all()).unwrap();
+    assert!(old.len() == 1 && old[0].versions.is_empty());
+    let mut store = Store::open(&file).unwrap();
+    assert_eq!(layout(&store.connection).unwrap(), LAYOUT);
+    let mut judged = record(2);
+    judged.versions.push(crate::record::PluginVersion {
+        plugin: "door".to_owned(),
+        version: "1.2.0".to_owned(),
+        candidate: true,
+    });
+    store.write([&judged]).unwrap();
+    drop(store);
+    let found = Store::open(&file).unwrap().find(&all()).unwrap();
+    let versions = |id: &str| {
+        let mut records = found.iter();
+        let record = records.find(|record| record.id == id).unwrap();
+        record.versions.clone()
+    };
+    assert_eq!(versions(&judged.id), judged.versions);
+    assert!(versions(&record(1).id).is_empty());
 }

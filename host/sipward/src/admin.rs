@@ -24,7 +24,7 @@ const ANSWER_TIME: Duration = Duration::from_secs(120);
 const WAITING_COMMANDS: usize = 16;
 
 /// What an operator can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case")]
 pub enum Command {
     /// Load the configuration again.
@@ -33,6 +33,31 @@ pub enum Command {
     Status,
     /// Take no new calls and stop when the running ones have ended.
     Drain,
+    /// Show candidates, or decide about one.
+    Candidate(CandidateOrder),
+}
+
+/// What can be asked about candidates.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+pub enum CandidateOrder {
+    /// Tell how they do.
+    Status,
+    /// Let one judge all calls.
+    Promote {
+        /// The plugin.
+        plugin: String,
+    },
+    /// Let one judge none.
+    Rollback {
+        /// The plugin.
+        plugin: String,
+    },
+    /// Try one again as the configuration says.
+    Resume {
+        /// The plugin.
+        plugin: String,
+    },
 }
 
 /// The answer to a [`Command`].

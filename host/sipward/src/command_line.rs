@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::admin::{self, Command};
+use crate::admin::{self, CandidateOrder, Command};
 use crate::config;
 use crate::control;
 use crate::credential_command::CredentialArguments;
@@ -44,8 +44,57 @@ enum Action {
     Replay(ReplayArguments),
     /// Let a running proxy take no new calls and stop after the last one.
     Drain(ConfigFile),
+    /// Show versions of plugins that are on trial, or decide about one.
+    Candidate {
+        #[command(subcommand)]
+        action: CandidateAction,
+    },
     /// Manage the accounts in the encrypted store.
     Credential(CredentialArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum CandidateAction {
+    /// Show how candidates do, and where they would have decided otherwise.
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the candidate of a plugin judge all calls, after a restart too.
+    Promote(OfPlugin),
+    /// Let the version in use judge all calls again.
+    Rollback(OfPlugin),
+    /// Try a candidate again that was rolled back, as the configuration says.
+    Resume(OfPlugin),
+}
+
+#[derive(Debug, clap::Args)]
+struct OfPlugin {
+    /// The plugin's name in the configuration.
+    plugin: String,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+impl CandidateAction {
+    fn carry_out(self) -> anyhow::Result<()> {
+        let (config, order, json) = match self {
+            Self::Status { config, json } => (config, CandidateOrder::Status, json),
+            Self::Promote(OfPlugin { plugin, config }) => {
+                (config, CandidateOrder::Promote { plugin }, false)
+            }
+            Self::Rollback(OfPlugin { plugin, config }) => {
+                (config, CandidateOrder::Rollback { plugin }, false)
+            }
+            Self::Resume(OfPlugin { plugin, config }) => {
+                (config, CandidateOrder::Resume { plugin }, false)
+            }
+        };
+        ask(&config.config, Command::Candidate(order), json)
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -73,6 +122,7 @@ impl Arguments {
             Action::Explain(arguments) => rehearse::explain(arguments),
             Action::Replay(arguments) => rehearse::replay(&arguments),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
+            Action::Candidate { action } => action.carry_out(),
             Action::Credential(arguments) => return arguments.carry_out(),
         };
         match done {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use media::Rejection;
 use policy::{
     CallConclusion, CallFacts, CallHappening, CallPass, Conclusion, Peer, RequestFacts,
-    ResponseConclusion, ResponseFacts, StageReport,
+    ResponseConclusion, ResponseFacts, StageReport, Version,
 };
 use records::conceal;
 use sip_message::Message;
@@ -40,6 +40,35 @@ pub(crate) struct Shown<'a>(pub(crate) &'a [u8], pub(crate) &'a [String]);
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&conceal(&String::from_utf8_lossy(self.0), self.1))
+    }
+}
+
+/// A version, or `-`.
+struct Named<'a>(Option<&'a Version>);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(version) => version.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}
+
+/// The plugins of which a candidate was asked, or `-`.
+struct Candidates<'a>(&'a Conclusion);
+
+impl fmt::Display for Candidates<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "";
+        for report in self.0.candidates() {
+            write!(f, "{before}{} {}", report.plugin, report.version.name)?;
+            before = ", ";
+        }
+        match before {
+            "" => f.write_str("-"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -81,6 +110,8 @@ pub(crate) fn write(subject: &Subject, conclusion: &Conclusion) {
         verdict = decision.name(),
         status = decision.sent_status().unwrap_or(0),
         plugin = decision.plugin().map_or("-", |plugin| plugin.as_ref()),
+        version = %Named(conclusion.version()),
+        candidates = %Candidates(conclusion),
         reason = %Shown(decision.reason().as_bytes(), secrets),
         identity = %Shown(identity.as_bytes(), secrets),
         score = conclusion.score,
@@ -115,7 +146,8 @@ fn stages(call_id: &[u8], trace: &[StageReport], secrets: &[String]) {
         let text = stage.failure.as_deref().unwrap_or(&stage.reason);
         let (plugin, reason) = (&stage.plugin, Shown(text.as_bytes(), secrets));
         if stage.failure.is_some() {
-            warn!(%call, %plugin, %reason, micros = stage.micros, "plugin failed");
+            let version = &stage.version;
+            warn!(%call, %plugin, %version, %reason, micros = stage.micros, "plugin failed");
         } else {
             debug!(%call, %plugin, verdict = stage.verdict, %reason, micros = stage.micros, "stage");
         }
@@ -136,7 +168,8 @@ pub(crate) fn followed(
         let text = stage.failure.as_deref().unwrap_or(&stage.reason);
         let reason = Shown(text.as_bytes(), secrets);
         if stage.failure.is_some() {
-            warn!(%call, %plugin, event = event.name(), %reason, micros, "plugin failed");
+            let version = &stage.version;
+            warn!(%call, %plugin, %version, event = event.name(), %reason, micros, "plugin failed");
         } else {
             debug!(
                 %call, %plugin, event = event.name(), verdict = stage.verdict, %reason, micros,

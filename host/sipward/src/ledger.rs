@@ -8,12 +8,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use media::SessionFigures;
 use policy::{
     CallAccount, CallConclusion, CallFacts, CallPass, Conclusion, ConsultId, Decision, DialogState,
-    RaisedAlert, Refusal, RequestFacts, ResponseConclusion,
+    RaisedAlert, Refusal, RequestFacts, ResponseConclusion, StageReport,
 };
 use records::alert::Alarm;
 use records::conceal::conceal_in;
 use records::recorder::Stage;
-use records::{CallRecord, Points, Receipt, Recorder, StageRecord, StreamRecord};
+use records::{CallRecord, PluginVersion, Points, Receipt, Recorder, StageRecord, StreamRecord};
 use sip_message::Method;
 use sip_proxy::EndReason;
 
@@ -247,6 +247,7 @@ fn describe(subject: &Subject, conclusion: &Conclusion) -> CallRecord {
         generation: conclusion.generation,
         verdict: decision.name().into(),
         plugin: decision.plugin().map(|plugin| plugin.to_string()),
+        versions: versions(conclusion),
         reason: text(decision.reason().as_bytes()),
         status: decision.sent_status(),
         score: conclusion.score,
@@ -276,6 +277,19 @@ fn describe(subject: &Subject, conclusion: &Conclusion) -> CallRecord {
             .collect(),
         ..CallRecord::default()
     }
+}
+
+/// The version of the plugin that decided, and those of candidates.
+fn versions(conclusion: &Conclusion) -> Vec<PluginVersion> {
+    let decider = conclusion.decision.plugin();
+    let of = |report: &StageReport| PluginVersion {
+        plugin: report.plugin.to_string(),
+        version: report.version.name.to_string(),
+        candidate: report.version.candidate,
+    };
+    let trace = conclusion.trace.iter();
+    let named = trace.filter(|it| it.version.candidate || Some(&it.plugin) == decider);
+    named.map(of).collect()
 }
 
 /// What may be shown of a text. What is cut off cannot begin in the middle of a secret:

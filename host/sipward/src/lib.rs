@@ -3,7 +3,7 @@
 //!
 //! - [`command_line`], `credential_command`: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
-//! - `control`: start, reload, drain, stop; `worker`: one thread; `shards`, `shard`:
+//! - `control`: start, reload, drain, stop; `candidates`, `shadow`: versions on trial; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
 //! - `rehearse`: `explain` and `replay`, which judge without a network;
 //! - [`status`], `media_figures`, `decision_log`, `ledger`, `records`, `record_search`,
@@ -11,6 +11,7 @@
 
 pub mod admin;
 mod assemble;
+mod candidates;
 mod challenge;
 pub mod command_line;
 pub mod config;
@@ -25,6 +26,7 @@ mod outlet;
 mod record_search;
 mod records;
 mod rehearse;
+mod shadow;
 mod shard;
 mod shards;
 pub mod snapshot;

@@ -12,7 +12,7 @@ use policy::{
     CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
     RequestFacts, ResponseFacts,
 };
-use policy_wasm::{Clock, Executor};
+use policy_wasm::{Clock, Executor, Rehearsal};
 use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
 use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, OfferReader, Output, Proof, ProxyCore};
@@ -42,6 +42,8 @@ pub(crate) struct Shard {
     challenger: Challenger,
     started: Instant,
     offers: OfferReader,
+    /// Where shadow runs go.
+    shadow: std::sync::mpsc::Sender<Rehearsal>,
     relay: Option<RelayHandle>,
     records: Records,
     followed: Followed,
@@ -66,6 +68,7 @@ pub(crate) struct ShardParts {
     pub(crate) challenger: Challenger,
     pub(crate) relay: Option<RelayHandle>,
     pub(crate) offers: OfferReader,
+    pub(crate) shadow: std::sync::mpsc::Sender<Rehearsal>,
 }
 
 impl Shard {
@@ -81,6 +84,7 @@ impl Shard {
             challenger: parts.challenger,
             started: Instant::now(),
             offers: parts.offers,
+            shadow: parts.shadow,
             relay: parts.relay,
             records: Records::default(),
             followed: Followed::default(),
@@ -304,6 +308,10 @@ impl Shard {
         }
         self.records.settle_admitted(&mut self.outlet);
         self.outlet.turn_over();
+        for rehearsal in self.executor.take_rehearsals() {
+            // Without the thread the proxy is stopping.
+            let _stopping = self.shadow.send(rehearsal);
+        }
     }
 
     /// Ask the policy, and carry its answer to the core.

@@ -17,7 +17,7 @@ pub(crate) use accounts::{Roster, key_of, roster};
 pub(crate) use listeners::{ListenerBook, PreparedListeners};
 pub(crate) use lookups::LookupShelf;
 pub(crate) use media::MediaBook;
-pub(crate) use plugins::{PluginShelf, instances};
+pub(crate) use plugins::{PluginShelf, ShelvedCandidate, instances};
 pub(crate) use records::{alerts, records};
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,

@@ -1,16 +1,16 @@
 //! Plugins and pipelines: loaded once, and used again by the next generation if
 //! nothing about them has changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use policy::{Capability, Grants, MethodSet, OnFailure};
+use policy::{Capability, Grants, MethodSet, OnFailure, RollbackTerms};
 use policy_wasm::{
-    Engine, EngineConfig, Generation, HostServices, Isolation, LoadError, PipelineSpec, Plugin,
-    PluginLimits, PluginSource, READY_INSTANCES, Selection,
+    Candidate, Engine, EngineConfig, Generation, HostServices, Isolation, LoadError,
+    PipelineSpec, Plugin, PluginLimits, PluginSource, READY_INSTANCES, Selection, Stance,
 };
 
 use super::AssembleError;
@@ -27,6 +27,21 @@ type Fingerprint = [u8; 32];
 #[derive(Default)]
 pub(crate) struct PluginShelf {
     loaded: HashMap<Fingerprint, Arc<Plugin>>,
+    candidates: HashMap<String, ShelvedCandidate>,
+}
+
+/// A loaded candidate, and how the configuration wants it to be tried.
+#[derive(Clone)]
+pub(crate) struct ShelvedCandidate {
+    pub(crate) candidate: Arc<Candidate>,
+    fingerprint: Fingerprint,
+    /// Its file, settings and grants: the same after a restart, and after an update of
+    /// this program.
+    pub(crate) digest: String,
+    pub(crate) stance: Stance,
+    pub(crate) terms: RollbackTerms,
+    /// Version of the plugin that it is beside.
+    pub(crate) live_version: String,
 }
 
 impl PluginShelf {
@@ -64,8 +79,14 @@ impl PluginShelf {
                     }
                 })?,
             };
-            read_plan(plugin, services);
+            read_plan(&plugin.settings, services);
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
+            if let Some(written) = &plugin.candidate {
+                let version = &loaded.manifest().version;
+                let candidate =
+                    self.candidate(plugin, written, version, (config, engine, services))?;
+                shelf.candidates.insert(plugin.name.clone(), candidate);
+            }
             by_name.insert(&plugin.name, loaded);
         }
         let pipelines = config
@@ -73,18 +94,118 @@ impl PluginShelf {
             .iter()
             .map(|pipeline| specs(pipeline, &by_name))
             .collect::<Result<Vec<_>, _>>()?;
-        Ok((
-            Generation::new(number, pipelines.into_iter().flatten().collect()),
-            shelf,
-        ))
+        let candidates: Vec<_> = shelf
+            .candidates
+            .values()
+            .map(|shelved| Arc::clone(&shelved.candidate))
+            .collect();
+        let pipelines = pipelines.into_iter().flatten().collect();
+        let generation = Generation::with_candidates(number, pipelines, &candidates);
+        Ok((generation, shelf))
     }
+
+    /// The candidate of a plugin: the running one, if it has not changed.
+    fn candidate(
+        &self,
+        plugin: &config::Plugin,
+        written: &config::Candidate,
+        live_version: &str,
+        (config, engine, services): (&config::Config, &Engine, &HostServices),
+    ) -> Result<ShelvedCandidate, AssembleError> {
+        let merged = merged(plugin, written);
+        let source = source(&merged).map_err(of_candidate)?;
+        let fingerprint = fingerprint(&source, config);
+        let digest = digest(&source);
+        read_plan(&merged.settings, services);
+        let known = self.candidates.get(&plugin.name);
+        let candidate =
+            match known.filter(|known| known.fingerprint == fingerprint) {
+                Some(known) => Arc::clone(&known.candidate),
+                None => engine.load_candidate(source, services).map_err(|cause| {
+                    AssembleError::Plugin {
+                        plugin: format!("{}: candidate", plugin.name),
+                        path: merged.path.clone(),
+                        cause,
+                    }
+                })?,
+            };
+        Ok(ShelvedCandidate {
+            candidate,
+            fingerprint,
+            digest,
+            stance: match written.mode {
+                config::CandidateMode::Shadow => Stance::Shadow,
+                config::CandidateMode::Canary => Stance::Canary(config::share(written.share)),
+            },
+            terms: written.rollback.terms(),
+            live_version: live_version.to_owned(),
+        })
+    }
+
+    /// The candidates by the names of their plugins.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = (&String, &ShelvedCandidate)> {
+        self.candidates.iter()
+    }
+
+    /// The candidate of a plugin.
+    pub(crate) fn candidate_of(&self, plugin: &str) -> Option<&ShelvedCandidate> {
+        self.candidates.get(plugin)
+    }
+
+    /// The plugins that are in use.
+    pub(crate) fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.loaded.values()
+    }
+}
+
+/// The plugin as its candidate would have it.
+fn merged(plugin: &config::Plugin, written: &config::Candidate) -> config::Plugin {
+    let mut merged = plugin.clone();
+    merged.candidate = None;
+    if let Some(path) = &written.path {
+        merged.path.clone_from(path);
+    }
+    if let Some(settings) = &written.settings {
+        merged.settings.clone_from(settings);
+    }
+    if let Some(capabilities) = &written.capabilities {
+        merged.capabilities.clone_from(capabilities);
+    }
+    merged
+}
+
+fn of_candidate(error: AssembleError) -> AssembleError {
+    match error {
+        AssembleError::PluginFile {
+            plugin,
+            path,
+            cause,
+        } => AssembleError::PluginFile {
+            plugin: format!("{plugin}: candidate"),
+            path,
+            cause,
+        },
+        other => other,
+    }
+}
+
+/// Names a candidate for as long as its file, settings and grants are the same.
+fn digest(source: &PluginSource) -> String {
+    let mut hasher = blake3::Hasher::new();
+    let settings = source.settings.to_string();
+    let grants = source.capabilities.to_string();
+    for text in [settings.as_bytes(), grants.as_bytes(), &source.wasm] {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    hasher.finalize().to_hex().to_string()
 }
 
 /// The first number that is dialled in a country waits up to 140 ms for the plan of that
 /// country, longer than a plugin may take. So it is read now, if the plugin has the
 /// setting by which ours name the country.
-fn read_plan(plugin: &config::Plugin, services: &HostServices) {
-    if let Some(region) = plugin.settings.get("region").and_then(|it| it.as_str()) {
+fn read_plan(settings: &BTreeMap<String, serde_json::Value>, services: &HostServices) {
+    if let Some(region) = settings.get("region").and_then(|it| it.as_str()) {
         // Any number does, and none is as good as one.
         let _any = services.numbers.parse("0123456789", region);
     }
@@ -142,6 +263,7 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
         config::OnFailure::Deny => OnFailure::Deny,
         config::OnFailure::Next => OnFailure::Next,
     };
+    source.breaker = plugin.breaker.terms();
     Ok(source)
 }
 
@@ -188,7 +310,11 @@ pub(crate) fn instances(config: &config::Config) -> u32 {
     let kept: usize = config
         .plugins
         .iter()
-        .map(|plugin| isolation(plugin).instances())
+        .map(|plugin| {
+            let versions = 1 + usize::from(plugin.candidate.is_some());
+            // Of a candidate, one more for its shadow.
+            isolation(plugin).instances() * versions + versions - 1
+        })
         .sum();
     let needed = kept.saturating_mul(config.workers()).saturating_mul(2);
     let needed = needed.saturating_add(needed / 3).saturating_add(16);
@@ -241,13 +367,14 @@ fn set<T>(limit: &mut T, written: Option<T>) {
 fn fingerprint(source: &PluginSource, config: &config::Config) -> Fingerprint {
     let mut hasher = blake3::Hasher::new();
     let made_from = format!(
-        "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n",
+        "{}\n{}\n{:?}\n{:?}\n{:?}\n{:?}\n{:?}\n",
         source.name,
         source.settings,
         source.capabilities,
         source.limits,
         source.isolation,
-        source.on_failure
+        source.on_failure,
+        source.breaker
     );
     hasher.update(made_from.as_bytes());
     // A plugin may refuse settings that name what cannot be looked up, so it is asked

@@ -141,7 +141,8 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         | "admin_socket" | "state_dir" | "cache_dir" | "file" | "key_file" | "country" | "asn"
         | "city" => "a path in quotes",
         "watch" | "nat" => "true or false",
-        "settings" | "tls" | "limits" => "a table",
+        "share" | "deny_min" | "deny_max" => "a part of the whole, such as 0.05",
+        "settings" | "tls" | "limits" | "candidate" | "rollback" | "breaker" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",
         key if key.ends_with("_days") => "a whole number of days",
         key if key.ends_with("_ms") => "a whole number of milliseconds",

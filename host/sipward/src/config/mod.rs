@@ -9,11 +9,12 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `accounts`, `lookups`, `media`, `records`: what may be written;
+//! - `model`, `accounts`, `candidate`, `lookups`, `media`, `records`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
 mod accounts;
+mod candidate;
 mod check;
 mod error;
 mod hint;
@@ -34,6 +35,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 pub use accounts::{CredentialStore, KEY_VARIABLE};
+pub(crate) use candidate::share;
+pub use candidate::{Breaker, Candidate, CandidateMode, RollbackBand};
 pub use error::{ConfigError, ConfigErrors, Source};
 pub use lookups::{Geo, Groups, ListFile};
 pub use media::{
@@ -358,10 +361,12 @@ fn resolve_paths(config: &mut Config, file: &Path) {
             resolve(&mut more.key);
         }
     }
-    config
-        .plugins
-        .iter_mut()
-        .for_each(|plugin| resolve(&mut plugin.path));
+    for plugin in &mut config.plugins {
+        resolve(&mut plugin.path);
+        let candidate = plugin.candidate.as_mut();
+        let path = candidate.and_then(|candidate| candidate.path.as_mut());
+        path.into_iter().for_each(resolve);
+    }
     if let Some(geo) = &mut config.geo {
         [&mut geo.country, &mut geo.asn, &mut geo.city]
             .into_iter()
@@ -384,6 +389,13 @@ fn resolve_paths(config: &mut Config, file: &Path) {
     config.alerts.paths().for_each(resolve);
 }
 
+/// The file of a plugin, and that of its candidate.
+fn config_files_of(plugin: &Plugin) -> impl Iterator<Item = PathBuf> {
+    let candidate = plugin.candidate.as_ref();
+    let other = candidate.and_then(|candidate| candidate.path.clone());
+    std::iter::once(plugin.path.clone()).chain(other)
+}
+
 impl Config {
     /// SIP workers: what is written, or one per core.
     pub fn workers(&self) -> usize {
@@ -396,11 +408,7 @@ impl Config {
     /// All files that this configuration is made of, besides the one that it is
     /// in: what to watch.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = self
-            .plugins
-            .iter()
-            .map(|plugin| plugin.path.clone())
-            .collect();
+        let mut files: Vec<PathBuf> = self.plugins.iter().flat_map(config_files_of).collect();
         for tls in self
             .listeners
             .iter()

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 use super::accounts::CredentialStore;
+use super::candidate::{Breaker, Candidate};
 use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
 use super::records::{Alerts, Records};
@@ -365,6 +366,12 @@ pub struct Plugin {
     /// What it may use.
     #[serde(default)]
     pub limits: PluginLimits,
+    /// When it is taken out because it keeps failing.
+    #[serde(default)]
+    pub breaker: Breaker,
+    /// Another version of it, on trial.
+    #[serde(default)]
+    pub candidate: Option<Candidate>,
 }
 
 impl fmt::Debug for Plugin {
@@ -379,6 +386,8 @@ impl fmt::Debug for Plugin {
             .field("isolation", &self.isolation)
             .field("on_failure", &self.on_failure)
             .field("limits", &self.limits)
+            .field("breaker", &self.breaker)
+            .field("candidate", &self.candidate)
             .finish()
     }
 }

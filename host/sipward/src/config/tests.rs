@@ -1,6 +1,7 @@
 //! Wrong configurations and exactly what the operator reads about them.
 
 mod accounts;
+mod candidates;
 mod lookups;
 mod media;
 mod records;

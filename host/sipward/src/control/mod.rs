@@ -3,6 +3,7 @@
 //! It owns no call. Everything that can fail is done before the first shard is told
 //! what changes.
 
+mod candidates;
 mod leases;
 mod lookups;
 mod media;
@@ -26,8 +27,10 @@ use self::media::MediaService;
 use self::records::Archive;
 use crate::admin::{AdminSocket, Answer, Asked, Command};
 use crate::assemble::{ListenerBook, LookupShelf, PluginShelf};
+use crate::candidates::Decisions;
 use crate::config::{self, Config};
 use crate::credentials::AccountsInUse;
+use crate::shadow::ShadowRuns;
 use crate::shards::Shards;
 use crate::status::ShardFigures;
 use crate::watch::FileWatch;
@@ -49,6 +52,8 @@ pub(crate) struct Control {
     state: State,
     accounts: AccountsInUse,
     shelf: PluginShelf,
+    decisions: Decisions,
+    shadow: ShadowRuns,
     lookups: Arc<Lookups>,
     lookup_shelf: LookupShelf,
     book: ListenerBook,
@@ -138,6 +143,7 @@ impl Control {
                     let now_ms = self.services.clock.now_ms();
                     self.state.sweep(now_ms);
                     self.accounts.warn_daily(now_ms);
+                    self.tend_candidates();
                     if self.drained() {
                         break;
                     }
@@ -175,6 +181,7 @@ impl Control {
         let answer = match asked.command {
             Command::Reload => self.reload_and_log("admin socket", watch).await,
             Command::Status => self.status(),
+            Command::Candidate(order) => self.candidate(&order),
             Command::Drain => {
                 self.drain();
                 said(

@@ -43,6 +43,9 @@ impl Control {
         self.accounts.replace(roster);
         self.accounts.warn(now_ms);
         self.lookups.replace(book);
+        // What happened by itself until now counts.
+        self.tend_candidates();
+        self.decisions.install(&shelf, &config.plugins, now_ms);
         self.install(Snapshot::new(number, routing, policy));
         let records_off = self.archive.change(archive);
         let rules = self.archive.rules(&config);

@@ -60,6 +60,7 @@ impl Control {
             message.push_str(&media.text(&total));
         }
         message.push_str(&plugins::text(&self.shelf));
+        message.push_str(&self.candidates_text());
         message.push_str(&leases::text(self.state.leases()));
         message.push_str(&lookups::text(&book));
         let data = json!({
@@ -77,6 +78,7 @@ impl Control {
             "alerts": self.archive.alert_figures(),
             "media": media.map(|media| media.json(&total)),
             "plugins": plugins::json(&self.shelf),
+            "versions": self.candidates_json(),
             "leases": leases::json(self.state.leases()),
             "lookups": lookups::json(&book),
         });

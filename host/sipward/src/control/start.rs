@@ -16,9 +16,11 @@ use super::media::{MediaService, Recipients};
 use super::records::Archive;
 use super::{Control, plugins};
 use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, Roster};
+use crate::candidates::Decisions;
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
+use crate::shadow::ShadowRuns;
 use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;
@@ -98,6 +100,9 @@ impl Control {
         let routing = assemble::routing(&config, &listeners.book, book)?;
         let (generation, shelf) =
             PluginShelf::default().generation(1, &config, &engine, &services)?;
+        let decisions = Decisions::new(state.clone());
+        decisions.install(&shelf, &config.plugins, now_ms);
+        let shadow = ShadowRuns::start(Arc::clone(&services.numbers))?;
         let snapshot = Arc::new(Snapshot::new(1, routing, generation));
         let shared = SharedTransport::new(assemble::transport_config(
             &config,
@@ -108,15 +113,13 @@ impl Control {
             .map(|index| worker::prepare(index, &shared))
             .collect::<Result<Vec<_>, _>>()?;
         let archive = Archive::start(&config, &recipients)?;
-        let shards = shards(
-            &config,
-            &snapshot,
-            &waiting,
-            &challenger,
-            &clock,
-            media.as_ref(),
-            &archive,
-        )?;
+        let shared_by_all = SharedByAll {
+            challenger: &challenger,
+            clock: &clock,
+            archive: &archive,
+            shadow: &shadow,
+        };
+        let shards = shards(&config, &snapshot, &waiting, media.as_ref(), shared_by_all)?;
         let shards = Arc::new(Shards::new(shards, u64::from_le_bytes(random()?)));
         recipients.set(&shards);
         let workers = begin(waiting, &shards, &listeners.added)?;
@@ -128,6 +131,8 @@ impl Control {
             state,
             accounts,
             shelf,
+            decisions,
+            shadow,
             lookups,
             lookup_shelf,
             book: std::mem::take(&mut listeners.book),
@@ -202,17 +207,23 @@ fn begin(
         .collect()
 }
 
+/// What every shard has its own handle of.
+struct SharedByAll<'a> {
+    challenger: &'a Challenger,
+    clock: &'a Arc<dyn Clock>,
+    archive: &'a Archive,
+    shadow: &'a ShadowRuns,
+}
+
 /// One shard for each worker.
 fn shards(
     config: &Config,
     snapshot: &Arc<Snapshot>,
     workers: &[worker::Waiting],
-    challenger: &Challenger,
-    clock: &Arc<dyn Clock>,
     media: Option<&MediaService>,
-    archive: &Archive,
+    shared: SharedByAll<'_>,
 ) -> anyhow::Result<Vec<Shard>> {
-    let rules = archive.rules(config);
+    let rules = shared.archive.rules(config);
     let offers = match media {
         Some(service) => service.book.offers(),
         None => OfferReader::new(&MediaLimits::default(), &[]),
@@ -227,15 +238,16 @@ fn shards(
         }
         Ok(Shard::new(ShardParts {
             index,
-            clock: Arc::clone(clock),
+            clock: Arc::clone(shared.clock),
             core: ProxyCore::new(proxy),
             snapshot: Arc::clone(snapshot),
             sender: worker.sender.clone(),
             rules: Arc::clone(&rules),
-            desk: archive.desk(),
-            challenger: challenger.clone(),
+            desk: shared.archive.desk(),
+            challenger: shared.challenger.clone(),
             relay: media.map(MediaService::handle),
             offers: offers.clone(),
+            shadow: shared.shadow.sender(),
         }))
     };
     workers.iter().enumerate().map(shard).collect()

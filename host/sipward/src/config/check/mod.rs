@@ -1,6 +1,7 @@
 //! What serde cannot know: names that must exist, files that must be readable,
 //! sockets that would clash.
 
+mod candidates;
 mod listeners;
 mod lookups;
 mod media;

@@ -36,17 +36,12 @@ impl Checks<'_, '_, '_> {
 
     fn plugin(&mut self, number: usize, plugin: &Plugin) {
         self.readable(&path("plugin", number, &["path"]), &plugin.path);
-        for (index, name) in plugin.capabilities.iter().enumerate() {
-            let known = Capability::ALL.map(Capability::name);
-            if !known.contains(&name.as_str()) {
-                let path = path("plugin", number, &["capabilities", &index.to_string()]);
-                self.wrong(
-                    &path,
-                    format!("there is no capability `{name}`"),
-                    hint::among(name, known),
-                );
-            }
-        }
+        self.capabilities(
+            &path("plugin", number, &["capabilities"]),
+            &plugin.capabilities,
+        );
+        self.breaker(number, plugin);
+        self.candidate(number, plugin);
         let limits = &plugin.limits;
         let zeros = [
             ("deadline_ms", limits.deadline_ms == Some(0)),
@@ -73,7 +68,22 @@ impl Checks<'_, '_, '_> {
         }
     }
 
+    pub(super) fn capabilities(&mut self, at: &[String], names: &[String]) {
+        let known = Capability::ALL.map(Capability::name);
+        for (index, name) in names.iter().enumerate() {
+            if !known.contains(&name.as_str()) {
+                let path = [at, &[index.to_string()]].concat();
+                self.wrong(
+                    &path,
+                    format!("there is no capability `{name}`"),
+                    hint::among(name, known),
+                );
+            }
+        }
+    }
+
     pub(super) fn pipeline(&mut self, number: usize, pipeline: &Pipeline, peers: &[&str]) {
+        self.candidates_of(number, pipeline);
         let plugins: Vec<&str> = self
             .config
             .plugins
