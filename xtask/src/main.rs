@@ -3,6 +3,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod languages;
 mod plugins;
 mod process;
 mod setup;
@@ -50,6 +51,8 @@ enum Command {
     Soak(soak::Options),
     /// Build every guest into `target/plugins/NAME.wasm`.
     Plugins,
+    /// Build the policies of `examples/` in other languages into the same folder.
+    Languages,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +78,10 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Plugins => {
             let toolchain = setup::guest_toolchain()?;
             plugins::build(&toolchain).map(|_| ())
+        }
+        Command::Languages => {
+            setup::languages()?;
+            languages::build()
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask plugins`: every guest of the workspace as a component.
 //!
-//! Guests are the crates under `plugins/` and the hostile fixtures under `tests/`.
+//! Guests are the crates under `plugins/`, that of `examples/` and the hostile fixtures
+//! under `tests/`.
 //! Cargo builds core modules; their component type is in a custom section, from
 //! which `wit-component` makes a component and validates it.
 
@@ -25,7 +26,7 @@ pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
     eprintln!("==> plugins");
     let guests: Vec<_> = workspace::members()?.into_iter().filter(is_guest).collect();
     if guests.is_empty() {
-        bail!("no guest found under plugins/ or tests/hostile*");
+        bail!("no guest found under plugins/, examples/ or tests/hostile*");
     }
     let modules = compile(*toolchain, &guests)?;
     let hostile: BTreeSet<String> = guests
@@ -55,7 +56,8 @@ pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
 }
 
 fn is_guest(member: &workspace::Member) -> bool {
-    let place = member.folder.starts_with("plugins/") || member.folder.starts_with(HOSTILE);
+    let places = ["plugins/", "examples/", HOSTILE];
+    let place = places.iter().any(|it| member.folder.starts_with(it));
     place && !member.dynamic_libraries.is_empty()
 }
 

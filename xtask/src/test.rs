@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::setup::{self, Purpose};
-use crate::{plugins, process, workspace};
+use crate::{languages, plugins, process, workspace};
 
 /// How many tests there were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +73,7 @@ pub(crate) fn tests(purpose: Purpose, options: &Options) -> (Tally, Result<()>) 
 fn prepared(purpose: Purpose, options: &Options, tally: &mut Tally) -> Result<()> {
     let toolchain = setup::run(purpose)?;
     plugins::build(&toolchain)?;
+    languages::build()?;
     eprintln!("==> build");
     // Whole-program tests start binaries of the workspace, so these are built with
     // the tests and with the same features.

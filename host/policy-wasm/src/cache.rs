@@ -13,7 +13,7 @@ use crate::error::EngineError;
 
 /// Files kept. 128: four versions of each of thirty plugins.
 const FILES: usize = 128;
-/// Bytes of one file that are read. 256 MiB: sixteen times the largest plugin.
+/// Bytes of one file that are read. 256 MiB: four times the largest plugin.
 const FILE_BYTES: u64 = 256 << 20;
 
 const KEY_FILE: &str = "key";

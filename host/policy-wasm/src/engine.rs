@@ -19,7 +19,8 @@ pub struct EngineConfig {
     /// Where compiled components are kept; none compiles at every start. Made
     /// with mode 0700 if it is not there.
     pub cache_dir: Option<PathBuf>,
-    /// Bytes of one plugin's file. 16 MiB: compiling more takes minutes.
+    /// Bytes of a file that any plugin may be given. 64 MiB: an interpreter with
+    /// its library twice over.
     pub wasm_bytes: usize,
     /// Instances alive at once, over all plugins and workers. 256: sixteen
     /// workers with sixteen plugins. Each reserves 4 GiB of addresses, not of
@@ -41,7 +42,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             cache_dir: None,
-            wasm_bytes: 16 << 20,
+            wasm_bytes: 64 << 20,
             instances: 256,
             memory_bytes: 64 << 20,
             table_elements: 20_000,
@@ -51,9 +52,9 @@ impl Default for EngineConfig {
     }
 }
 
-/// Core instances of one component, on average: `wit-component` makes a shim
-/// and a fix-up beside the program.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
+/// Core instances of one component, on average. Only a count, nothing is reserved:
+/// as many as the largest interpreter has, since all plugins may be of that kind.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 /// Tables of one component, on average: the program's and the shim's.
 const TABLES_PER_COMPONENT: u32 = 3;
 /// Memories of one component, on average. Programs have one.
