@@ -97,7 +97,7 @@ impl NightGuard {
         match CALLS.add(caller.as_bytes(), 1) {
             Ok(made) => made <= u64::from(self.0.per_hour),
             Err(error) => {
-                log::warn(format!("foreign calls cannot be counted: {error:?}"));
+                log::warn(&format!("foreign calls cannot be counted: {error:?}"));
                 false
             }
         }

@@ -17,7 +17,11 @@ const CALL: Duration = Duration::from_millis(20);
 /// What a load from the cache may take.
 const LOAD: Duration = Duration::from_secs(20);
 
+/// Instances whose memory is measured together.
+const INSTANCES: u64 = 8;
+
 struct Figures {
+    resident: u64,
     load: Duration,
     instance: Duration,
     first: Duration,
@@ -30,15 +34,22 @@ fn the_cost_is_known() {
     let host = Host::new();
     host.clock.set(MONDAY_MS);
     println!(
-        "{:<20} {:>10} {:>10} {:>12} {:>10} {:>12} {:>12}",
-        "component", "KiB", "load ms", "instance us", "first us", "no number us", "refused us"
+        "{:<20} {:>10} {:>10} {:>12} {:>10} {:>12} {:>12} {:>13}",
+        "component",
+        "KiB",
+        "load ms",
+        "instance us",
+        "first us",
+        "no number us",
+        "refused us",
+        "resident KiB"
     );
     for language in ALL {
         // Compiled by now, whoever did it.
         drop(language.load(&host, settings()));
         let figures = measure(&host, language);
         println!(
-            "{:<20} {:>10} {:>10.1} {:>12.0} {:>10.0} {:>12.1} {:>12.1}",
+            "{:<20} {:>10} {:>10.1} {:>12.0} {:>10.0} {:>12.1} {:>12.1} {:>13}",
             language.guest,
             component(language.guest).len() >> 10,
             figures.load.as_secs_f64() * 1e3,
@@ -46,6 +57,7 @@ fn the_cost_is_known() {
             micros(figures.first),
             micros(figures.near),
             micros(figures.far),
+            figures.resident,
         );
         assert!(figures.load < LOAD, "{}", language.guest);
         assert!(figures.near < CALL && figures.far < CALL, "{}", language.guest);
@@ -76,13 +88,31 @@ fn measure(host: &Host, language: Language) -> Figures {
         assert_eq!(refusal(&conclusion).0, 403);
     });
     assert_eq!(worker.executor.figures().instances_made, 1);
+    let before = resident_kib();
+    let workers = (0..INSTANCES).map(|_| {
+        let mut worker = Worker::new(&[&plugin]);
+        assert_eq!(refusal(&worker.judge(abroad())).0, 403);
+        worker
+    });
+    let workers: Vec<Worker> = workers.collect();
+    let resident = resident_kib().saturating_sub(before) / INSTANCES;
+    drop(workers);
     Figures {
+        resident,
         load,
         instance,
         first,
         near,
         far,
     }
+}
+
+/// Memory of this process that is its own.
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|it| it.strip_prefix("RssAnon:"));
+    let number = line.and_then(|it| it.trim().strip_suffix(" kB")?.parse().ok());
+    number.unwrap_or_default()
 }
 
 /// The best of five batches, for one call: what else runs on the machine only adds.
