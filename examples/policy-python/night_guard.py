@@ -5,7 +5,6 @@ See the README for the threat, the settings and the build.
 
 import json
 import re
-import traceback
 from dataclasses import dataclass, field, fields
 
 from componentize_py_types import Err
@@ -230,6 +229,16 @@ def next_plugin(reason, *effects):
     return Outcome(Verdict_Next(), list(effects), reason)
 
 
+def passed(error):
+    """The places that an error passed. `traceback` would open files, and trap."""
+    places = []
+    step = error.__traceback__
+    while step is not None:
+        places.append(f"{step.tb_frame.f_code.co_name}:{step.tb_lineno}")
+        step = step.tb_next
+    return " > ".join(places)
+
+
 # --- What the host calls -------------------------------------------------------
 
 policy = None
@@ -259,7 +268,7 @@ class RequestPolicy(exports.RequestPolicy):
     def on_request(self, facts, message):
         try:
             return policy.decide(facts)
-        except Exception:
+        except Exception as error:
             # The host sees a trap without a word, so it is said before.
-            log.write(log.Level.ERROR, traceback.format_exc())
+            log.write(log.Level.ERROR, f"{error!r} at {passed(error)}")
             raise

@@ -43,8 +43,8 @@ fn make(example: &str, plugin: &str) -> Result<()> {
         process::run(Command::new("sh").arg(folder.join("build.sh")))?;
         fs::write(stamp, &inputs)?;
     }
-    let bytes = fs::read(&component)
-        .with_context(|| format!("failed to read {}", component.display()))?;
+    let bytes =
+        fs::read(&component).with_context(|| format!("failed to read {}", component.display()))?;
     let plugins = workspace::plugin_folder();
     fs::create_dir_all(&plugins)?;
     write(&plugins.join(format!("{plugin}.wasm")), &bytes)?;
@@ -100,7 +100,12 @@ mod tests {
 
     #[test]
     fn what_was_made_is_no_source() {
-        for made in ["a/node_modules", "a/.venv", "a/night-guard.wasm", "a/.built"] {
+        for made in [
+            "a/node_modules",
+            "a/.venv",
+            "a/night-guard.wasm",
+            "a/.built",
+        ] {
             assert!(!is_source(Path::new(made)), "{made}");
         }
         for source in ["a/wit/world.wit", "a/package.json", "a/night_guard.py"] {

@@ -60,7 +60,11 @@ fn the_cost_is_known() {
             figures.resident,
         );
         assert!(figures.load < LOAD, "{}", language.guest);
-        assert!(figures.near < CALL && figures.far < CALL, "{}", language.guest);
+        assert!(
+            figures.near < CALL && figures.far < CALL,
+            "{}",
+            language.guest
+        );
     }
 }
 

@@ -3,8 +3,8 @@
 //! same policy, so all three are asked the same.
 
 mod breach;
+mod configured;
 mod cost;
-mod scratch;
 mod stage;
 
 use policy::Severity;
@@ -110,9 +110,19 @@ fn some_calls_are_allowed_in_the_night() {
             let conclusion = worker.judge(abroad());
             assert!(admitted(&conclusion), "{}: {conclusion:?}", language.guest);
             let noted = ("night-guard".to_owned(), "counted".to_owned());
-            assert_eq!(conclusion.account.annotations, [noted], "{}", language.guest);
+            assert_eq!(
+                conclusion.account.annotations,
+                [noted],
+                "{}",
+                language.guest
+            );
         }
-        assert_eq!(refusal(&worker.judge(abroad())).0, 403, "{}", language.guest);
+        assert_eq!(
+            refusal(&worker.judge(abroad())).0,
+            403,
+            "{}",
+            language.guest
+        );
         // Others have calls of their own, and the next hours bring new ones.
         let other = desk().named("lab").invite("sip:+442079460018@pbx.example");
         assert!(admitted(&worker.judge(other)), "{}", language.guest);
