@@ -53,7 +53,7 @@ impl Default for EngineConfig {
 }
 
 /// Core instances of one component, on average. Only a count, nothing is reserved:
-/// as many as the largest interpreter has, since all plugins may be of that kind.
+/// more than the largest interpreter has, since all plugins may be of that kind.
 const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 /// Tables of one component, on average: the program's and the shim's.
 const TABLES_PER_COMPONENT: u32 = 3;

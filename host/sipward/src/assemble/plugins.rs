@@ -163,8 +163,8 @@ fn read(plugin: &config::Plugin, limit: usize) -> Result<Bytes, AssembleError> {
     Ok(wasm.into())
 }
 
-/// Core instances of one component that may be asked for: twice what the largest
-/// interpreter is made of.
+/// Core instances of one component that may be asked for: three times what the largest
+/// interpreter of ours is made of.
 const MOST_INSTANCES: usize = 128;
 
 fn limits(plugin: &str, written: &config::PluginLimits) -> Result<PluginLimits, AssembleError> {
