@@ -222,7 +222,13 @@ impl Host {
 /// What a guest asks for.
 fn wants(guest: &str) -> &'static [&'static str] {
     match guest {
-        "rate-limit" | "encryption-required" | "scanner-guard" | "media-guard" => &["counters"],
+        "rate-limit"
+        | "encryption-required"
+        | "scanner-guard"
+        | "media-guard"
+        | "night-guard"
+        | "night-guard-js"
+        | "night-guard-python" => &["counters"],
         "digest-auth" => &["counters", "keyvalue", "credentials"],
         "geo-fence" => &["geo", "keyvalue"],
         "destination-limits" => &["lists"],

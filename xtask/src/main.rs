@@ -5,6 +5,7 @@ mod ci;
 mod demo;
 mod failure;
 mod interface;
+mod languages;
 mod plugins;
 mod process;
 mod sdk;
@@ -56,6 +57,8 @@ enum Command {
     Soak(soak::Options),
     /// Build every guest into `target/plugins/NAME.wasm`.
     Plugins,
+    /// Build the policies of `examples/` in other languages into the same folder.
+    Languages,
 }
 
 fn main() -> ExitCode {
@@ -83,6 +86,10 @@ fn carry_out(command: Command) -> anyhow::Result<()> {
         Command::Plugins => {
             let toolchain = setup::guest_toolchain()?;
             plugins::build(&toolchain).map(|_| ())
+        }
+        Command::Languages => {
+            setup::languages()?;
+            languages::build()
         }
     }
 }

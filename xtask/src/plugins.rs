@@ -1,7 +1,7 @@
 //! `cargo xtask plugins`: every guest of the workspace as a component.
 //!
-//! Guests are the crates under `plugins/`, and under `tests/` the hostile fixtures and
-//! those of released interfaces.
+//! Guests are the crates under `plugins/`, that of `examples/`, and under `tests/` the
+//! hostile fixtures and those of released interfaces.
 //! Cargo builds core modules; their component type is in a custom section, from
 //! which `wit-component` makes a component and validates it.
 
@@ -28,7 +28,7 @@ pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
     eprintln!("==> plugins");
     let guests: Vec<_> = workspace::members()?.into_iter().filter(is_guest).collect();
     if guests.is_empty() {
-        bail!("no guest found under plugins/ or tests/hostile*");
+        bail!("no guest found under plugins/, examples/ or tests/hostile*");
     }
     let modules = compile(*toolchain, &guests)?;
     let hostile: BTreeSet<String> = guests
@@ -58,7 +58,7 @@ pub(crate) fn build(toolchain: &GuestToolchain) -> Result<Vec<PathBuf>> {
 }
 
 fn is_guest(member: &workspace::Member) -> bool {
-    let places = ["plugins/", HOSTILE, COMPAT];
+    let places = ["plugins/", "examples/", HOSTILE, COMPAT];
     let is_place = places.iter().any(|place| member.folder.starts_with(place));
     is_place && !member.dynamic_libraries.is_empty()
 }

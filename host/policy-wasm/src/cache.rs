@@ -16,7 +16,7 @@ use crate::error::EngineError;
 const FILES: usize = 512;
 /// Bytes of all files kept. 1 GiB: two megabytes for each of them.
 const CACHE_BYTES: u64 = 1 << 30;
-/// Bytes of one file that are read. 256 MiB: sixteen times the largest plugin.
+/// Bytes of one file that are read. 256 MiB: four times the largest plugin.
 const FILE_BYTES: u64 = 256 << 20;
 
 const KEY_FILE: &str = "key";

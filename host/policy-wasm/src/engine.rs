@@ -20,7 +20,8 @@ pub struct EngineConfig {
     /// Where compiled components are kept; none compiles at every start. Made
     /// with mode 0700 if it is not there.
     pub cache_dir: Option<PathBuf>,
-    /// Bytes of one plugin's file. 16 MiB: compiling more takes minutes.
+    /// Bytes of a file that any plugin may be given. 64 MiB: an interpreter with
+    /// its library twice over.
     pub wasm_bytes: usize,
     /// Instances alive at once, over all plugins and workers. 256: two workers with
     /// sixteen plugins that are used once, and as many again during a reload. Each
@@ -43,7 +44,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             cache_dir: None,
-            wasm_bytes: 16 << 20,
+            wasm_bytes: 64 << 20,
             instances: 256,
             memory_bytes: 64 << 20,
             table_elements: 20_000,
@@ -53,9 +54,9 @@ impl Default for EngineConfig {
     }
 }
 
-/// Core instances of one component, on average: `wit-component` makes a shim
-/// and a fix-up beside the program.
-const CORE_INSTANCES_PER_COMPONENT: u32 = 4;
+/// Core instances of one component, on average. Only a count, nothing is reserved:
+/// more than the largest interpreter has, since all plugins may be of that kind.
+const CORE_INSTANCES_PER_COMPONENT: u32 = 64;
 /// Tables of one component, on average: the program's and the shim's.
 const TABLES_PER_COMPONENT: u32 = 3;
 /// Memories of one component, on average. Programs have one.

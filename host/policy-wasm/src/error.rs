@@ -35,7 +35,9 @@ pub enum EngineError {
 #[non_exhaustive]
 pub enum LoadError {
     /// The file is too large.
-    #[error("the plugin has {bytes} bytes; at most wasm_bytes = {limit} are loaded")]
+    #[error(
+        "the plugin has {bytes} bytes; at most wasm_bytes = {limit} are loaded; a component with an interpreter inside needs `limits.wasm_mib` in its config"
+    )]
     TooLarge {
         /// Its size.
         bytes: usize,

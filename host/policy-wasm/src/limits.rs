@@ -7,6 +7,9 @@ use policy::OutcomeLimits;
 /// [`PolicyFailure`](policy::PolicyFailure) that names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
+    /// Bytes of the plugin's file, and of the component made of it. 16 MiB: fifty
+    /// times a large Rust plugin; compiling more takes minutes.
+    pub wasm_bytes: usize,
     /// Milliseconds for one call of a hook. 50: time passes for a thread that waits
     /// for its processor too, and a busy machine lets one wait for 20; a loop still
     /// costs less than a retransmission (500 ms). Granularity 1 ms; up to 16 ms more
@@ -22,7 +25,7 @@ pub struct PluginLimits {
     /// large program.
     pub table_elements: usize,
     /// Core instances that make up one component instance. 8: `wit-component`
-    /// makes three.
+    /// makes three; the interpreter of another language is made of more.
     pub instances: usize,
     /// Calls of host functions during one call of a hook. 1000: ten look-ups for
     /// each of a hundred headers.
@@ -39,6 +42,7 @@ pub struct PluginLimits {
 impl Default for PluginLimits {
     fn default() -> Self {
         Self {
+            wasm_bytes: 16 << 20,
             deadline_ms: 50,
             configure_deadline_ms: 500,
             memory_bytes: 16 << 20,

@@ -73,7 +73,7 @@ impl Engine {
         services: HostServices,
     ) -> Result<Arc<Plugin>, LoadError> {
         let started = Instant::now();
-        let component = self.component(&source.wasm)?;
+        let component = self.component(&source.wasm, source.limits.wasm_bytes)?;
         imports::check(&component, source.capabilities)?;
         let _running = self.ticker.running();
         let services = Arc::new(services);
@@ -180,8 +180,8 @@ impl Engine {
     }
 
     /// The bytes as a component.
-    fn component<'w>(&self, wasm: &'w [u8]) -> Result<Cow<'w, [u8]>, LoadError> {
-        let limit = self.config.wasm_bytes;
+    fn component<'w>(&self, wasm: &'w [u8], limit: usize) -> Result<Cow<'w, [u8]>, LoadError> {
+        let limit = limit.min(self.config.wasm_bytes);
         let too_large = |bytes| LoadError::TooLarge { bytes, limit };
         if wasm.len() > limit {
             return Err(too_large(wasm.len()));

@@ -17,7 +17,8 @@ pub(crate) enum Purpose {
     Plugins,
     /// The same and sipp.
     Demo,
-    /// That, the phones that calls with audio are made with, and scanners.
+    /// That, the phones that calls with audio are made with, scanners, and what builds
+    /// policies in other languages.
     Test,
     /// The same as for the demo, Kamailio and rtpengine.
     Bench,
@@ -38,6 +39,8 @@ pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
             packages::BARESIP,
             packages::LINPHONE,
             packages::TCPDUMP,
+            packages::NODE,
+            packages::PYTHON,
         ],
         Purpose::Bench => &[
             packages::OPENSSL,
@@ -51,6 +54,12 @@ pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
         rust_tools::ensure()?;
     }
     guest_toolchain()
+}
+
+/// What builds policies in other languages.
+pub(crate) fn languages() -> Result<()> {
+    eprintln!("==> setup");
+    packages::ensure(&[packages::NODE, packages::PYTHON])
 }
 
 /// A compiler for guests, installed if there is none.

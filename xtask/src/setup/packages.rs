@@ -135,6 +135,22 @@ pub(crate) const RTPENGINE: Need = Need {
     elsewhere: ["rtpengine", "rtpengine", "rtpengine", "rtpengine"],
 };
 
+/// Node.js and npm, which build policies in JavaScript.
+pub(crate) const NODE: Need = Need {
+    name: "node",
+    found: || process::find("node").is_some() && process::find("npm").is_some(),
+    debian: &["nodejs", "npm"],
+    elsewhere: ["nodejs npm", "nodejs npm", "nodejs npm", "node"],
+};
+
+/// Python with its virtual environments, which builds policies in Python.
+pub(crate) const PYTHON: Need = Need {
+    name: "python",
+    found: || process::succeeds(Command::new("python3").args(["-c", "import ensurepip, venv"])),
+    debian: &["python3", "python3-venv"],
+    elsewhere: ["python3", "python", "python3", "python3"],
+};
+
 /// Find every need, install the missing ones in one go, or say how to.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.found)()).collect();
@@ -284,7 +300,8 @@ mod tests {
     #[test]
     fn every_need_names_its_packages() {
         for need in [
-            OPENSSL, SIPP, SIPVICIOUS, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE,
+            OPENSSL, SIPP, SIPVICIOUS, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE, NODE,
+            PYTHON,
         ] {
             assert!(
                 !need.debian.is_empty(),

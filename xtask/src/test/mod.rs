@@ -14,7 +14,7 @@ use clap::Args;
 
 use crate::failure::{self, Told};
 use crate::setup::{self, Purpose};
-use crate::{plugins, process};
+use crate::{languages, plugins, process};
 
 use network::Network;
 use report::Report;
@@ -97,6 +97,7 @@ pub(crate) fn tests(purpose: Purpose, options: &Options) -> (Tally, Result<()>) 
 fn prepared(purpose: Purpose, options: &Options, tally: &mut Tally) -> Result<()> {
     let toolchain = setup::run(purpose)?;
     plugins::build(&toolchain)?;
+    languages::build()?;
     eprintln!("==> build");
     // Whole-program tests start binaries of the workspace, so these are built with
     // the tests and with the same features.

@@ -154,7 +154,7 @@ fn forbidden_edge(member: &Member, other: &str) -> Option<String> {
         // Tests of policies run natively, with the numbers that the host understands.
         "plugin-sdk" if member.name == SDK => &[SDK_MACROS, "sipward-numbers"],
         "plugin-sdk" => &[],
-        "plugins" => &[SDK],
+        "plugins" | "examples" => &[SDK],
         "tests" if member.folder.starts_with("tests/hostile") => &[SDK],
         "tests" if other != "xtask" => return None,
         "xtask" => &[],
@@ -246,10 +246,10 @@ mod tests {
     #[test]
     fn a_plugin_sees_only_the_sdk() {
         assert!(messages("ip-acl", "plugins/ip-acl", SDK, true).is_empty());
-        assert_eq!(
-            messages("ip-acl", "plugins/ip-acl", "policy", true).len(),
-            1
-        );
+        assert!(messages("night-guard", "examples/policy-rust", SDK, true).is_empty());
+        for folder in ["plugins/ip-acl", "examples/policy-rust"] {
+            assert_eq!(messages("ip-acl", folder, "policy", true).len(), 1);
+        }
         assert!(messages("ip-acl", "plugins/ip-acl", "ipnet", false).is_empty());
     }
 

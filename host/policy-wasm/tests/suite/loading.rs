@@ -73,9 +73,22 @@ fn the_size_limit_has_two_sides() {
             .load(PluginSource::new("p", module.clone()), services())
     };
     let component = Guest::new(&[], &[]).component();
-    with_limit(component.len().max(module.len())).unwrap();
+    let size = component.len().max(module.len());
+    with_limit(size).unwrap();
     let error = with_limit(module.len() - 1).unwrap_err();
     assert!(matches!(error, LoadError::TooLarge { .. }), "{error}");
+    // The plugin's own limit counts too.
+    let engine = Engine::new(EngineConfig {
+        instances: 4,
+        ..EngineConfig::default()
+    });
+    let engine = engine.unwrap();
+    let mut source = PluginSource::new("p", module);
+    source.limits.wasm_bytes = size;
+    engine.load(source.clone(), services()).unwrap();
+    source.limits.wasm_bytes = size - 1;
+    let error = engine.load(source, services()).unwrap_err().to_string();
+    assert!(error.contains("limits.wasm_mib"), "{error}");
 }
 
 #[test]

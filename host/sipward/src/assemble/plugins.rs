@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -249,7 +249,9 @@ fn specs(
 }
 
 fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
-    let mut source = PluginSource::new(plugin.name.as_str(), read(plugin)?);
+    let limits = limits(&plugin.name, &plugin.limits)?;
+    let wasm = read(plugin, limits.wasm_bytes)?;
+    let mut source = PluginSource::new(plugin.name.as_str(), wasm);
     source.settings = serde_json::Value::Object(plugin.settings.clone().into_iter().collect());
     source.capabilities = Grants::from_names(&plugin.capabilities).map_err(|error| {
         AssembleError::value(
@@ -257,7 +259,7 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
             error.to_string(),
         )
     })?;
-    source.limits = limits(&plugin.name, &plugin.limits)?;
+    source.limits = limits;
     source.isolation = isolation(plugin);
     source.on_failure = match plugin.on_failure {
         config::OnFailure::Deny => OnFailure::Deny,
@@ -267,16 +269,15 @@ fn source(plugin: &config::Plugin) -> Result<PluginSource, AssembleError> {
     Ok(source)
 }
 
-/// The plugin's file. One that is too large is not read at all.
-fn read(plugin: &config::Plugin) -> Result<Bytes, AssembleError> {
-    let failed = |cause| AssembleError::PluginFile {
+/// The plugin's file, unless it is too large: then not a byte of it.
+fn read(plugin: &config::Plugin, limit: usize) -> Result<Bytes, AssembleError> {
+    let unreadable = |cause: io::Error| AssembleError::PluginFile {
         plugin: plugin.name.clone(),
         path: plugin.path.clone(),
         cause,
     };
-    let limit = EngineConfig::default().wasm_bytes;
-    let file = File::open(&plugin.path).map_err(failed)?;
-    let bytes = file.metadata().map_err(failed)?.len();
+    let file = File::open(&plugin.path).map_err(unreadable)?;
+    let bytes = file.metadata().map_err(unreadable)?.len();
     let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
     if bytes > limit {
         return Err(AssembleError::Plugin {
@@ -286,9 +287,9 @@ fn read(plugin: &config::Plugin) -> Result<Bytes, AssembleError> {
         });
     }
     let mut wasm = Vec::with_capacity(bytes);
-    // It may grow while it is read.
+    // One byte more than allowed: the loader refuses a file that has grown since.
     let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(most).read_to_end(&mut wasm).map_err(failed)?;
+    file.take(most).read_to_end(&mut wasm).map_err(unreadable)?;
     Ok(wasm.into())
 }
 
@@ -325,28 +326,34 @@ pub(crate) fn instances(config: &config::Config) -> u32 {
         .min(INSTANCES_MAX)
 }
 
+/// Core instances of one component that may be asked for: three times what the largest
+/// interpreter of ours is made of.
+const MOST_INSTANCES: usize = 128;
+
 fn limits(plugin: &str, written: &config::PluginLimits) -> Result<PluginLimits, AssembleError> {
     let most = EngineConfig::default();
     let mut limits = PluginLimits::default();
+    let mib = |written: Option<usize>| written.map(|mib| mib.saturating_mul(1 << 20));
+    set(&mut limits.wasm_bytes, mib(written.wasm_mib));
     set(&mut limits.deadline_ms, written.deadline_ms);
     set(
         &mut limits.configure_deadline_ms,
         written.configure_deadline_ms,
     );
-    set(
-        &mut limits.memory_bytes,
-        written.memory_mib.map(|mib| mib.saturating_mul(1 << 20)),
-    );
+    set(&mut limits.memory_bytes, mib(written.memory_mib));
     set(&mut limits.table_elements, written.table_elements);
+    set(&mut limits.instances, written.instances);
     set(&mut limits.host_calls, written.host_calls);
     set(&mut limits.log_lines, written.log_lines);
     for (key, given, most) in [
+        ("wasm_mib", limits.wasm_bytes >> 20, most.wasm_bytes >> 20),
         (
             "memory_mib",
             limits.memory_bytes >> 20,
             most.memory_bytes >> 20,
         ),
         ("table_elements", limits.table_elements, most.table_elements),
+        ("instances", limits.instances, MOST_INSTANCES),
     ] {
         if given == 0 || given > most {
             return Err(AssembleError::value(

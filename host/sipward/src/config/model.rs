@@ -396,6 +396,8 @@ impl fmt::Debug for Plugin {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PluginLimits {
+    /// Mebibytes of the file.
+    pub wasm_mib: Option<usize>,
     /// Milliseconds for one call.
     pub deadline_ms: Option<u32>,
     /// Milliseconds for `configure`.
@@ -404,6 +406,8 @@ pub struct PluginLimits {
     pub memory_mib: Option<usize>,
     /// Elements of all tables.
     pub table_elements: Option<usize>,
+    /// Core instances that a component is made of.
+    pub instances: Option<usize>,
     /// Host calls in one call.
     pub host_calls: Option<u32>,
     /// Log lines in one call.

@@ -44,12 +44,14 @@ impl Checks<'_, '_, '_> {
         self.candidate(number, plugin);
         let limits = &plugin.limits;
         let zeros = [
+            ("wasm_mib", limits.wasm_mib == Some(0)),
             ("deadline_ms", limits.deadline_ms == Some(0)),
             (
                 "configure_deadline_ms",
                 limits.configure_deadline_ms == Some(0),
             ),
             ("memory_mib", limits.memory_mib == Some(0)),
+            ("instances", limits.instances == Some(0)),
         ];
         for (name, _) in zeros.into_iter().filter(|(_, is_zero)| *is_zero) {
             self.wrong(
