@@ -9,6 +9,7 @@ use crate::admin::{self, Command};
 use crate::config;
 use crate::control;
 use crate::credential_command::CredentialArguments;
+use crate::plugin_command::PluginArguments;
 use crate::record_search::{self, Search};
 
 /// A SIP policy proxy whose every security decision is a WebAssembly plugin.
@@ -41,6 +42,8 @@ enum Action {
     Drain(ConfigFile),
     /// Manage the accounts in the encrypted store.
     Credential(CredentialArguments),
+    /// Write, test and sign plugins.
+    Plugin(PluginArguments),
 }
 
 #[derive(Debug, clap::Args)]
@@ -67,6 +70,7 @@ impl Arguments {
             Action::Records(search) => record_search::show(search),
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
             Action::Credential(arguments) => return arguments.carry_out(),
+            Action::Plugin(arguments) => return arguments.carry_out(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use plugin_signature::Signed;
 use policy::{Capability, Grants, MethodSet, OnFailure};
 use policy_wasm::{
     Engine, EngineConfig, Generation, HostServices, Isolation, PipelineSpec, Plugin, PluginLimits,
@@ -12,6 +13,7 @@ use policy_wasm::{
 };
 
 use super::AssembleError;
+use super::signatures::Acceptance;
 use crate::config;
 
 /// Identity of a loaded plugin: everything that it was made from.
@@ -38,18 +40,22 @@ impl PluginShelf {
     ) -> Result<(Generation, Self), AssembleError> {
         let mut shelf = Self::default();
         let mut by_name: HashMap<&str, Arc<Plugin>> = HashMap::new();
+        let acceptance = Acceptance::of(config);
         for plugin in &config.plugins {
             let source = source(plugin)?;
+            let signed = acceptance.check(plugin, &source.wasm)?;
             let fingerprint = fingerprint(&source, config);
             let loaded = match self.loaded.get(&fingerprint) {
                 Some(loaded) => Arc::clone(loaded),
-                None => engine.load(source, services.clone()).map_err(|cause| {
-                    AssembleError::Plugin {
+                None => {
+                    tell(plugin, signed.as_ref());
+                    let loaded = engine.load(source, services.clone());
+                    loaded.map_err(|cause| AssembleError::Plugin {
                         plugin: plugin.name.clone(),
                         path: plugin.path.clone(),
                         cause,
-                    }
-                })?,
+                    })?
+                }
             };
             read_plan(plugin, services);
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
@@ -64,6 +70,19 @@ impl PluginShelf {
             Generation::new(number, pipelines.into_iter().flatten().collect()),
             shelf,
         ))
+    }
+}
+
+/// Whose plugin is loaded.
+fn tell(plugin: &config::Plugin, signed: Option<&Signed>) {
+    match signed {
+        Some(Signed { signer, comment }) => {
+            tracing::info!(plugin = %plugin.name, signer = %signer.name, comment, "signature is good");
+        }
+        None => tracing::warn!(
+            plugin = %plugin.name,
+            "loaded without looking at its signature, since [signatures] required = false"
+        ),
     }
 }
 

@@ -9,7 +9,7 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `accounts`, `lookups`, `media`, `records`: what may be written;
+//! - `model`, `accounts`, `lookups`, `media`, `records`, `signatures`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
@@ -23,6 +23,7 @@ mod model;
 mod place;
 mod read;
 mod records;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -46,6 +47,7 @@ pub use records::{
     AlertCommand, AlertWebhook, Alerts, HeaderLine, LineRecords, RecordWebhook, Records, Severity,
     SqliteRecords,
 };
+pub use signatures::{Signatures, Signer};
 
 use check::Checks;
 use place::{KeyPath, Places};
@@ -399,7 +401,7 @@ impl Config {
         let mut files: Vec<PathBuf> = self
             .plugins
             .iter()
-            .map(|plugin| plugin.path.clone())
+            .flat_map(|plugin| [plugin.path.clone(), plugin_signature::signature_path(&plugin.path)])
             .collect();
         for tls in self
             .listeners
