@@ -177,6 +177,7 @@ impl Host {
                 groups: Arc::clone(&lookups) as Arc<dyn Groups>,
                 numbers: Arc::clone(&*NUMBERS) as Arc<dyn Numbers>,
                 log: Arc::clone(&log) as Arc<dyn LogSink>,
+                observer: None,
             },
             clock,
             log,

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use plugin_build::program;
-pub(crate) use plugin_build::program::{find, line, succeeds};
+pub(crate) use plugin_build::program::{find, succeeds};
 
 use crate::workspace;
 

@@ -62,7 +62,7 @@ impl Stage {
         let mut source = PluginSource::new("plugin", wasm.clone());
         source.capabilities = everything();
         let (services, _) = self.services(Arc::default())?;
-        let manifest = self.engine.describe(source, services);
+        let manifest = self.engine.describe(&source, services);
         let manifest = manifest.map_err(|cause| KitError::Load {
             path: path.to_owned(),
             cause,

@@ -252,6 +252,10 @@ impl Executor {
             }
         };
         self.figures.failures += u64::from(answer.is_err());
+        if let Some(observer) = &plugin.blueprint.services.observer {
+            let told = answer.as_ref().map(|answer| &answer.outcome);
+            observer.answered(plugin.name(), told);
+        }
         answer
     }
 }

@@ -10,7 +10,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings;
 use crate::limits::PluginLimits;
-use crate::services::{Asking, HostServices};
+use crate::services::{Asking, HostServices, Reading, Spending};
 
 mod ceiling;
 mod clock;
@@ -97,6 +97,12 @@ impl HostState {
 
     /// Fills the budget and lends the message, if the call is about one.
     pub(crate) fn begin_call(&mut self, occasion: Occasion<'_>) -> u32 {
+        if let Some(observer) = &self.services.observer {
+            match occasion {
+                Occasion::Start => observer.starting(&self.plugin),
+                _ => observer.asked(&self.plugin),
+            }
+        }
         (self.phase, self.message, self.source) = match occasion {
             Occasion::Start => (Phase::Starting, None, None),
             Occasion::Request(message, source) => {
@@ -114,7 +120,11 @@ impl HostState {
     }
 
     /// Takes the message back and returns the realm that was verified.
-    pub(crate) fn end_call(&mut self) -> Option<String> {
+    pub(crate) fn end_call(&mut self, fuel: Option<u64>) -> Option<String> {
+        if let Some(observer) = &self.services.observer {
+            let memory_bytes = self.ceiling.memory();
+            observer.spent(&self.plugin, Spending { fuel, memory_bytes });
+        }
         self.message = None;
         self.verified_realm.take()
     }
@@ -148,6 +158,13 @@ impl HostState {
             }));
         }
         Ok(())
+    }
+
+    /// Tells who watches.
+    fn note(&self, reading: Reading<'_>) {
+        if let Some(observer) = &self.services.observer {
+            observer.read(reading);
+        }
     }
 
     /// What a look-up is for.

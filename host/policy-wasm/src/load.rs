@@ -95,6 +95,24 @@ impl Engine {
         }))
     }
 
+    /// Lets a component describe itself, without settings and so without a place in a
+    /// pipeline: size, form, imports, compilation and manifest are checked as by
+    /// [`Engine::load`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with what would be right.
+    pub fn describe(
+        &self,
+        source: &PluginSource,
+        services: HostServices,
+    ) -> Result<Manifest, LoadError> {
+        let component = self.component(&source.wasm)?;
+        imports::check(&component, source.capabilities)?;
+        let blueprint = self.blueprint(&component, source, services)?;
+        let _running = self.ticker.running();
+        describe(&blueprint)
+    }
+
     /// The bytes as a component.
     fn component<'w>(&self, wasm: &'w [u8]) -> Result<Cow<'w, [u8]>, LoadError> {
         let limit = self.config.wasm_bytes;
@@ -165,6 +183,7 @@ impl Engine {
             services: Arc::new(services),
             limits,
             settings: source.settings.to_string(),
+            counts_fuel: self.config.count_fuel,
             ticker: Arc::clone(&self.ticker),
         })
     }

@@ -102,6 +102,8 @@ pub(crate) struct Blueprint {
     pub(crate) services: Arc<HostServices>,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: String,
+    /// Whether the engine counts what guests execute.
+    pub(crate) counts_fuel: bool,
     /// Deadlines pass while somebody holds it.
     pub(crate) ticker: Arc<Ticker>,
 }

@@ -11,6 +11,7 @@ mod digest;
 mod embedded;
 mod lookups;
 mod numbers;
+mod observer;
 
 pub use digest::{Codes, DigestCredentials};
 pub use embedded::{StateCounters, StateKeyvalue, StateLeases};
@@ -18,6 +19,7 @@ pub use lookups::{
     Asking, Geo, GroupBook, Groups, Lists, LookupBook, Lookups, NoSuchList, Numbers, Trial,
 };
 pub use numbers::RecentNumbers;
+pub use observer::{Observer, Reading, Spending};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {
@@ -248,6 +250,8 @@ pub struct HostServices {
     pub random: Arc<dyn Randomness>,
     /// Log lines.
     pub log: Arc<dyn LogSink>,
+    /// Who watches, if anybody does.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl std::fmt::Debug for HostServices {

@@ -1,11 +1,14 @@
-//! Who sent a message: zone and peer from listener, source and certificate.
+//! Who sent a message: zone and peer from listener, source and certificate; and what a
+//! policy is told of it.
 
 use std::sync::Arc;
 
-use policy::{Certificate, Peer, TlsSession, Zone};
+use policy::{Certificate, DialogState, Peer, RequestFacts, TlsSession, Zone};
+use sip_message::{Anomalies, Message};
 use sip_transaction::Flow;
 
 use crate::config::{PeerConfig, Routing};
+use crate::forwarding::via_differs;
 
 /// What a connection proves about whoever sends by it, beyond an address.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +21,7 @@ pub struct Proof {
 
 /// The sender of a message, as the policy will see it. A source that matches no
 /// peer has no name, and is on the listener's side, or outside.
-pub(crate) fn classify(routing: &Routing, flow: &Flow, proof: Option<&Proof>) -> Peer {
+pub fn classify(routing: &Routing, flow: &Flow, proof: Option<&Proof>) -> Peer {
     let certificate = proof.and_then(|proof| proof.certificate.as_ref());
     let listener_zone = routing
         .listener(flow.listener)
@@ -40,6 +43,22 @@ pub(crate) fn classify(routing: &Routing, flow: &Flow, proof: Option<&Proof>) ->
         certificate: certificate.cloned(),
         tls: proof.and_then(|proof| proof.tls),
     }
+}
+
+/// What a policy is told of a request, but for its offer, which an
+/// [`OfferReader`](crate::OfferReader) reads.
+pub fn request_facts(
+    request: &Arc<Message>,
+    peer: Peer,
+    flow: &Flow,
+    dialog: DialogState,
+) -> RequestFacts {
+    let mut facts = RequestFacts::new(Arc::clone(request), peer);
+    facts.dialog = dialog;
+    if via_differs(request, flow) {
+        facts.anomalies.insert(Anomalies::VIA_MISMATCH);
+    }
+    facts
 }
 
 /// How strongly a peer is recognised; none if it is not. A certificate proves more

@@ -30,6 +30,7 @@
 //! | 9, 16.8, 16.10 CANCEL and Timer C | `cancel` |
 //! | 16.11 ACK without a transaction | `endings` |
 //! | 12.2 other addresses for the callee | `guise` |
+//! | facts for policies | `classify`, `offers` |
 //! | response hooks of policies | `judging` |
 //! | session descriptions (RFC 3264, RFC 5853) | `anchoring`, `described`, `refusals`, `media_events` |
 //! | 13.2.2.4, 15.1.1 ACK and BYE of our own | `dismissal` |
@@ -58,6 +59,7 @@ mod judging;
 mod limits;
 mod loop_detection;
 mod media_events;
+mod offers;
 mod output;
 mod own;
 mod record_route;
@@ -73,13 +75,14 @@ mod ticks;
 mod timers;
 mod validation;
 
-pub use crate::classify::Proof;
+pub use crate::classify::{Proof, classify, request_facts};
 pub use crate::config::{
     FailoverOn, ForkMode, ListenerAddress, MediaConfig, MediaTerms, PeerConfig, PeerKind,
     ProxyConfig, ProxyTimers, Routing, Target,
 };
 pub use crate::core::ProxyCore;
 pub use crate::limits::ProxyLimits;
+pub use crate::offers::{OfferReader, UnreadableOffer};
 pub use crate::output::{
     CallEvent, CallId, Carried, EndReason, Figures, FullTable, LogEvent, MediaRecord, Output,
 };

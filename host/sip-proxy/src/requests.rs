@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use policy::{DialogState, Peer, RequestFacts};
-use sip_message::{Anomalies, Message, Method};
+use policy::{DialogState, Peer};
+use sip_message::{Message, Method};
 use sip_transaction::{Flow, Moment, TransactionId, Transport};
 
 use crate::answers::Answer;
 use crate::calls::DialogRef;
-use crate::classify::{Proof, classify};
+use crate::classify::{Proof, classify, request_facts};
 use crate::consults::Pending;
 use crate::core::ProxyCore;
-use crate::forwarding::via_differs;
 use crate::output::{FullTable, LogEvent, Output};
 use crate::routing::{Approach, approach};
 use crate::silence::Silenced;
@@ -158,11 +157,8 @@ impl ProxyCore {
         let deadline = self.timers.set(deadline, Timer::Consult(id));
         let for_us = request.method() == Method::Options
             && (validated.last_hop || (dialog.is_none() && approach.ends_here));
-        let mut facts = RequestFacts::new(Arc::clone(&request), peer.clone());
-        facts.dialog = dialog.map_or(DialogState::None, |dialog| dialog.state);
-        if via_differs(&request, &flow) {
-            facts.anomalies.insert(Anomalies::VIA_MISMATCH);
-        }
+        let state = dialog.map_or(DialogState::None, |dialog| dialog.state);
+        let facts = request_facts(&request, peer.clone(), &flow, state);
         let trying_sent = request.method() != Method::Invite;
         let pending = Pending {
             server,

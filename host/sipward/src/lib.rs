@@ -20,7 +20,6 @@ mod decision_log;
 mod followed;
 mod ledger;
 mod media_figures;
-mod offers;
 mod outlet;
 mod plugin_command;
 mod record_search;

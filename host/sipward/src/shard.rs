@@ -15,7 +15,7 @@ use policy::{
 use policy_wasm::{Clock, Executor};
 use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
-use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, Output, Proof, ProxyCore};
+use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, OfferReader, Output, Proof, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
 use transport::{Inbound, PeerCertificate, Received, Sender, TlsSession};
 
@@ -24,7 +24,6 @@ use crate::decision_log::{self, Subject};
 use crate::followed::Followed;
 use crate::ledger::{self, RecordRules};
 use crate::media_figures::ShardMedia;
-use crate::offers::OfferReader;
 use crate::outlet::Outlet;
 use crate::records::{Finished, Record, Records};
 use crate::shards::Work;
@@ -304,7 +303,9 @@ impl Shard {
         let conclusion = if recorded && self.records.rules().has_no_room() {
             self.refuse_for_records(id)
         } else {
-            self.offers.read(&mut facts);
+            if let Err(error) = self.offers.read(&mut facts) {
+                tracing::debug!(%source, %error, "no offer");
+            }
             let conclusion = self.executor.judge(&self.snapshot.policy, id, facts);
             self.records
                 .judged(&subject, &conclusion, recorded, &mut self.outlet);

@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 19] = [
+const ROOMS: [(&str, &[&str]); 20] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -68,6 +68,22 @@ const ROOMS: [(&str, &[&str]); 19] = [
             "sip-message",
         ],
     ),
+    // What a policy would have decided: facts as the core makes them, plugins as they run.
+    (
+        "rehearsal",
+        &[
+            "policy-wasm",
+            "records",
+            "state",
+            "numbers",
+            "geo",
+            "sip-proxy",
+            "media",
+            "policy",
+            "sip-transaction",
+            "sip-message",
+        ],
+    ),
     // Compilers and files, no host: the developer commands of this repository use it too.
     ("plugin-build", &[]),
     // Keys and signatures of plugins; knows no plugin.
@@ -77,8 +93,12 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "plugin-build",
             "plugin-signature",
+            "rehearsal",
             "policy-wasm",
+            "lists",
+            "sip-proxy",
             "policy",
+            "sip-transaction",
             "sip-message",
         ],
     ),
@@ -87,6 +107,7 @@ const ROOMS: [(&str, &[&str]); 19] = [
         &[
             "plugin-kit",
             "plugin-signature",
+            "rehearsal",
             "transport",
             "policy-wasm",
             "relay",

@@ -26,6 +26,11 @@ impl Ceiling {
         }
     }
 
+    /// Bytes of all memories.
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
+    }
+
     fn memory_exceeded(&self) -> Error {
         Error::new(PolicyFailure::Memory {
             limit_bytes: self.memory_limit,

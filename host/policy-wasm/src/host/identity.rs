@@ -4,10 +4,12 @@
 
 use crate::bindings::identity::{DigestUser, Host, TlsSession};
 use crate::host::HostState;
+use crate::services::Reading;
 
 impl Host for HostState {
     fn tls(&mut self) -> wasmtime::Result<Option<TlsSession>> {
         self.charge_call(0)?;
+        self.note(Reading::Tls(self.consultation.tls));
         let Some(session) = self.consultation.tls else {
             return Ok(None);
         };
@@ -31,6 +33,7 @@ impl Host for HostState {
                 });
             }
         }
+        self.note(Reading::Verified(users.len()));
         let bytes = users.iter().map(|it| it.user.len() + it.realm.len()).sum();
         self.charge_bytes(bytes)?;
         Ok(users)

@@ -9,6 +9,7 @@ use wasmtime::component::Resource;
 
 use crate::bindings::messages::{Host, HostMessage};
 use crate::host::HostState;
+use crate::services::Reading;
 
 /// Type of the resource. Its representation is the ticket of the call.
 #[expect(unreachable_pub, reason = "`bindgen!` re-exports it within this crate")]
@@ -24,6 +25,7 @@ impl HostMessage for HostState {
     ) -> wasmtime::Result<Option<Vec<u8>>> {
         self.charge_call(name.len())?;
         let lent = Arc::clone(self.lent(&message)?);
+        self.note(Reading::Header(&lent, &name));
         let Some(value) = lent.header_named(name.as_bytes()) else {
             return Ok(None);
         };
@@ -38,6 +40,7 @@ impl HostMessage for HostState {
     ) -> wasmtime::Result<Vec<Vec<u8>>> {
         self.charge_call(name.len())?;
         let lent = Arc::clone(self.lent(&message)?);
+        self.note(Reading::Headers(&lent, &name));
         let bytes = lent.values_named(name.as_bytes()).map(<[u8]>::len).sum();
         self.charge_bytes(bytes)?;
         let values = lent.values_named(name.as_bytes());
@@ -47,6 +50,7 @@ impl HostMessage for HostState {
     fn header_names(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<String>> {
         self.charge_call(0)?;
         let lent = Arc::clone(self.lent(&message)?);
+        self.note(Reading::HeaderNames(&lent));
         let bytes = lent.headers().map(|header| header.name.len()).sum();
         self.charge_bytes(bytes)?;
         let names = lent.headers().map(|header| header.name);
@@ -57,6 +61,7 @@ impl HostMessage for HostState {
 
     fn body(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<u8>> {
         self.charge_call(0)?;
+        self.note(Reading::Body(self.lent(&message)?));
         let bytes = self.lent(&message)?.body().len();
         self.charge_bytes(bytes)?;
         Ok(self.lent(&message)?.body().to_vec())
@@ -64,6 +69,7 @@ impl HostMessage for HostState {
 
     fn raw(&mut self, message: Resource<LentMessage>) -> wasmtime::Result<Vec<u8>> {
         self.charge_call(0)?;
+        self.note(Reading::Raw(self.lent(&message)?));
         let bytes = self.lent(&message)?.bytes().len();
         self.charge_bytes(bytes)?;
         Ok(self.lent(&message)?.bytes().to_vec())

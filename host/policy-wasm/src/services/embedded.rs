@@ -35,6 +35,7 @@ impl HostServices {
             credentials: Arc::new(DigestCredentials::new(accounts, nonces)),
             random: Arc::new(SystemRandomness::default()),
             log: Arc::new(TracingLog),
+            observer: None,
         }
     }
 }

@@ -317,6 +317,7 @@ pub(crate) fn services() -> HostServices {
         numbers: Arc::new(Still),
         random: Arc::new(Counting(AtomicU64::new(0))),
         log: Arc::new(Still),
+        observer: None,
     }
 }
 

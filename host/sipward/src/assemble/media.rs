@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use media::{AnchorConfig, ConfigFault, Fingerprint, Interface, MediaLimits, MediaTimeouts, Mode};
 use relay::{BackendChoice, RelayConfig, RelayLimits};
-use sip_proxy::MediaTerms;
+use sip_proxy::{MediaTerms, OfferReader};
 
 use super::AssembleError;
 use crate::config::{self, Backend, Listener, Media, PeerMedia};
-use crate::offers::OfferReader;
 
 /// The interfaces and ceilings that the running relay was started with. They stay
 /// as they are until it ends, whatever a reload brings.

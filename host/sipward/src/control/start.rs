@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ::media::MediaLimits;
 use anyhow::Context;
 use policy_wasm::{Clock, Engine, EngineConfig, HostServices, Lookups, RecentNumbers, SystemClock};
-use sip_proxy::{MediaConfig, ProxyConfig, ProxyCore};
+use sip_proxy::{MediaConfig, OfferReader, ProxyConfig, ProxyCore};
 use state::State;
 use state::digest::Nonces;
 use transport::{ListenerConfig, SharedTransport};
@@ -19,7 +19,6 @@ use crate::assemble::{self, ListenerBook, LookupShelf, MediaBook, PluginShelf, R
 use crate::challenge::Challenger;
 use crate::config::{self, Config, Loaded};
 use crate::credentials::AccountsInUse;
-use crate::offers::OfferReader;
 use crate::shard::{Shard, ShardParts};
 use crate::shards::Shards;
 use crate::snapshot::Snapshot;

@@ -4,17 +4,39 @@
 //! A body that claims to hold an offer and cannot be read is an anomaly, so that a
 //! policy which wants encryption does not mistake it for a request without media.
 
+use std::fmt;
 use std::sync::Arc;
 
 use media::{
-    AddressClass, Interface, MediaLimits, OfferLimits, Stream, find_description, read_offer,
+    AddressClass, Interface, MediaLimits, OfferError, OfferLimits, Stream, Unreadable,
+    find_description, read_offer,
 };
 use policy::{AddressKind, MediaStream, RequestFacts};
 use sip_message::{Anomalies, HeaderKind};
 
+/// Why what claims to be an offer is none that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnreadableOffer {
+    /// The body, in which the description is looked for.
+    Body(Unreadable),
+    /// The description.
+    Description(OfferError),
+}
+
+impl fmt::Display for UnreadableOffer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Body(error) => write!(formatter, "SDP not found: {error}"),
+            Self::Description(error) => write!(formatter, "SDP not understood: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for UnreadableOffer {}
+
 /// Reads offers.
 #[derive(Debug, Clone)]
-pub(crate) struct OfferReader {
+pub struct OfferReader {
     limits: OfferLimits,
     parts: usize,
     /// Where media is relayed: a stream to there comes back to us.
@@ -22,7 +44,8 @@ pub(crate) struct OfferReader {
 }
 
 impl OfferReader {
-    pub(crate) fn new(limits: &MediaLimits, own: &[Interface]) -> Self {
+    /// A reader with these limits, which knows the interfaces that media is relayed at.
+    pub fn new(limits: &MediaLimits, own: &[Interface]) -> Self {
         Self {
             limits: limits.offer,
             parts: limits.parts,
@@ -31,41 +54,43 @@ impl OfferReader {
     }
 
     /// Fill in what a request offers.
-    pub(crate) fn read(&self, facts: &mut RequestFacts) {
+    ///
+    /// # Errors
+    /// It claims to hold an offer and cannot be read, which the facts now say too.
+    pub fn read(&self, facts: &mut RequestFacts) -> Result<(), UnreadableOffer> {
+        let read = self.fill(facts);
+        if read.is_err() {
+            facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
+        }
+        read
+    }
+
+    fn fill(&self, facts: &mut RequestFacts) -> Result<(), UnreadableOffer> {
         let message = Arc::clone(&facts.message);
         let body = message.body();
         if body.is_empty() {
-            return;
+            return Ok(());
         }
         let content_type = message.header(HeaderKind::ContentType);
-        let description = match find_description(content_type, body, self.parts) {
-            Ok(Some(description)) => description,
-            Ok(None) => return,
-            Err(error) => {
-                tracing::debug!(source = %facts.peer.address, %error, "SDP not found");
-                return facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
-            }
+        let found = find_description(content_type, body, self.parts);
+        let Some(description) = found.map_err(UnreadableOffer::Body)? else {
+            return Ok(());
         };
-        match read_offer(description, &self.limits) {
-            Ok(streams) => {
-                let slice = |part: &[u8]| message.bytes().slice_ref(part);
-                facts.offer = streams
-                    .iter()
-                    .map(|stream| MediaStream {
-                        kind: slice(stream.kind),
-                        protocol: slice(stream.protocol),
-                        encrypted: stream.encrypted,
-                        address: slice(stream.address),
-                        port: stream.port,
-                        address_kind: self.address_kind(stream),
-                    })
-                    .collect();
-            }
-            Err(error) => {
-                tracing::debug!(source = %facts.peer.address, %error, "SDP not understood");
-                facts.anomalies.insert(Anomalies::UNREADABLE_OFFER);
-            }
-        }
+        let streams =
+            read_offer(description, &self.limits).map_err(UnreadableOffer::Description)?;
+        let slice = |part: &[u8]| message.bytes().slice_ref(part);
+        facts.offer = streams
+            .iter()
+            .map(|stream| MediaStream {
+                kind: slice(stream.kind),
+                protocol: slice(stream.protocol),
+                encrypted: stream.encrypted,
+                address: slice(stream.address),
+                port: stream.port,
+                address_kind: self.address_kind(stream),
+            })
+            .collect();
+        Ok(())
     }
 
     fn address_kind(&self, stream: &Stream<'_>) -> AddressKind {
@@ -127,7 +152,9 @@ mod tests {
             tls: None,
         };
         let mut facts = RequestFacts::new(Arc::new(message), peer);
-        reader().read(&mut facts);
+        let read = reader().read(&mut facts);
+        let unreadable = facts.anomalies.contains(Anomalies::UNREADABLE_OFFER);
+        assert_eq!(read.is_err(), unreadable);
         facts
     }
 
