@@ -128,7 +128,9 @@ impl Standpoint {
                 peer: how.source,
                 connection: None,
             };
-            classify(&self.routing, &flow, how.proof.as_ref()).name.is_some()
+            classify(&self.routing, &flow, how.proof.as_ref())
+                .name
+                .is_some()
         };
         fitting.clone().find(known).or_else(|| fitting.next())
     }

@@ -137,7 +137,10 @@ mod tests {
     fn what_is_no_request_is_refused_by_name() {
         let limits = Limits::default();
         assert!(matches!(read(b" \n", &limits), Err(PasteError::Empty)));
-        assert!(matches!(read(b"hello", &limits), Err(PasteError::Malformed(_))));
+        assert!(matches!(
+            read(b"hello", &limits),
+            Err(PasteError::Malformed(_))
+        ));
         let large = vec![b'a'; PASTED_BYTES + 1];
         assert!(matches!(read(&large, &limits), Err(PasteError::TooLarge)));
         let answer = INVITE.replace("INVITE sip:bob@example.org SIP/2.0", "SIP/2.0 200 OK");

@@ -99,10 +99,12 @@ impl Observer for Trace {
             }
             Reading::HeaderNames(message) => HostCall::new("message.header-names")
                 .answered(format!("{} names", message.headers().count())),
-            Reading::Body(message) => HostCall::new("message.body")
-                .answered(format!("{} bytes", message.body().len())),
-            Reading::Raw(message) => HostCall::new("message.raw")
-                .answered(format!("{} bytes", message.bytes().len())),
+            Reading::Body(message) => {
+                HostCall::new("message.body").answered(format!("{} bytes", message.body().len()))
+            }
+            Reading::Raw(message) => {
+                HostCall::new("message.raw").answered(format!("{} bytes", message.bytes().len()))
+            }
             Reading::Tls(session) => {
                 let answer = session.map(|it| format!("{} {}", it.version, it.cipher));
                 HostCall::new("identity.tls").answered(answer.as_deref().unwrap_or("none"))
@@ -129,7 +131,10 @@ impl Observer for Trace {
 }
 
 fn header(name: &str, value: &[u8]) -> String {
-    if SECRET_HEADERS.iter().any(|it| name.eq_ignore_ascii_case(it)) {
+    if SECRET_HEADERS
+        .iter()
+        .any(|it| name.eq_ignore_ascii_case(it))
+    {
         return CONCEALED.to_owned();
     }
     shown(value)

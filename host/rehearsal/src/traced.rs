@@ -64,7 +64,8 @@ impl Counters for Traced<dyn Counters> {
             .with_bytes("key", addition.key)
             .with("amount", addition.amount)
             .with("window-ms", addition.window_ms);
-        self.trace.note(call.answered(worded(&answer, u64::to_string)));
+        self.trace
+            .note(call.answered(worded(&answer, u64::to_string)));
         answer
     }
 
@@ -128,7 +129,8 @@ impl Keyvalue for Traced<dyn Keyvalue> {
     fn delete(&self, scope: &str, key: &str, now_ms: u64) -> Result<bool, KeyvalueError> {
         let answer = self.inner.delete(scope, key, now_ms);
         let call = HostCall::new("keyvalue.delete").with("key", key);
-        self.trace.note(call.answered(worded(&answer, bool::to_string)));
+        self.trace
+            .note(call.answered(worded(&answer, bool::to_string)));
         answer
     }
 }
@@ -146,7 +148,8 @@ impl Leases for Traced<dyn Leases> {
         let call = HostCall::new("leases.held")
             .with("name", name)
             .with_bytes("key", key);
-        self.trace.note(call.answered(worded(&answer, u64::to_string)));
+        self.trace
+            .note(call.answered(worded(&answer, u64::to_string)));
         answer
     }
 }
@@ -272,7 +275,11 @@ impl Lists for Traced<dyn Lists> {
             .with("list", list)
             .with("text", text);
         let words = |entry: &Option<(String, String)>| {
-            optional(entry.as_ref().map(|(key, value)| format!("{key} = {value}")))
+            optional(
+                entry
+                    .as_ref()
+                    .map(|(key, value)| format!("{key} = {value}")),
+            )
         };
         self.trace.note(call.answered(worded(&answer, words)));
         answer
@@ -283,7 +290,8 @@ impl Groups for Traced<dyn Groups> {
     fn groups(&self, identity: &str) -> Vec<String> {
         let answer = self.inner.groups(identity);
         let call = HostCall::new("identity.groups").with("identity", identity);
-        self.trace.note(call.answered(format!("[{}]", answer.join(", "))));
+        self.trace
+            .note(call.answered(format!("[{}]", answer.join(", "))));
         answer
     }
 }
