@@ -82,7 +82,12 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_component_have_no_surface() {
-        for bytes in [&b""[..], b"text", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\x07"] {
+        for bytes in [
+            &b""[..],
+            b"text",
+            b"\0asm\x01\0\0\0",
+            b"\0asm\x0d\0\x01\0\x07",
+        ] {
             assert!(Surface::of(bytes).is_err(), "{bytes:?}");
         }
         let empty = Surface::of(b"\0asm\x0d\0\x01\0").expect("an empty component");

@@ -8,19 +8,22 @@ use std::time::{Duration, Instant};
 
 use policy::{ConsultId, Outcome, PolicyFailure, RequestFacts};
 use policy_wasm::{
-    Executor, Generation, HostServices, Observer, PipelineSpec, Plugin, PluginLimits, Reading,
-    Selection, Spending,
+    Executor, Generation, HostServices, Observer, PipelineSpec, Plugin, Reading, Selection,
+    Spending,
 };
 use rehearsal::{Standpoint, VirtualClock};
 use serde::Serialize;
 
 use crate::error::KitError;
 use crate::golden::{Case, Golden};
-use crate::stage::{Stage, Subject, lists_in};
+use crate::stage::{Stage, Subject, generous, lists_in};
 
 /// Milliseconds in which all windows have passed and all that was counted is forgotten; a
 /// week, so that hours and days of the week stay the same.
 const WEEK_MS: u64 = 7 * 86_400_000;
+
+/// Milliseconds that a plugin gets for a message: what is late is shown, not refused.
+const DEADLINE_MS: u32 = 5_000;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
@@ -110,15 +113,13 @@ pub fn bench(
             .collect();
         let times = Run::new(&timing, &timed, golden, None)?.times(case, effort);
         let measured = spendings.into_iter().zip(times);
-        costs.extend((1..).zip(measured).map(|(number, (spending, times))| {
-            Cost {
-                message: format!("{} {number}", case.name),
-                rounds: times.len(),
-                median_ns: quantile(&times, 50),
-                p99_ns: quantile(&times, 99),
-                fuel: spending.fuel.unwrap_or_default(),
-                memory_bytes: spending.memory_bytes,
-            }
+        costs.extend((1..).zip(measured).map(|(number, (spending, times))| Cost {
+            message: format!("{} {number}", case.name),
+            rounds: times.len(),
+            median_ns: quantile(&times, 50),
+            p99_ns: quantile(&times, 99),
+            fuel: spending.fuel.unwrap_or_default(),
+            memory_bytes: spending.memory_bytes,
         }));
     }
     let manifest = &timed.manifest;
@@ -134,7 +135,10 @@ struct Meter(std::sync::Mutex<Spending>);
 
 impl Meter {
     fn take(&self) -> Spending {
-        let mut last = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut last = self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         std::mem::take(&mut *last)
     }
 }
@@ -149,7 +153,10 @@ impl Observer for Meter {
     fn answered(&self, _plugin: &Arc<str>, _answer: Result<&Outcome, &PolicyFailure>) {}
 
     fn spent(&self, _plugin: &Arc<str>, spending: Spending) {
-        *self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = spending;
+        *self
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = spending;
     }
 }
 
@@ -172,7 +179,7 @@ impl Run {
         let lookups = lists_in(&golden.folder.join("lists"))?;
         let (mut services, clock): (HostServices, _) = stage.services(lookups)?;
         services.observer = meter.map(|meter| Arc::clone(meter) as _);
-        let limits = PluginLimits::default();
+        let limits = generous(DEADLINE_MS);
         let plugin = stage.load(subject, &golden.settings, services, limits)?;
         let generation = Arc::new(alone(&plugin));
         let mut executor = Executor::new();
@@ -257,7 +264,11 @@ impl Budget {
             let bytes = |bytes: usize| u64::try_from(bytes).unwrap_or(u64::MAX);
             over("median_ns", cost.median_ns, self.time.map(nanos));
             over("fuel", cost.fuel, self.fuel);
-            over("memory_bytes", bytes(cost.memory_bytes), self.memory_bytes.map(bytes));
+            over(
+                "memory_bytes",
+                bytes(cost.memory_bytes),
+                self.memory_bytes.map(bytes),
+            );
         }
         lines
     }
@@ -339,6 +350,9 @@ mod tests {
     fn the_table_has_a_line_for_each_message() {
         let shown = report().to_string();
         assert_eq!(shown.lines().count(), 3, "{shown}");
-        assert!(shown.ends_with("5000       9000        700          64"), "{shown}");
+        assert!(
+            shown.ends_with("5000       9000        700          64"),
+            "{shown}"
+        );
     }
 }

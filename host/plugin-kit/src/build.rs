@@ -10,9 +10,8 @@ use serde::Serialize;
 use crate::error::{KitError, read};
 use crate::project::{Kind, Project, run_all};
 
-/// Bytes of a component that is looked into. 64 MiB: an interpreter with its library
-/// twice over.
-pub const COMPONENT_BYTES: u64 = 64 << 20;
+/// Bytes of a component that is looked into: as many as the host takes.
+pub const COMPONENT_BYTES: u64 = crate::stage::WASM_BYTES as u64;
 
 /// A component that was built.
 #[derive(Clone, Debug, Serialize)]

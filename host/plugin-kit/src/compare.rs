@@ -84,10 +84,7 @@ pub fn compare(old: &Path, new: &Path, golden: Option<&Golden>) -> Result<Compar
         capabilities_added: names(asks.without(asked)),
         capabilities_removed: names(asked.without(asks)),
         surface: surface(&before, &after),
-        settings: schema::difference(
-            &old.manifest.settings_schema,
-            &new.manifest.settings_schema,
-        ),
+        settings: schema::difference(&old.manifest.settings_schema, &new.manifest.settings_schema),
         judged,
         outcomes,
     })

@@ -203,7 +203,10 @@ impl fmt::Display for Inspection {
         line("methods", &listed(&self.methods, "all"))?;
         line("asks for", &listed(&self.asks, "nothing"))?;
         for granted in &self.granted {
-            line(&format!("granted to `{}`", granted.entry), &granted.to_string())?;
+            line(
+                &format!("granted to `{}`", granted.entry),
+                &granted.to_string(),
+            )?;
         }
         line("imports", &listed(&self.imports, "nothing"))?;
         let schema = serde_json::to_string_pretty(&self.settings).map_err(|_| fmt::Error)?;

@@ -21,6 +21,10 @@ pub enum Language {
     /// Rust, with the SDK.
     #[default]
     Rust,
+    /// JavaScript, by componentize-js.
+    JavaScript,
+    /// Python, by componentize-py.
+    Python,
 }
 
 /// A plugin's folder.
@@ -110,7 +114,9 @@ impl Project {
             toml_edit::de::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let mut all = commands.build.iter().chain(&commands.test);
         if all.any(Vec::is_empty) {
-            return Err(wrong("a command is empty; write [\"program\", \"argument\"]".to_owned()));
+            return Err(wrong(
+                "a command is empty; write [\"program\", \"argument\"]".to_owned(),
+            ));
         }
         Ok(Self {
             folder: folder.to_owned(),

@@ -29,6 +29,44 @@ const RUST: &[Template] = &[
     template!("rust", "src/lib.rs"),
     template!("rust", "src/settings.rs"),
     template!("rust", "tests/policy.rs"),
+];
+
+/// A component by componentize-js.
+const JS: &[Template] = &[
+    template!("js", "sipward-plugin.toml"),
+    (".gitignore", include_str!("../templates/js/gitignore.in")),
+    template!("js", "README.md"),
+    template!("js", "package.json"),
+    template!("js", "build.sh"),
+    template!("js", "build.mjs"),
+    template!("js", "policy.js"),
+    template!("js", "wit/world.wit"),
+    INTERFACE,
+];
+
+/// A component by componentize-py.
+const PYTHON: &[Template] = &[
+    template!("python", "sipward-plugin.toml"),
+    (
+        ".gitignore",
+        include_str!("../templates/python/gitignore.in"),
+    ),
+    template!("python", "README.md"),
+    template!("python", "requirements.txt"),
+    template!("python", "build.sh"),
+    template!("python", "app.py"),
+    template!("python", "wit/world.wit"),
+    INTERFACE,
+];
+
+/// The interface, which the SDK has within.
+const INTERFACE: Template = (
+    "wit/deps/policy.wit",
+    include_str!("../../../wit/policy.wit"),
+);
+
+/// Golden messages. The policy is the same in every language.
+const GOLDEN: &[Template] = &[
     template!("rust", "golden/settings.toml"),
     template!("rust", "golden/calls.sip"),
     template!("rust", "golden/calls.expected"),
@@ -43,7 +81,7 @@ pub struct NewPlugin<'a> {
     pub name: &'a str,
     /// What it is written in.
     pub language: Language,
-    /// The SDK's folder; its published version without it.
+    /// The SDK's folder; its published version without it. Only Rust has one.
     pub sdk: Option<&'a Path>,
 }
 
@@ -61,7 +99,7 @@ pub fn create(parent: &Path, plugin: NewPlugin<'_>) -> Result<PathBuf, KitError>
         )));
     }
     let sdk = sdk(plugin.sdk)?;
-    for (file, text) in templates(plugin.language) {
+    for (file, text) in templates(plugin.language).iter().chain(GOLDEN) {
         let path = folder.join(filled(file, plugin.name, &sdk));
         if let Some(above) = path.parent() {
             fs::create_dir_all(above).map_err(KitError::file("create", above))?;
@@ -75,6 +113,8 @@ pub fn create(parent: &Path, plugin: NewPlugin<'_>) -> Result<PathBuf, KitError>
 const fn templates(language: Language) -> &'static [Template] {
     match language {
         Language::Rust => RUST,
+        Language::JavaScript => JS,
+        Language::Python => PYTHON,
     }
 }
 
@@ -104,7 +144,10 @@ fn sdk(folder: Option<&Path>) -> Result<String, KitError> {
 
 fn check_name(name: &str) -> Result<(), KitError> {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let begins = name.bytes().next().is_some_and(|it| it.is_ascii_lowercase());
+    let begins = name
+        .bytes()
+        .next()
+        .is_some_and(|it| it.is_ascii_lowercase());
     if begins && name.len() <= NAME_BYTES && name.bytes().all(fits) && !name.ends_with('-') {
         return Ok(());
     }
@@ -143,10 +186,34 @@ mod tests {
     }
 
     #[test]
+    fn each_language_has_a_project_of_its_own() {
+        let parent = tempfile::tempdir().unwrap();
+        for (name, language) in [
+            ("in-js", Language::JavaScript),
+            ("in-python", Language::Python),
+        ] {
+            let plugin = NewPlugin {
+                name,
+                language,
+                sdk: None,
+            };
+            let folder = create(parent.path(), plugin).unwrap();
+            for (file, _) in templates(language).iter().chain(GOLDEN) {
+                let text = fs::read_to_string(folder.join(file)).unwrap();
+                assert!(!text.contains("{{"), "{name}: {file}");
+            }
+            let project = crate::Project::find(&folder).unwrap();
+            assert_eq!(project.name, name);
+            let golden = crate::golden::Golden::read(&project.golden()).unwrap();
+            assert_eq!(golden.cases.len(), 2);
+        }
+    }
+
+    #[test]
     fn every_place_is_filled() {
         let parent = tempfile::tempdir().unwrap();
         let folder = create(parent.path(), plugin("night-calls2")).unwrap();
-        for (file, _) in RUST {
+        for (file, _) in RUST.iter().chain(GOLDEN) {
             let text = fs::read_to_string(folder.join(file)).unwrap();
             assert!(!text.contains("{{"), "{file}: {text}");
         }
@@ -155,7 +222,10 @@ mod tests {
         let tests = fs::read_to_string(folder.join("tests/policy.rs")).unwrap();
         assert!(tests.contains("use night_calls2::NightCalls2;"), "{tests}");
         let manifest = fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        assert!(manifest.contains("sipward-plugin-sdk = \"0.1.0\""), "{manifest}");
+        assert!(
+            manifest.contains("sipward-plugin-sdk = \"0.1.0\""),
+            "{manifest}"
+        );
     }
 
     #[test]

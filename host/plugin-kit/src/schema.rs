@@ -91,7 +91,10 @@ impl<'s> Walk<'s, '_> {
         if let Some(items) = property.get("items") {
             self.table(&format!("{key}[]"), items, depth);
         }
-        if let Some(values) = property.get("additionalProperties").filter(|it| it.is_object()) {
+        if let Some(values) = property
+            .get("additionalProperties")
+            .filter(|it| it.is_object())
+        {
             self.table(&format!("{key}.*"), values, depth);
         }
     }
@@ -121,7 +124,11 @@ impl<'s> Walk<'s, '_> {
 }
 
 fn list<'v>(schema: &'v Value, key: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
-    schema.get(key).and_then(Value::as_array).into_iter().flatten()
+    schema
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn bare(value: &Value) -> String {

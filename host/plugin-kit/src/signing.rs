@@ -154,7 +154,10 @@ mod tests {
     fn keys_sign_and_nobody_else_reads_the_secret_one() {
         let folder = tempfile::tempdir().unwrap();
         let keys = generate(&folder.path().join("mine"), None).unwrap();
-        assert_eq!(std::fs::metadata(&keys.secret).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&keys.secret).unwrap().mode() & 0o777,
+            0o600
+        );
         let plugin = folder.path().join("a.wasm");
         std::fs::write(&plugin, EMPTY).unwrap();
         let (path, key) = sign(&plugin, &keys.secret, None, None).unwrap();
@@ -162,7 +165,10 @@ mod tests {
         let me = [signer(public_key(&keys.public.to_string_lossy()).unwrap())];
         assert_eq!(check(&plugin, &me).unwrap().comment, "file:a.wasm");
         std::fs::write(&plugin, b"\0asm\x0d\0\x01\0\0\x01\x01a").unwrap();
-        assert!(matches!(check(&plugin, &me), Err(KitError::Signature { .. })));
+        assert!(matches!(
+            check(&plugin, &me),
+            Err(KitError::Signature { .. })
+        ));
     }
 
     #[test]

@@ -23,6 +23,13 @@ pub(crate) const START_MS: u64 = 1_767_268_800_000;
 const SEED: u64 = 1;
 /// Instances alive at once. 16: one plugin, asked by one thread, and what is made ahead.
 const INSTANCES: u32 = 16;
+/// Bytes of a component. 64 MiB: an interpreter with its library twice over.
+pub(crate) const WASM_BYTES: usize = 64 << 20;
+/// Core instances of one component. 64: an interpreter is made of forty.
+const CORE_INSTANCES: usize = 64;
+/// Milliseconds for `configure`. 5,000: a busy machine must not make a well-behaved
+/// plugin late.
+const CONFIGURE_MS: u32 = 5_000;
 /// Lists that a plugin may look into. 64.
 const LISTS: usize = 64;
 
@@ -45,6 +52,7 @@ impl Stage {
     pub(crate) fn new(count_fuel: bool) -> Result<Self, KitError> {
         let engine = Engine::new(EngineConfig {
             instances: INSTANCES,
+            wasm_bytes: WASM_BYTES,
             count_fuel,
             ..EngineConfig::default()
         });
@@ -61,6 +69,7 @@ impl Stage {
         let wasm = Bytes::from(wasm);
         let mut source = PluginSource::new("plugin", wasm.clone());
         source.capabilities = everything();
+        source.limits = generous(CONFIGURE_MS);
         let (services, _) = self.services(Arc::default())?;
         let manifest = self.engine.describe(&source, services);
         let manifest = manifest.map_err(|cause| KitError::Load {
@@ -111,6 +120,20 @@ impl Stage {
     }
 }
 
+/// As much as any operator can grant, for a plugin that gets so many milliseconds.
+/// Interpreters of other languages need more than a plugin is given by default.
+pub(crate) fn generous(deadline_ms: u32) -> PluginLimits {
+    let most = EngineConfig::default();
+    PluginLimits {
+        deadline_ms,
+        configure_deadline_ms: CONFIGURE_MS,
+        memory_bytes: most.memory_bytes,
+        table_elements: most.table_elements,
+        instances: CORE_INSTANCES,
+        ..PluginLimits::default()
+    }
+}
+
 /// The lists in a folder, one `NAME.txt` each; none if there is no folder.
 pub(crate) fn lists_in(folder: &Path) -> Result<Arc<Lookups>, KitError> {
     let mut lists = BTreeMap::new();
@@ -124,8 +147,8 @@ pub(crate) fn lists_in(folder: &Path) -> Result<Arc<Lookups>, KitError> {
             continue;
         };
         let list = List::read(&path, ListLimits::default());
-        let list = list
-            .map_err(|error| KitError::Unusable(format!("{}: {error}", path.display())))?;
+        let list =
+            list.map_err(|error| KitError::Unusable(format!("{}: {error}", path.display())))?;
         lists.insert(name.to_owned(), Arc::new(list));
     }
     Ok(Arc::new(Lookups::new(LookupBook {

@@ -42,7 +42,9 @@ fn a_good_signature_names_its_signer() {
 fn other_bytes_are_refused() {
     let (secret, me) = keys();
     let signature = secret.sign(PLUGIN, "x").expect("signed");
-    let wrong = Err(SignatureError::Wrong { signer: "me".into() });
+    let wrong = Err(SignatureError::Wrong {
+        signer: "me".into(),
+    });
     for bytes in [&b""[..], &PLUGIN[1..], b"something else"] {
         let verified = verify(std::slice::from_ref(&me), bytes, signature.as_bytes());
         assert_eq!(verified, wrong);
@@ -214,7 +216,12 @@ fn comments_are_single_lines() {
 
 #[test]
 fn texts_that_are_no_keys() {
-    for text in ["", "RW", "untrusted comment: x", "RWQf6LRCGA9i53mlYecO4IzT51TGPpvW"] {
+    for text in [
+        "",
+        "RW",
+        "untrusted comment: x",
+        "RWQf6LRCGA9i53mlYecO4IzT51TGPpvW",
+    ] {
         assert!(text.parse::<PublicKey>().is_err(), "{text}");
     }
 }

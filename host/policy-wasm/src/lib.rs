@@ -40,7 +40,7 @@ pub use plugin::{Manifest, Plugin};
 pub use services::{
     Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
     DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,
-    Lists, LogLevel, LogSink, LookupBook, Lookups, NoSuchList, Numbers, Observer, Randomness, Reading, RecentNumbers,
-    Spending, StateCounters, StateKeyvalue, StateLeases, SystemClock, SystemRandomness, TokenGrant,
-    TokenRequest, TracingLog, Trial, Verification,
+    Lists, LogLevel, LogSink, LookupBook, Lookups, NoSuchList, Numbers, Observer, Randomness,
+    Reading, RecentNumbers, Spending, StateCounters, StateKeyvalue, StateLeases, SystemClock,
+    SystemRandomness, TokenGrant, TokenRequest, TracingLog, Trial, Verification,
 };

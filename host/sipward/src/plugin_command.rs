@@ -5,6 +5,7 @@
 mod keys;
 mod trial;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -99,6 +100,10 @@ enum PluginAction {
 enum Written {
     /// Rust, with the SDK.
     Rust,
+    /// JavaScript, by componentize-js.
+    Js,
+    /// Python, by componentize-py.
+    Python,
 }
 
 /// Whose signatures count.
@@ -183,6 +188,8 @@ impl PluginAction {
 fn begin(name: &str, lang: Written, sdk: Option<&Path>, parent: &Path) -> anyhow::Result<()> {
     let language = match lang {
         Written::Rust => Language::Rust,
+        Written::Js => Language::JavaScript,
+        Written::Python => Language::Python,
     };
     let plugin = NewPlugin {
         name,
@@ -215,12 +222,15 @@ fn show_built(built: &build::Built) {
 }
 
 fn show<T: std::fmt::Display + serde::Serialize>(what: &T, json: bool) -> anyhow::Result<()> {
-    if json {
-        println!("{}", serde_json::to_string_pretty(what)?);
-    } else {
-        println!("{what}");
+    let text = match json {
+        true => serde_json::to_string_pretty(what)?,
+        false => what.to_string(),
+    };
+    match writeln!(std::io::stdout(), "{text}") {
+        // Whoever reads has seen enough, as `head` does.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
-    Ok(())
 }
 
 /// A component, or the one that was built in a folder.

@@ -92,7 +92,10 @@ impl Reader {
 
     fn steps(mut self, bytes: &[u8]) -> Result<Vec<Step>, KitError> {
         let mut steps = Vec::new();
-        let mut lines = bytes.split_inclusive(|byte| *byte == b'\n').zip(1..).peekable();
+        let mut lines = bytes
+            .split_inclusive(|byte| *byte == b'\n')
+            .zip(1..)
+            .peekable();
         while let Some((raw, line)) = lines.next() {
             let text = raw.trim_ascii();
             if text.is_empty() || text.starts_with(b"#") || text == b"---" {
@@ -100,7 +103,8 @@ impl Reader {
             }
             if let Some(said) = text.strip_prefix(b"@") {
                 let said = String::from_utf8_lossy(said);
-                self.take(&said).map_err(|problem| self.wrong(line, problem))?;
+                self.take(&said)
+                    .map_err(|problem| self.wrong(line, problem))?;
                 continue;
             }
             let mut message = raw.to_vec();
@@ -202,7 +206,9 @@ impl Reader {
 fn source(value: &str) -> Result<SocketAddr, String> {
     let alone = |address: IpAddr| SocketAddr::new(address, 5060);
     let parsed = value.parse().or_else(|_| value.parse().map(alone));
-    parsed.map_err(|_| format!("`{value}` is no address; write such as 192.0.2.7:5060 or [2001:db8::7]:5060"))
+    parsed.map_err(|_| {
+        format!("`{value}` is no address; write such as 192.0.2.7:5060 or [2001:db8::7]:5060")
+    })
 }
 
 fn transport(value: &str) -> Result<Transport, String> {
@@ -212,7 +218,11 @@ fn transport(value: &str) -> Result<Transport, String> {
         "tls" => Transport::Tls,
         "ws" => Transport::Ws,
         "wss" => Transport::Wss,
-        _ => return Err(format!("`{value}` is no transport; write udp, tcp, tls, ws or wss")),
+        _ => {
+            return Err(format!(
+                "`{value}` is no transport; write udp, tcp, tls, ws or wss"
+            ));
+        }
     })
 }
 
@@ -261,7 +271,10 @@ mod tests {
         );
         let steps = steps(&text).unwrap();
         assert_eq!(steps.len(), 2);
-        assert_eq!((steps[0].line, steps[0].times, steps[0].now_ms), (7, 3, START_MS));
+        assert_eq!(
+            (steps[0].line, steps[0].times, steps[0].now_ms),
+            (7, 3, START_MS)
+        );
         assert_eq!(steps[0].how.identity.as_deref(), Some("alice"));
         assert_eq!((steps[1].times, steps[1].now_ms), (1, START_MS + 90_000));
         assert_eq!(steps[1].how.identity, None);

@@ -73,7 +73,10 @@ impl Golden {
         Ok(Self {
             folder: folder.to_owned(),
             settings: settings(&folder.join("settings.toml"))?,
-            cases: files.iter().map(|it| Case::read(it)).collect::<Result<_, _>>()?,
+            cases: files
+                .iter()
+                .map(|it| Case::read(it))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -143,7 +146,10 @@ pub(crate) fn difference(old: &str, new: &str) -> String {
         if number > 0 {
             text.push_str("  ...\n");
         }
-        for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
+        for change in group
+            .iter()
+            .flat_map(|operation| diff.iter_changes(operation))
+        {
             text.push_str(match change.tag() {
                 ChangeTag::Delete => "- ",
                 ChangeTag::Insert => "+ ",

@@ -72,7 +72,12 @@ mod tests {
     #[test]
     fn equal_neighbours_stand_together() {
         let mut repeated = Repeated::default();
-        for (time, outcome) in [(1, "next\n"), (2, "next\n"), (3, "reject 503\n"), (4, "next\n")] {
+        for (time, outcome) in [
+            (1, "next\n"),
+            (2, "next\n"),
+            (3, "reject 503\n"),
+            (4, "next\n"),
+        ] {
             repeated.note(time, outcome.to_owned());
         }
         assert_eq!(

@@ -1,12 +1,11 @@
 //! One file of golden messages before a plugin.
 
-use policy_wasm::PluginLimits;
 use rehearsal::{Rehearsal, Standpoint, Trace, traced};
 
 use super::outcome::{Repeated, shown};
 use super::{Case, Golden};
 use crate::error::KitError;
-use crate::stage::{Stage, Subject, lists_in};
+use crate::stage::{Stage, Subject, generous, lists_in};
 
 /// Milliseconds that a plugin gets for a message here: a busy machine must not make a
 /// well-behaved one late. `bench` says what it takes.
@@ -22,11 +21,7 @@ pub(crate) fn play(
     let lookups = lists_in(&golden.folder.join("lists"))?;
     let (services, clock) = stage.services(lookups)?;
     let trace = Trace::new();
-    let limits = PluginLimits {
-        deadline_ms: DEADLINE_MS,
-        configure_deadline_ms: DEADLINE_MS,
-        ..PluginLimits::default()
-    };
+    let limits = generous(DEADLINE_MS);
     let services = traced(services, &trace);
     let plugin = stage.load(subject, &golden.settings, services, limits)?;
     let mut rehearsal = Rehearsal::of_plugin(&plugin, trace)

@@ -20,10 +20,10 @@ pub(crate) use lookups::LookupShelf;
 pub(crate) use media::MediaBook;
 pub(crate) use plugins::PluginShelf;
 pub(crate) use records::{alerts, records};
-pub use signatures::NotAccepted;
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,
 };
+pub use signatures::NotAccepted;
 
 /// Why the parts of a configuration cannot be made: the operator's fault.
 #[derive(Debug, thiserror::Error)]

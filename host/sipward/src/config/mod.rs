@@ -401,7 +401,12 @@ impl Config {
         let mut files: Vec<PathBuf> = self
             .plugins
             .iter()
-            .flat_map(|plugin| [plugin.path.clone(), plugin_signature::signature_path(&plugin.path)])
+            .flat_map(|plugin| {
+                [
+                    plugin.path.clone(),
+                    plugin_signature::signature_path(&plugin.path),
+                ]
+            })
             .collect();
         for tls in self
             .listeners

@@ -57,9 +57,8 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
         key,
         comment,
     } = arguments;
-    let sign = |password: Option<&SecretString>| {
-        signing::sign(plugin, key, password, comment.as_deref())
-    };
+    let sign =
+        |password: Option<&SecretString>| signing::sign(plugin, key, password, comment.as_deref());
     let given = password();
     let signed = match sign(given.as_ref()) {
         Err(plugin_kit::KitError::Signing {
@@ -74,7 +73,9 @@ pub(super) fn sign(arguments: &SignArguments) -> anyhow::Result<()> {
 }
 
 fn password() -> Option<SecretString> {
-    std::env::var(PASSWORD_VARIABLE).ok().map(SecretString::from)
+    std::env::var(PASSWORD_VARIABLE)
+        .ok()
+        .map(SecretString::from)
 }
 
 fn asked(question: &str) -> anyhow::Result<SecretString> {
@@ -89,7 +90,10 @@ fn asked_twice() -> anyhow::Result<SecretString> {
         "there is nobody to ask for a password; put it into {PASSWORD_VARIABLE}, or leave the key unlocked with --no-password"
     );
     let password = asked("Password for the new key: ")?;
-    anyhow::ensure!(!password.expose_secret().is_empty(), "an empty password locks nothing; use --no-password");
+    anyhow::ensure!(
+        !password.expose_secret().is_empty(),
+        "an empty password locks nothing; use --no-password"
+    );
     let again = asked("Once more: ")?;
     anyhow::ensure!(
         password.expose_secret() == again.expose_secret(),

@@ -95,7 +95,11 @@ pub(super) fn test(arguments: &TestArguments) -> anyhow::Result<bool> {
     }
     let mut good = true;
     for verdict in &verdicts {
-        good &= report(verdict, arguments.bless, &golden.expected_path(&verdict.name));
+        good &= report(
+            verdict,
+            arguments.bless,
+            &golden.expected_path(&verdict.name),
+        );
     }
     if !good {
         println!("if that is right, write it down with --bless");
@@ -133,7 +137,9 @@ pub(super) fn bench(arguments: &BenchArguments) -> anyhow::Result<bool> {
     let budget = measuring::Budget {
         time: arguments.budget,
         fuel: arguments.fuel_budget,
-        memory_bytes: arguments.memory_budget_kib.map(|kib| kib.saturating_mul(1024)),
+        memory_bytes: arguments
+            .memory_budget_kib
+            .map(|kib| kib.saturating_mul(1024)),
     };
     let exceeded = budget.exceeded(&report);
     for line in &exceeded {

@@ -41,7 +41,10 @@ impl Scene {
 
     fn signers(&self) -> String {
         let signer = |name: &str, key: &SecretKey| {
-            format!("[[signer]]\nname = \"{name}\"\npublic_key = \"{}\"\n", key.public())
+            format!(
+                "[[signer]]\nname = \"{name}\"\npublic_key = \"{}\"\n",
+                key.public()
+            )
         };
         signer("acme", &self.acme) + &signer("other", &self.other)
     }
@@ -96,7 +99,10 @@ fn without_signers_nothing_is_accepted() {
     let scene = Scene::new();
     scene.sign(&scene.acme, WASM);
     let refusal = scene.judge("", "").unwrap_err();
-    assert!(refusal.contains("nobody's signature is accepted; add a [[signer]]"), "{refusal}");
+    assert!(
+        refusal.contains("nobody's signature is accepted; add a [[signer]]"),
+        "{refusal}"
+    );
 }
 
 #[test]
