@@ -120,7 +120,8 @@ fn signed_and_looked_into(desk: &Desk, name: &str) {
     assert!(told.contains("good, by "), "{told}");
 
     let config = format!(
-        "[[signer]]\nname = \"me\"\npublic_key = \"{}\"\n\
+        "[[listener]]\nname = \"local\"\ntransport = \"udp\"\nbind = \"127.0.0.1:5060\"\n\
+         [[signer]]\nname = \"me\"\npublic_key = \"{}\"\n\
          [[plugin]]\nname = \"calls\"\npath = \"{wasm}\"\ncapabilities = [\"counters\"]\n",
         key.trim()
     );

@@ -115,8 +115,11 @@ pub fn public_key(written: &str) -> Result<PublicKey, KitError> {
     } else {
         written.to_owned()
     };
-    text.parse()
-        .map_err(|error| KitError::Unusable(format!("{written}: {error}")))
+    text.parse().map_err(|error| {
+        KitError::Unusable(format!(
+            "{written}: {error}; write the line that begins with `RW`, or name the `.pub` file"
+        ))
+    })
 }
 
 fn with_suffix(prefix: &Path, suffix: &str) -> PathBuf {

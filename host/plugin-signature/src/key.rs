@@ -11,9 +11,7 @@ const ENCODED_BYTES: usize = 42;
 
 /// Why a text is no public key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "this is no public key of minisign; write the line that begins with `RW` from the `.pub` file"
-)]
+#[error("this is no public key of minisign")]
 pub struct KeyError;
 
 /// A public key.
