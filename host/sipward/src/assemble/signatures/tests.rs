@@ -52,7 +52,9 @@ impl Scene {
     /// What becomes of the plugin under `signatures`, `signers` and a line of the pipeline.
     fn judge(&self, head: &str, pipeline: &str) -> Result<Option<Signed>, String> {
         let text = format!(
-            "{head}\n[[plugin]]\nname = \"a\"\npath = \"a.wasm\"\n\
+            "{head}\n\
+             [[listener]]\nname = \"local\"\ntransport = \"udp\"\nbind = \"127.0.0.1:5060\"\n\
+             [[plugin]]\nname = \"a\"\npath = \"a.wasm\"\n\
              [[pipeline]]\nname = \"calls\"\nplugins = [\"a\"]\n{pipeline}\n"
         );
         let file = self.folder.path().join("sipward.toml");
