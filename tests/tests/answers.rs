@@ -17,6 +17,9 @@ cache_dir = "@CACHE@"
 log_format = "json"
 watch = false
 
+[signatures]
+required = false
+
 [[listener]]
 name = "pbx"
 transport = "udp"

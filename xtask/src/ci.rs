@@ -106,11 +106,11 @@ fn close(steps: &[Step], tally: Tally) -> Result<()> {
 /// Pure crates have no socket, clock or thread: this target has none of them.
 fn purity() -> Result<()> {
     let toolchain: GuestToolchain = setup::guest_toolchain()?;
-    let mut command = toolchain.cargo("build");
+    let mut command = toolchain.cargo(&workspace::root(), "build");
     for name in PURE {
         command.args(["--package", name]);
     }
-    process::watch(command.args(["--lib"]))
+    process::watch(command.args(["--lib", "--locked"]))
 }
 
 /// Licences, bans and sources need no network; advisories need their database.

@@ -38,6 +38,9 @@ pub struct EngineConfig {
     /// Bytes of a memory that stay mapped between instances. 128 KiB: what a
     /// small guest touches; the rest goes back to the system.
     pub keep_resident_bytes: usize,
+    /// Whether what guests execute is counted, for observers. It makes them slower, so a
+    /// proxy does not.
+    pub count_fuel: bool,
 }
 
 impl Default for EngineConfig {
@@ -50,6 +53,7 @@ impl Default for EngineConfig {
             table_elements: 20_000,
             stack_bytes: 512 << 10,
             keep_resident_bytes: 128 << 10,
+            count_fuel: false,
         }
     }
 }
@@ -120,6 +124,7 @@ fn wasmtime_config(config: &EngineConfig) -> wasmtime::Result<Config> {
         .memory_init_cow(true)
         .concurrency_support(false)
         .epoch_interruption(true)
+        .consume_fuel(config.count_fuel)
         .max_wasm_stack(config.stack_bytes)
         .cranelift_opt_level(OptLevel::Speed)
         // Nothing here may differ between two machines or need a larger promise.

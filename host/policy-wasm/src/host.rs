@@ -11,7 +11,7 @@ use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings;
 use crate::limits::PluginLimits;
-use crate::services::{Asking, HostServices, Reading};
+use crate::services::{Asking, HostServices, Reading, Spending};
 
 mod ceiling;
 mod clock;
@@ -132,7 +132,11 @@ impl HostState {
     }
 
     /// Takes the message back and returns the realm that was verified.
-    pub(crate) fn end_call(&mut self) -> Option<String> {
+    pub(crate) fn end_call(&mut self, fuel: Option<u64>) -> Option<String> {
+        if let Some(observer) = &self.services.observer {
+            let memory_bytes = self.ceiling.memory();
+            observer.spent(&self.plugin, Spending { fuel, memory_bytes });
+        }
         self.message = None;
         self.verified_realm.take()
     }

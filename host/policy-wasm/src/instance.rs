@@ -25,6 +25,7 @@ pub(crate) struct Instance {
     response: Option<response_policy::Guest>,
     call: Option<call_policy::Guest>,
     limits: PluginLimits,
+    counts_fuel: bool,
     /// Last, so that it is counted until the store has gone.
     _occupant: Occupant,
 }
@@ -59,6 +60,9 @@ impl Instance {
         // One call may hand over no more than all calls together.
         store.set_hostcall_fuel(limits.host_bytes);
         store.set_epoch_deadline(ticks(limits.configure_deadline_ms));
+        if blueprint.counts_fuel {
+            refuel(&mut store);
+        }
         let started = Self::instantiate(blueprint, store);
         started.map_err(
             |error| match failure(&error, &limits, limits.configure_deadline_ms) {
@@ -91,6 +95,7 @@ impl Instance {
             response,
             call,
             limits: blueprint.limits,
+            counts_fuel: blueprint.counts_fuel,
             _occupant: blueprint.occupancy.enter(),
         })
     }
@@ -219,11 +224,18 @@ impl Instance {
 
     fn begin(&mut self, occasion: Occasion<'_>, deadline_ms: u32) -> u32 {
         self.store.set_epoch_deadline(ticks(deadline_ms));
+        if self.counts_fuel {
+            refuel(&mut self.store);
+        }
         self.store.data_mut().begin_call(occasion)
     }
 
     fn finish(&mut self, answer: wasmtime::Result<Outcome>) -> Result<Answer, PolicyFailure> {
-        let verified_realm = self.store.data_mut().end_call();
+        let used = match self.counts_fuel {
+            true => self.store.get_fuel().ok().map(|left| FUEL - left),
+            false => None,
+        };
+        let verified_realm = self.store.data_mut().end_call(used);
         match answer {
             Ok(outcome) => Ok(Answer {
                 outcome,
@@ -245,6 +257,14 @@ fn call<'f>(
     asked: (RequestRecord<'f>, Resource<LentMessage>),
 ) -> wasmtime::Result<outcomes::Outcome> {
     hook.call(store, asked).map(|(outcome,)| outcome)
+}
+
+/// What a call begins with where fuel is counted. It never runs out: deadlines bound calls.
+const FUEL: u64 = u64::MAX;
+
+fn refuel(store: &mut Store<HostState>) {
+    // It fails only where the engine does not count.
+    let _counted = store.set_fuel(FUEL);
 }
 
 /// The running tick is partly over already, so one more.

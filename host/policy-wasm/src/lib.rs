@@ -51,6 +51,6 @@ pub use services::{
     Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
     DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,
     Lists, LogLevel, LogSink, LookupBook, Lookups, NoSuchList, Numbers, Observer, Randomness,
-    Reading, RecentNumbers, StateCounters, StateKeyvalue, StateLeases, SystemClock,
+    Reading, RecentNumbers, Spending, StateCounters, StateKeyvalue, StateLeases, SystemClock,
     SystemRandomness, TokenGrant, TokenRequest, TracingLog, Trial, Verification,
 };

@@ -124,6 +124,24 @@ impl Engine {
         }))
     }
 
+    /// Lets a component describe itself, without settings and so without a place in a
+    /// pipeline: size, form, imports, compilation and manifest are checked as by
+    /// [`Engine::load`].
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with what would be right.
+    pub fn describe(
+        &self,
+        source: &PluginSource,
+        services: HostServices,
+    ) -> Result<Manifest, LoadError> {
+        let component = self.component(&source.wasm, source.limits.wasm_bytes)?;
+        imports::check(&component, source.capabilities)?;
+        let blueprint = self.blueprint(&component, source, &Arc::new(services))?;
+        let _running = self.ticker.running();
+        describe(&blueprint)
+    }
+
     /// Compiles, describes and configures the component.
     fn try_plain(
         &self,
@@ -253,6 +271,7 @@ impl Engine {
             services: Arc::clone(services),
             limits,
             settings: source.settings.to_string(),
+            counts_fuel: self.config.count_fuel,
             is_configured: false,
             occupancy: Arc::clone(&self.occupancy),
             ticker: Arc::clone(&self.ticker),

@@ -156,6 +156,8 @@ pub(crate) struct Blueprint {
     pub(crate) services: Arc<HostServices>,
     pub(crate) limits: PluginLimits,
     pub(crate) settings: String,
+    /// Whether the engine counts what guests execute.
+    pub(crate) counts_fuel: bool,
     /// Its instances begin with the memory that `configure` left.
     pub(crate) is_configured: bool,
     /// Where its instances are counted.

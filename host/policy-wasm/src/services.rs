@@ -20,7 +20,7 @@ pub use lookups::{
     Asking, Geo, GroupBook, Groups, Lists, LookupBook, Lookups, NoSuchList, Numbers, Trial,
 };
 pub use numbers::RecentNumbers;
-pub use observer::{Observer, Reading};
+pub use observer::{Observer, Reading, Spending};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub trait Clock: Send + Sync {

@@ -9,6 +9,7 @@ use crate::admin::{self, CandidateOrder, Command};
 use crate::config;
 use crate::control;
 use crate::credential_command::CredentialArguments;
+use crate::plugin_command::PluginArguments;
 use crate::record_search::{self, Search};
 use crate::rehearse::{self, ExplainArguments, ReplayArguments};
 
@@ -51,6 +52,8 @@ enum Action {
     },
     /// Manage the accounts in the encrypted store.
     Credential(CredentialArguments),
+    /// Write, test and sign plugins.
+    Plugin(PluginArguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -124,6 +127,7 @@ impl Arguments {
             Action::Drain(file) => ask(&file.config, Command::Drain, false),
             Action::Candidate { action } => action.carry_out(),
             Action::Credential(arguments) => return arguments.carry_out(),
+            Action::Plugin(arguments) => return arguments.carry_out(),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

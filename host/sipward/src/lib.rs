@@ -1,7 +1,7 @@
 //! The binary's rooms: configuration, assembly, shards, control and what an
 //! operator sees.
 //!
-//! - [`command_line`], `credential_command`: what is typed; [`admin`]: how a running proxy is asked;
+//! - [`command_line`], `credential_command`, `plugin_command`: what is typed; [`admin`]: how a running proxy is asked;
 //! - [`config`]: the file; `assemble`: from the file to parts that run;
 //! - `control`: start, reload, drain, stop; `candidates`, `shadow`: versions on trial; `worker`: one thread; `shards`, `shard`:
 //!   the calls, on whichever thread has something for them;
@@ -23,6 +23,7 @@ mod followed;
 mod ledger;
 mod media_figures;
 mod outlet;
+mod plugin_command;
 mod record_search;
 mod records;
 mod rehearse;
@@ -35,5 +36,5 @@ pub mod telemetry;
 mod watch;
 mod worker;
 
-pub use assemble::AssembleError;
+pub use assemble::{AssembleError, NotAccepted};
 pub use worker::StartError;

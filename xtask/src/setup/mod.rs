@@ -1,14 +1,15 @@
 //! `cargo xtask setup`: finds what a command needs, installs what is missing, and
 //! says what it did. Anything that cannot be had is an error, never a skip.
 
-mod guest_toolchain;
 mod packages;
 mod rust_tools;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
-pub(crate) use guest_toolchain::GuestToolchain;
+pub(crate) use plugin_build::GuestToolchain;
+
+use crate::workspace;
 
 /// The command to prepare for.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,7 +65,11 @@ pub(crate) fn languages() -> Result<()> {
 
 /// A compiler for guests, installed if there is none.
 pub(crate) fn guest_toolchain() -> Result<GuestToolchain> {
-    GuestToolchain::find_or_install()
+    let mut say = |how: &str| say("compiler for guests", how);
+    Ok(GuestToolchain::find_or_install(
+        &workspace::root(),
+        &mut say,
+    )?)
 }
 
 /// One line of the report.

@@ -2,19 +2,13 @@
 //! possible, and otherwise named in one command for this system.
 
 use std::fs;
-use std::io::{IsTerminal, stdin};
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
+use plugin_build::debian;
 
 use super::say;
 use crate::process;
-
-/// Asked by Debian's packages before they start a service; 101 forbids it.
-const POLICY: &str = "/usr/sbin/policy-rc.d";
-const FORBID_SERVICES: &str =
-    "printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d && chmod 755 /usr/sbin/policy-rc.d";
 
 /// A program of the system and the packages that hold it.
 pub(crate) struct Need {
@@ -161,7 +155,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = missing.iter().map(|need| need.name).collect();
-    if !has_apt() {
+    if !debian::has_apt() {
         bail!(
             "{} is missing; install it with\n\n    {}\n\nand start again",
             names.join(", "),
@@ -172,7 +166,7 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
         .iter()
         .flat_map(|need| need.debian.iter().copied())
         .collect();
-    install(&packages)?;
+    debian::install(&packages)?;
     for need in missing {
         if !(need.found)() {
             bail!(
@@ -185,46 +179,6 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
             need.name,
             &format!("installed Debian's {}", need.debian.join(", ")),
         );
-    }
-    Ok(())
-}
-
-/// Whether this system has Debian's package tools.
-pub(crate) fn has_apt() -> bool {
-    process::find("apt-get").is_some()
-}
-
-/// Install Debian packages as root or by sudo.
-pub(crate) fn install(packages: &[&str]) -> Result<()> {
-    let root = process::capture(Command::new("id").arg("-u")).is_ok_and(|it| it.trim() == "0");
-    let sudo = process::find("sudo").is_some()
-        && (process::succeeds(Command::new("sudo").args(["-n", "true"])) || stdin().is_terminal());
-    if !root && !sudo {
-        bail!(
-            "cannot install packages as this user; run\n\n    sudo apt-get install -y {}\n\nand start again",
-            packages.join(" ")
-        );
-    }
-    let privileged = |program: &[&str]| {
-        let mut command = Command::new(if root { "env" } else { "sudo" });
-        command.arg("DEBIAN_FRONTEND=noninteractive").args(program);
-        eprintln!("    $ {}", process::line(&command));
-        // sudo may ask for a password; the programs have nothing to ask.
-        command.status().is_ok_and(|status| status.success())
-    };
-    let apt = |arguments: &[&str]| privileged(&[&["apt-get", "-qq"], arguments].concat());
-    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
-    arguments.extend(packages);
-    // Lists that failed to refresh may still know the packages.
-    let _refreshed = apt(&["update"]);
-    // Tests start servers themselves, so those that packages bring are not started.
-    let quiet = !Path::new(POLICY).exists() && privileged(&["sh", "-c", FORBID_SERVICES]);
-    let installed = apt(&arguments);
-    if quiet {
-        privileged(&["rm", "-f", POLICY]);
-    }
-    if !installed {
-        bail!("apt-get could not install {}", packages.join(", "));
     }
     Ok(())
 }

@@ -31,6 +31,11 @@ impl Ceiling {
         self.memory_limit = self.memory_limit.saturating_add(bytes);
     }
 
+    /// Bytes of all memories.
+    pub(super) const fn memory(&self) -> usize {
+        self.memory
+    }
+
     fn memory_exceeded(&self) -> Error {
         Error::new(PolicyFailure::Memory {
             limit_bytes: self.memory_limit,

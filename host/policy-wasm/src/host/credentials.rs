@@ -174,7 +174,7 @@ mod tests {
         let lent = Resource::new_borrow(ticket);
         let algorithms = vec![outcomes::DigestAlgorithm::Sha256];
         let verification = Host::verify(host, lent, "r".to_owned(), algorithms).unwrap();
-        host.end_call();
+        host.end_call(None);
         verification
     }
 

@@ -24,6 +24,17 @@ pub enum Reading<'a> {
     Verified(usize),
 }
 
+/// What one call of a hook took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// What the guest executed: about one for each instruction, the same on every machine.
+    /// None if the engine does not count; see
+    /// [`EngineConfig::count_fuel`](crate::EngineConfig::count_fuel).
+    pub fuel: Option<u64>,
+    /// Bytes of the instance's memories after it.
+    pub memory_bytes: usize,
+}
+
 /// Is told what plugins are asked, what they read and what they answer.
 ///
 /// What they ask of the other services is seen by whoever puts something of his own in
@@ -38,4 +49,6 @@ pub trait Observer: Send + Sync {
     fn read(&self, reading: Reading<'_>);
     /// The hook has answered, or has failed.
     fn answered(&self, plugin: &Arc<str>, answer: Result<&Outcome, &PolicyFailure>);
+    /// What that took, told before the answer.
+    fn spent(&self, _plugin: &Arc<str>, _spending: Spending) {}
 }

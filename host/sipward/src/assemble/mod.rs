@@ -10,6 +10,7 @@ mod media;
 mod plugins;
 mod records;
 mod routing;
+mod signatures;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(crate) use records::{alerts, records};
 pub(crate) use routing::{
     message_limits, routing, transaction_limits, transaction_timers, transport_config,
 };
+pub use signatures::NotAccepted;
 
 /// Why the parts of a configuration cannot be made: the operator's fault.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,16 @@ pub enum AssembleError {
         path: PathBuf,
         /// Why.
         cause: policy_wasm::LoadError,
+    },
+    /// A plugin's signature is missing, or not one that is accepted.
+    #[error("plugin `{plugin}` ({}): {cause}", .path.display())]
+    NotAccepted {
+        /// Name in the configuration.
+        plugin: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: NotAccepted,
     },
     /// A name that stands nowhere, or a value that means nothing.
     #[error("{key}: {message}")]

@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use plugin_signature::Signed;
 use policy::{Capability, Grants, MethodSet, OnFailure, RollbackTerms};
 use policy_wasm::{
     Candidate, Engine, EngineConfig, Generation, HostServices, Isolation, LoadError,
@@ -14,6 +15,7 @@ use policy_wasm::{
 };
 
 use super::AssembleError;
+use super::signatures::Acceptance;
 use crate::config;
 
 /// Instances of all plugins at the most. 8192: each reserves 4 GiB of addresses, of which
@@ -66,18 +68,22 @@ impl PluginShelf {
     ) -> Result<(Generation, Self), AssembleError> {
         let mut shelf = Self::default();
         let mut by_name: HashMap<&str, Arc<Plugin>> = HashMap::new();
+        let acceptance = Acceptance::of(config);
         for plugin in &config.plugins {
             let source = source(plugin)?;
+            let signed = acceptance.check(plugin, &source.wasm)?;
             let fingerprint = fingerprint(&source, config);
             let loaded = match self.loaded.get(&fingerprint) {
                 Some(loaded) => Arc::clone(loaded),
-                None => engine.load(source, services.clone()).map_err(|cause| {
-                    AssembleError::Plugin {
+                None => {
+                    tell(plugin, signed.as_ref());
+                    let loaded = engine.load(source, services.clone());
+                    loaded.map_err(|cause| AssembleError::Plugin {
                         plugin: plugin.name.clone(),
                         path: plugin.path.clone(),
                         cause,
-                    }
-                })?,
+                    })?
+                }
             };
             read_plan(&plugin.settings, services);
             shelf.loaded.insert(fingerprint, Arc::clone(&loaded));
@@ -114,6 +120,8 @@ impl PluginShelf {
     ) -> Result<ShelvedCandidate, AssembleError> {
         let merged = merged(plugin, written);
         let source = source(&merged).map_err(of_candidate)?;
+        let signed = Acceptance::of(config).check(&merged, &source.wasm);
+        let signed = signed.map_err(of_candidate)?;
         let fingerprint = fingerprint(&source, config);
         let digest = digest(&source);
         read_plan(&merged.settings, services);
@@ -121,13 +129,15 @@ impl PluginShelf {
         let candidate =
             match known.filter(|known| known.fingerprint == fingerprint) {
                 Some(known) => Arc::clone(&known.candidate),
-                None => engine.load_candidate(source, services).map_err(|cause| {
-                    AssembleError::Plugin {
+                None => {
+                    tell(&merged, signed.as_ref());
+                    let loaded = engine.load_candidate(source, services);
+                    loaded.map_err(|cause| AssembleError::Plugin {
                         plugin: format!("{}: candidate", plugin.name),
                         path: merged.path.clone(),
                         cause,
-                    }
-                })?,
+                    })?
+                }
             };
         Ok(ShelvedCandidate {
             candidate,
@@ -199,6 +209,19 @@ fn digest(source: &PluginSource) -> String {
         hasher.update(text);
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// Whose plugin is loaded.
+fn tell(plugin: &config::Plugin, signed: Option<&Signed>) {
+    match signed {
+        Some(Signed { signer, comment }) => {
+            tracing::info!(plugin = %plugin.name, signer = %signer.name, comment, "signature is good");
+        }
+        None => tracing::warn!(
+            plugin = %plugin.name,
+            "loaded without looking at its signature, since [signatures] required = false"
+        ),
+    }
 }
 
 /// The first number that is dialled in a country waits up to 140 ms for the plan of that

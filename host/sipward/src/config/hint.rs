@@ -134,13 +134,15 @@ pub(super) fn example(path: &[String]) -> Option<&'static str> {
         "plugins" => "names of [[plugin]] entries, such as [\"ip-acl\", \"rate-limit\"]",
         "peers" => "names of [[pbx]] and [[trunk]] entries, such as [\"main-pbx\"]",
         "methods" => "SIP methods, such as [\"INVITE\", \"REGISTER\"]",
+        "signers" => "names of [[signer]] entries, such as [\"acme\"]",
+        "public_key" => "the line of the `.pub` file that begins with `RW`, in quotes",
         "capabilities" => "capabilities, such as [\"counters\", \"keyvalue\"]",
         "name" | "user" | "realm" | "advertised" | "route_to" | "password_env" | "key_env"
         | "log_level" => "a text in quotes",
         "path" | "certificate" | "key" | "client_ca" | "ca" | "password_file" | "ha1_file"
         | "admin_socket" | "state_dir" | "cache_dir" | "file" | "key_file" | "country" | "asn"
         | "city" => "a path in quotes",
-        "watch" | "nat" => "true or false",
+        "watch" | "nat" | "required" => "true or false",
         "share" | "deny_min" | "deny_max" => "a part of the whole, such as 0.05",
         "settings" | "tls" | "limits" | "candidate" | "rollback" | "breaker" => "a table",
         key if key.ends_with("_seconds") => "a whole number of seconds",

@@ -9,7 +9,7 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `accounts`, `candidate`, `lookups`, `media`, `records`: what may be written;
+//! - `model`, `accounts`, `candidate`, `lookups`, `media`, `records`, `signatures`: what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
@@ -24,6 +24,7 @@ mod model;
 mod place;
 mod read;
 mod records;
+mod signatures;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,7 @@ pub use records::{
     AlertCommand, AlertWebhook, Alerts, HeaderLine, LineRecords, RecordWebhook, Records, Severity,
     SqliteRecords,
 };
+pub use signatures::{Signatures, Signer};
 
 use check::Checks;
 use place::{KeyPath, Places};
@@ -393,7 +395,8 @@ fn resolve_paths(config: &mut Config, file: &Path) {
 fn config_files_of(plugin: &Plugin) -> impl Iterator<Item = PathBuf> {
     let candidate = plugin.candidate.as_ref();
     let other = candidate.and_then(|candidate| candidate.path.clone());
-    std::iter::once(plugin.path.clone()).chain(other)
+    let files = std::iter::once(plugin.path.clone()).chain(other);
+    files.flat_map(|file| [plugin_signature::signature_path(&file), file])
 }
 
 impl Config {

@@ -15,6 +15,7 @@ use super::candidate::{Breaker, Candidate};
 use super::lookups::{Geo, Groups, ListFile};
 use super::media::{Media, PeerMedia};
 use super::records::{Alerts, Records};
+use super::signatures::{Signatures, Signer};
 
 /// A whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -38,6 +39,12 @@ pub struct Config {
     /// Plugins.
     #[serde(default, rename = "plugin")]
     pub plugins: Vec<Plugin>,
+    /// Whether plugins have to be signed.
+    #[serde(default)]
+    pub signatures: Signatures,
+    /// Whose signatures are accepted.
+    #[serde(default, rename = "signer")]
+    pub signers: Vec<Signer>,
     /// Pipelines.
     #[serde(default, rename = "pipeline")]
     pub pipelines: Vec<Pipeline>,
@@ -433,6 +440,9 @@ pub struct Pipeline {
     pub methods: Vec<String>,
     /// Names of plugins, first asked first.
     pub plugins: Vec<String>,
+    /// Names of the signers whose plugins it may use; all without it.
+    #[serde(default)]
+    pub signers: Vec<String>,
 }
 
 /// A user that may authenticate. Exactly one of the sources is given.

@@ -62,11 +62,12 @@ impl Findings<'_> {
 }
 
 /// Lists of tables at the root.
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 8] = [
     "listener",
     "pbx",
     "trunk",
     "plugin",
+    "signer",
     "pipeline",
     "credential",
     "list",
@@ -97,6 +98,7 @@ pub(super) fn config(mut root: Dict, findings: &mut Findings<'_>) -> Option<(Con
     (config.pbxs, numbers.pbxs) = list_of(next(), findings);
     (config.trunks, numbers.trunks) = list_of(next(), findings);
     (config.plugins, numbers.plugins) = list_of(next(), findings);
+    (config.signers, numbers.signers) = list_of(next(), findings);
     (config.pipelines, numbers.pipelines) = list_of(next(), findings);
     (config.credentials, numbers.credentials) = list_of(next(), findings);
     (config.lists, numbers.lists) = list_of(next(), findings);
@@ -137,6 +139,7 @@ pub(super) struct Numbers {
     pub(super) pbxs: Vec<usize>,
     pub(super) trunks: Vec<usize>,
     pub(super) plugins: Vec<usize>,
+    pub(super) signers: Vec<usize>,
     pub(super) pipelines: Vec<usize>,
     pub(super) credentials: Vec<usize>,
     pub(super) lists: Vec<usize>,

@@ -121,7 +121,7 @@ fn a_good_one_is_read_whole() {
         folder.0.path().join("admin.sock")
     );
     let files = config.files();
-    assert_eq!(files.len(), 5, "{files:?}");
+    assert_eq!(files.len(), 6, "{files:?}");
     assert!(files.iter().all(|file| file.is_absolute()));
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path, cache: &Pat
         },
         // Kamailio writes none either.
         "records": { "enabled": false },
+        "signatures": { "required": false },
         "listener": [{
             "name": "inside",
             "transport": "udp",

@@ -9,6 +9,7 @@ mod media_warnings;
 mod peers;
 mod plugins;
 mod records;
+mod signatures;
 mod store;
 mod warnings;
 
@@ -101,6 +102,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
             self.peer_media(list, number, peer);
         }
         self.plugins();
+        self.signers();
         let peer_names: Vec<&str> = peers
             .iter()
             .map(|(_, _, peer)| peer.name.as_str())
@@ -113,6 +115,7 @@ impl<'a, 'f, 'p> Checks<'a, 'f, 'p> {
         ));
         for (&number, pipeline) in numbers.pipelines.iter().zip(&config.pipelines) {
             self.pipeline(number, pipeline, &peer_names);
+            self.signers_of(number, pipeline);
         }
         self.credentials();
         self.credential_store();

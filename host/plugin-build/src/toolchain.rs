@@ -5,13 +5,12 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
-
-use super::{packages, say};
-use crate::process;
+use crate::debian;
+use crate::error::BuildError;
+use crate::program;
 
 /// The only target of guests.
-pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
+pub const TARGET: &str = "wasm32-unknown-unknown";
 
 /// Debian's packages: a compiler, its library's source, and a linker that writes wasm.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-19"];
@@ -23,7 +22,7 @@ const DEBIAN_LINKER: &str = "wasm-ld-19";
 
 /// What builds guests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum GuestToolchain {
+pub enum GuestToolchain {
     /// The toolchain that builds everything else has the target.
     Installed,
     /// Debian's toolchain, with the standard library built beside the guest.
@@ -31,55 +30,54 @@ pub(crate) enum GuestToolchain {
 }
 
 impl GuestToolchain {
-    /// The first that works.
-    pub(crate) fn find_or_install() -> Result<Self> {
-        const WHAT: &str = "compiler for guests";
-        if target_is_installed() {
-            say(WHAT, "the installed toolchain has wasm32-unknown-unknown");
+    /// The first that works for a crate in `folder`; `say` is told which, and what was
+    /// done for it.
+    ///
+    /// # Errors
+    /// None is there and none can be installed; the message says what to type.
+    pub fn find_or_install(folder: &Path, say: &mut dyn FnMut(&str)) -> Result<Self, BuildError> {
+        if target_is_installed(folder) {
+            say("the installed toolchain has wasm32-unknown-unknown");
             return Ok(Self::Installed);
         }
         let mut rustup = Command::new("rustup");
-        rustup.args(["target", "add", TARGET]);
-        if process::find("rustup").is_some()
-            && process::succeeds(&mut rustup)
-            && target_is_installed()
+        rustup
+            .args(["target", "add", TARGET])
+            .current_dir(present(folder));
+        if program::find("rustup").is_some()
+            && program::succeeds(&mut rustup)
+            && target_is_installed(folder)
         {
-            say(WHAT, "added by `rustup target add wasm32-unknown-unknown`");
+            say("added by `rustup target add wasm32-unknown-unknown`");
             return Ok(Self::Installed);
         }
         if debian_is_complete() {
-            say(
-                WHAT,
-                "Debian's rustc-web, with its library built from rust-web-src",
-            );
+            say("Debian's rustc-web, with its library built from rust-web-src");
             return Ok(Self::Debian);
         }
-        if !packages::has_apt() {
-            bail!(
+        if !debian::has_apt() {
+            return Err(BuildError::NoCompiler(format!(
                 "no compiler for {TARGET}: the installed toolchain lacks the target and rustup could \
                  not add it; install it with `rustup target add {TARGET}` and start again"
-            );
+            )));
         }
-        packages::install(&DEBIAN_PACKAGES)?;
+        debian::install(&DEBIAN_PACKAGES)?;
         if !debian_is_complete() {
-            bail!(
+            return Err(BuildError::NoCompiler(format!(
                 "Debian's {} are installed but incomplete",
                 DEBIAN_PACKAGES.join(", ")
-            );
+            )));
         }
-        say(
-            WHAT,
-            "installed Debian's rustc-web, cargo-web, rust-web-src, lld-19",
-        );
+        say("installed Debian's rustc-web, cargo-web, rust-web-src, lld-19");
         Ok(Self::Debian)
     }
 
-    /// A cargo command that builds for guests: `cargo VERB --target ...`.
-    pub(crate) fn cargo(self, verb: &str) -> Command {
-        let mut command = process::cargo();
+    /// A cargo command in `folder` that builds for guests: `cargo VERB --target ...`.
+    pub fn cargo(self, folder: &Path, verb: &str) -> Command {
+        let mut command = program::cargo(folder);
         if self == Self::Debian {
             command = Command::new(DEBIAN_CARGO);
-            command.current_dir(crate::workspace::root());
+            command.current_dir(folder);
             // The cargo that runs us points these at its own toolchain.
             for name in [
                 "RUSTUP_TOOLCHAIN",
@@ -95,7 +93,7 @@ impl GuestToolchain {
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", DEBIAN_LINKER);
         }
-        command.args([verb, "--locked", "--target", TARGET]);
+        command.args([verb, "--target", TARGET]);
         if self == Self::Debian {
             command.args(["-Z", "build-std=std,panic_abort"]);
         }
@@ -104,10 +102,12 @@ impl GuestToolchain {
 }
 
 /// Whether the toolchain that runs us can build for the target.
-fn target_is_installed() -> bool {
+fn target_is_installed(folder: &Path) -> bool {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", TARGET]);
-    process::capture(&mut rustc).is_ok_and(|folder| {
+    rustc
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .current_dir(present(folder));
+    program::capture(&mut rustc).is_ok_and(|folder| {
         std::fs::read_dir(folder.trim()).is_ok_and(|mut entries| {
             entries.any(|it| {
                 it.is_ok_and(|file| file.file_name().to_string_lossy().starts_with("libstd-"))
@@ -116,12 +116,21 @@ fn target_is_installed() -> bool {
     })
 }
 
+/// The folder to be in. That of a relative path to a file here is empty.
+fn present(folder: &Path) -> &Path {
+    if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    }
+}
+
 fn debian_is_complete() -> bool {
     let source = Path::new("/usr/lib/rustlib/src/rust/library/std/Cargo.toml");
     Path::new(DEBIAN_CARGO).is_file()
         && Path::new(DEBIAN_RUSTC).is_file()
         && source.is_file()
-        && process::find(DEBIAN_LINKER).is_some()
+        && program::find(DEBIAN_LINKER).is_some()
 }
 
 #[cfg(test)]
@@ -137,8 +146,8 @@ mod tests {
 
     #[test]
     fn only_debians_toolchain_builds_the_library() {
-        let installed = GuestToolchain::Installed.cargo("build");
-        let debian = GuestToolchain::Debian.cargo("build");
+        let installed = GuestToolchain::Installed.cargo(Path::new("."), "build");
+        let debian = GuestToolchain::Debian.cargo(Path::new("."), "build");
         assert!(!arguments(&installed).contains(&"-Z".to_owned()));
         assert!(arguments(&debian).contains(&"build-std=std,panic_abort".to_owned()));
         assert_eq!(debian.get_program(), DEBIAN_CARGO);
