@@ -179,6 +179,16 @@ impl HostState {
         self.charge_bytes(bytes)
     }
 
+    /// The same of a function that is about state: that belongs to decisions.
+    fn charge_decision(&self, interface: &str, bytes: usize) -> wasmtime::Result<()> {
+        if self.phase != Phase::Deciding {
+            return Err(wasmtime::Error::new(PolicyFailure::Trap(format!(
+                "{interface} cannot be used in describe or configure"
+            ))));
+        }
+        self.charge_call(bytes)
+    }
+
     /// Counts bytes handed over, before they are copied.
     fn charge_bytes(&self, bytes: usize) -> wasmtime::Result<()> {
         let sum = self.host_bytes.get().saturating_add(bytes);
@@ -214,16 +224,6 @@ impl HostState {
             Phase::Starting => Asking::Starting,
             Phase::Deciding => Asking::Deciding,
         }
-    }
-
-    /// State belongs to decisions.
-    fn require_decision(&self, interface: &str) -> wasmtime::Result<()> {
-        if self.phase == Phase::Deciding {
-            return Ok(());
-        }
-        Err(wasmtime::Error::new(PolicyFailure::Trap(format!(
-            "{interface} cannot be used in describe or configure"
-        ))))
     }
 }
 

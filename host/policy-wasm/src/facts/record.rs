@@ -8,7 +8,7 @@ use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext,
 };
 use wasmtime::component::{ComponentType, Lower};
-use wasmtime::{Result, bail};
+use wasmtime::{Error, Result, bail};
 
 use crate::bindings::types as wit;
 
@@ -53,23 +53,14 @@ unsafe impl Lower for RequestRecord<'_> {
     ) -> Result<()> {
         let facts = self.0;
         let text = cx.realloc(0, 0, 1, facts.text.len())?;
-        if let Some(place) = slice(cx, text, facts.text.len()) {
-            place.copy_from_slice(facts.text);
-        }
+        slice(cx, text, facts.text.len())?.copy_from_slice(facts.text);
         let offer_bytes = facts.offer.len() * STREAM_BYTES;
         let offer = cx.realloc(0, 0, 8, offer_bytes)?;
-        let places = slice(cx, offer, offer_bytes).unwrap_or_default();
-        for (stream, place) in facts
-            .offer
-            .iter()
-            .zip(places.chunks_exact_mut(STREAM_BYTES))
-        {
+        let places = slice(cx, offer, offer_bytes)?.chunks_exact_mut(STREAM_BYTES);
+        for (stream, place) in facts.offer.iter().zip(places) {
             put_stream(Fields(place), stream);
         }
-        let Some(record) = slice(cx, offset, FACTS_BYTES) else {
-            bail!("the facts lie beyond the end of memory");
-        };
-        let mut record = Fields(record);
+        let mut record = Fields(slice(cx, offset, FACTS_BYTES)?);
         record.list(facts_at::TEXT, text, facts.text.len())?;
         record.list(facts_at::OFFER, offer, facts.offer.len())?;
         put_facts(record, facts);
@@ -77,12 +68,16 @@ unsafe impl Lower for RequestRecord<'_> {
     }
 }
 
+/// A stretch of the guest's memory. A guest that gives none is not asked: it would judge
+/// what lay there before.
 fn slice<'m, T>(
     cx: &'m mut LowerContext<'_, T>,
     start: usize,
     bytes: usize,
-) -> Option<&'m mut [u8]> {
-    cx.as_slice_mut().get_mut(start..)?.get_mut(..bytes)
+) -> Result<&'m mut [u8]> {
+    let memory = cx.as_slice_mut();
+    let stretch = memory.get_mut(start..).and_then(|it| it.get_mut(..bytes));
+    stretch.ok_or_else(|| Error::msg("the facts lie beyond the end of memory"))
 }
 
 /// Sizes of records.

@@ -30,7 +30,7 @@ fn add(
 ) -> Answer<u64> {
     let state = store.data();
     let (name, key) = (name.to_str(store)?, key.as_le_slice(store));
-    state.begin_counter(&name, key)?;
+    state.charge_decision("counters", name.len().saturating_add(key.len()))?;
     let count = state.services.counters.add(Addition {
         scope: &state.plugin,
         name: &name,
@@ -46,7 +46,7 @@ fn add(
 fn reset(store: &Store<'_>, (name, key): (WasmStr, WasmList<u8>)) -> Answer<()> {
     let state = store.data();
     let (name, key) = (name.to_str(store)?, key.as_le_slice(store));
-    state.begin_counter(&name, key)?;
+    state.charge_decision("counters", name.len().saturating_add(key.len()))?;
     let (counters, now_ms) = (&state.services.counters, state.now_ms());
     Ok(counters
         .reset(&state.plugin, &name, key, now_ms)
@@ -59,7 +59,7 @@ fn take(
 ) -> Answer<Grant> {
     let state = store.data();
     let (name, key) = (name.to_str(store)?, key.as_le_slice(store));
-    state.begin_counter(&name, key)?;
+    state.charge_decision("counters", name.len().saturating_add(key.len()))?;
     let grant = state.services.counters.take(TokenRequest {
         scope: &state.plugin,
         name: &name,
@@ -76,13 +76,6 @@ fn take(
             retry_after_ms: grant.retry_after_ms,
         })
         .map_err(error))
-}
-
-impl HostState {
-    fn begin_counter(&self, name: &str, key: &[u8]) -> wasmtime::Result<()> {
-        self.require_decision("counters")?;
-        self.charge_call(name.len().saturating_add(key.len()))
-    }
 }
 
 fn error(error: services::CounterError) -> CounterError {

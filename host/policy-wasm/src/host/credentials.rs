@@ -48,10 +48,9 @@ impl Host for HostState {
         realm: String,
         algorithms: Vec<outcomes::DigestAlgorithm>,
     ) -> wasmtime::Result<Verification> {
-        self.require_decision("credentials")?;
-        self.charge_call(realm.len().saturating_add(algorithms.len()))?;
+        self.charge_decision("credentials", realm.len().saturating_add(algorithms.len()))?;
         let allowed: Vec<_> = algorithms.into_iter().map(algorithm).collect();
-        let now_ms = self.services.clock.now_ms();
+        let now_ms = self.now_ms();
         let message = self.lent(&request)?;
         // A response carries no credentials to verify.
         let Some(source) = self.source else {
@@ -85,9 +84,8 @@ impl Host for HostState {
     }
 
     fn check_code(&mut self, account: String, code: String) -> wasmtime::Result<CodeVerification> {
-        self.require_decision("credentials")?;
-        self.charge_call(account.len().saturating_add(code.len()))?;
-        let now_ms = self.services.clock.now_ms();
+        self.charge_decision("credentials", account.len().saturating_add(code.len()))?;
+        let now_ms = self.now_ms();
         let verification = self
             .services
             .credentials

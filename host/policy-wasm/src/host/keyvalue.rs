@@ -24,7 +24,7 @@ type Answer<T> = wasmtime::Result<Result<T, KvError>>;
 fn get(store: &Store<'_>, (key,): (WasmStr,)) -> Answer<Option<Vec<u8>>> {
     let state = store.data();
     let key = key.to_str(store)?;
-    state.begin_keyvalue(key.len())?;
+    state.charge_decision("keyvalue", key.len())?;
     let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
     let value = keyvalue.get(&state.plugin, &key, now_ms);
     if let Ok(Some(value)) = &value {
@@ -36,7 +36,7 @@ fn get(store: &Store<'_>, (key,): (WasmStr,)) -> Answer<Option<Vec<u8>>> {
 fn set(store: &Store<'_>, (key, value, ttl_ms): (WasmStr, WasmList<u8>, u64)) -> Answer<()> {
     let state = store.data();
     let (key, value) = (key.to_str(store)?, value.as_le_slice(store));
-    state.begin_keyvalue(key.len().saturating_add(value.len()))?;
+    state.charge_decision("keyvalue", key.len().saturating_add(value.len()))?;
     let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
     let set = keyvalue.set(&state.plugin, &key, value, ttl_ms, now_ms);
     Ok(set.map_err(error))
@@ -45,17 +45,10 @@ fn set(store: &Store<'_>, (key, value, ttl_ms): (WasmStr, WasmList<u8>, u64)) ->
 fn delete(store: &Store<'_>, (key,): (WasmStr,)) -> Answer<bool> {
     let state = store.data();
     let key = key.to_str(store)?;
-    state.begin_keyvalue(key.len())?;
+    state.charge_decision("keyvalue", key.len())?;
     let (keyvalue, now_ms) = (&state.services.keyvalue, state.now_ms());
     let deleted = keyvalue.delete(&state.plugin, &key, now_ms);
     Ok(deleted.map_err(error))
-}
-
-impl HostState {
-    fn begin_keyvalue(&self, bytes: usize) -> wasmtime::Result<()> {
-        self.require_decision("keyvalue")?;
-        self.charge_call(bytes)
-    }
 }
 
 fn error(error: KeyvalueError) -> KvError {

@@ -28,7 +28,7 @@ fn hold(
 ) -> Answer<Holding> {
     let state = store.data();
     let (name, key) = (name.to_str(store)?, key.as_le_slice(store));
-    state.begin_lease(&name, key)?;
+    state.charge_decision("leases", name.len().saturating_add(key.len()))?;
     let Some(holdings) = &state.consultation.holdings else {
         return Ok(Err(LeaseError::NoCall));
     };
@@ -50,16 +50,9 @@ fn hold(
 fn held(store: &Store<'_>, (name, key): (WasmStr, WasmList<u8>)) -> Answer<u64> {
     let state = store.data();
     let (name, key) = (name.to_str(store)?, key.as_le_slice(store));
-    state.begin_lease(&name, key)?;
+    state.charge_decision("leases", name.len().saturating_add(key.len()))?;
     let held = state.services.leases.held(&state.plugin, &name, key);
     Ok(held.map_err(error))
-}
-
-impl HostState {
-    fn begin_lease(&self, name: &str, key: &[u8]) -> wasmtime::Result<()> {
-        self.require_decision("leases")?;
-        self.charge_call(name.len().saturating_add(key.len()))
-    }
 }
 
 fn error(error: policy::LeaseError) -> LeaseError {
