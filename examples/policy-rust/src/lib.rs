@@ -133,12 +133,12 @@ mod tests {
     fn the_night_is_for_calls_within_the_country() {
         let settings = json!({ "region": "DE", "open": 8, "close": 18 });
         let harness = Harness::<NightGuard>::new(settings);
-        let abroad = Request::invite("sip:+442079460018@example.com").inside();
+        let abroad = Request::invite("sip:+442079460018@example.com").zone(Zone::Inside);
         // 1970 began on a Thursday, at midnight.
         let night = harness.call(&abroad);
         assert_eq!(night.status(), Some(403));
         assert!(night.reason().ends_with("+442079460018 at thu 00:00"));
-        let at_home = Request::invite("sip:+4930123456@example.com").inside();
+        let at_home = Request::invite("sip:+4930123456@example.com").zone(Zone::Inside);
         assert!(harness.call(&at_home).is_next());
         harness.advance(Duration::from_secs(8 * 3600));
         assert!(harness.call(&abroad).is_next());

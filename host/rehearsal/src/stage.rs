@@ -155,6 +155,7 @@ mod tests {
             });
         let report = StageReport {
             plugin: Arc::from("call-code"),
+            version: policy::Version::default(),
             verdict: "reject",
             reason: outcome.reason.clone(),
             micros: 7,

@@ -161,11 +161,6 @@ impl PluginShelf {
     pub(crate) fn candidate_of(&self, plugin: &str) -> Option<&ShelvedCandidate> {
         self.candidates.get(plugin)
     }
-
-    /// The plugins that are in use.
-    pub(crate) fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
-        self.loaded.values()
-    }
 }
 
 /// The plugin as its candidate would have it.

@@ -231,6 +231,7 @@ impl Control {
     fn breakers(&self) -> Vec<(Arc<str>, BreakerFigures)> {
         let plugins = self.shelf.plugins();
         let mut breakers: Vec<_> = plugins
+            .into_iter()
             .flat_map(|plugin| {
                 let figures = plugin.breakers().into_iter();
                 figures.map(|figures| (Arc::clone(plugin.name()), figures))
