@@ -12,7 +12,7 @@ fn a_breach_is_contained_and_the_next_call_is_judged() {
     host.clock.set(MONDAY_MS);
     for language in ALL {
         // Understanding the number is the second host call, counting it the third.
-        let mut source = language.source(&host, with("per_hour", json!(1000)));
+        let mut source = language.kept(&host, with("per_hour", json!(1000)));
         source.limits.host_calls = 2;
         let plugin = host.load(source).expect("it loads");
         let mut worker = Worker::new(&[&plugin]);

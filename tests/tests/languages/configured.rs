@@ -17,6 +17,9 @@ fn site(plugin: &str) -> String {
         r#"[server]
 cache_dir = "{}"
 
+[signatures]
+required = false
+
 [[listener]]
 name = "local"
 transport = "udp"

@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use policy_wasm::Isolation;
 use sipward_tests::guests::{Host, Worker, admitted, component, refusal};
 
 use crate::stage::{ALL, Language, MONDAY_MS, RUST, abroad, desk, settings};
@@ -48,7 +47,7 @@ fn the_cost_is_known() {
     );
     for language in ALL {
         // Compiled by now, whoever did it.
-        drop(language.load(&host, settings()));
+        drop(host.load(language.kept(&host, settings())));
         let figures = measure(&host, language);
         println!(
             "{:<20} {:>10} {:>10.1} {:>12.0} {:>10.0} {:>12.1} {:>12.1} {:>13}",
@@ -72,7 +71,7 @@ fn the_cost_is_known() {
 
 fn measure(host: &Host, language: Language) -> Figures {
     let started = Instant::now();
-    let plugin = language.load(host, settings());
+    let plugin = host.load(language.kept(host, settings())).expect("it loads");
     let load = started.elapsed();
     let mut worker = Worker::new(&[&plugin]);
     let started = Instant::now();
@@ -141,12 +140,7 @@ fn memory_stays_within_its_limit() {
     let host = Host::new();
     host.clock.set(MONDAY_MS);
     for language in ALL {
-        let mut source = language.source(&host, settings());
-        source.isolation = Isolation::Reuse {
-            min_calls: u32::MAX,
-            max_calls: u32::MAX,
-        };
-        let plugin = host.load(source).expect("it loads");
+        let plugin = host.load(language.kept(&host, settings())).expect("it loads");
         let mut worker = Worker::new(&[&plugin]);
         for _ in 0..MANY_CALLS {
             let conclusion = worker.judge(abroad());

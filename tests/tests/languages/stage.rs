@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::{PolicyFailure, RequestFacts};
-use policy_wasm::{LoadError, Plugin, PluginSource};
+use policy_wasm::{Isolation, LoadError, Plugin, PluginSource};
 use serde_json::{Value, json};
 use sipward_tests::guests::{Caller, Host};
 
@@ -68,6 +68,17 @@ impl Language {
         source.limits.wasm_bytes = self.wasm_mib << 20;
         source.limits.memory_bytes = self.memory_mib << 20;
         source.limits.instances = self.instances;
+        source
+    }
+
+    /// The component whose one instance is kept, so that what it costs and leaves is its
+    /// own.
+    pub(crate) fn kept(self, host: &Host, settings: Value) -> PluginSource {
+        let mut source = self.source(host, settings);
+        source.isolation = Isolation::Reuse {
+            min_calls: u32::MAX,
+            max_calls: u32::MAX,
+        };
         source
     }
 

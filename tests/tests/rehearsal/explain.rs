@@ -152,7 +152,9 @@ fn a_call_is_explained_by_its_record_and_once_more() {
     let live = printed(&explain(&[]));
     assert!(live.contains("under way"), "{live}");
     assert_eq!(calls.finish().failed, 0);
-    drop(proxy);
+    // Ends are written within a second, and all of them before an orderly end.
+    proxy.signal("TERM");
+    assert!(proxy.wait().success());
 
     let attempts = json(&explain(&["--json"]));
     let admitted = attempts
