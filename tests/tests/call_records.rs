@@ -31,7 +31,7 @@ fn a_killed_proxy_has_the_record_of_each_end_that_it_acknowledged() {
     let proxy = Proxy::start(&stage);
     let calls = Calls {
         name: "many",
-        count: 1_000,
+        count: 2_000,
         rate: 100,
         talk_ms: 500,
         // Nobody answers once the proxy is killed.

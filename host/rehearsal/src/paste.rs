@@ -128,7 +128,7 @@ mod tests {
         let text = INVITE.replace('\n', "\r\n");
         let error = read(text.as_bytes(), &Limits::default()).unwrap_err();
         assert!(matches!(error, PasteError::Malformed(_)), "{error}");
-        let text = text.replace("999", "14");
+        let text = text.replace("999", "12");
         let pasted = read(text.as_bytes(), &Limits::default()).unwrap();
         assert!(pasted.repairs.is_empty());
     }
