@@ -42,7 +42,7 @@ fn built() -> PathBuf {
             "rate-limit",
         ])
         .args(["-p", "hostile-plugins", "-p", "sipward-plugin-sdk"])
-        .args(["--lib", "--examples"])
+        .args(["--lib", "--example", "prepaid"])
         .status()
         .unwrap();
     assert!(status.success(), "rustup target add wasm32-unknown-unknown");

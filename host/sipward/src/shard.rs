@@ -156,11 +156,8 @@ impl Shard {
             Received::Invalid(error) => {
                 self.invalid += 1;
                 tracing::debug!(source = %inbound.flow.peer, %error, "not a valid message");
-                let answer = match self.core.hears_nothing(&inbound.flow) {
-                    true => None,
-                    false => error.response(b"sipward"),
-                };
-                if let Some(bytes) = answer {
+                let is_heard = !self.core.hears_nothing(&inbound.flow);
+                if let Some(bytes) = is_heard.then(|| error.response(b"sipward")).flatten() {
                     self.outlet.send(Transmit {
                         to: inbound.flow.reply(),
                         bytes,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use policy::Grants;
-use policy_wasm::{EngineConfig, Isolation, LoadError};
+use policy_wasm::{Isolation, LoadError};
 use serde_json::{Value, json};
 use sipward_tests::guests::{Host, Worker, admitted, component, pipeline};
 
@@ -180,8 +180,8 @@ fn one_that_is_cut_off_is_refused_wherever_that_is() {
 #[test]
 fn one_that_is_too_large_is_refused_by_its_size() {
     let host = Host::new();
-    let limit = EngineConfig::default().wasm_bytes;
     let mut source = host.source(HOSTILE, json!({ "behaviour": "none" }));
+    let limit = source.limits.wasm_bytes;
     source.wasm = vec![0; limit + 1].into();
     let error = host.load(source.clone()).expect_err("it is too large");
     assert!(matches!(error, LoadError::TooLarge { .. }), "{error:?}");

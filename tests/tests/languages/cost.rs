@@ -71,7 +71,9 @@ fn the_cost_is_known() {
 
 fn measure(host: &Host, language: Language) -> Figures {
     let started = Instant::now();
-    let plugin = host.load(language.kept(host, settings())).expect("it loads");
+    let plugin = host
+        .load(language.kept(host, settings()))
+        .expect("it loads");
     let load = started.elapsed();
     let mut worker = Worker::new(&[&plugin]);
     let started = Instant::now();
@@ -140,7 +142,9 @@ fn memory_stays_within_its_limit() {
     let host = Host::new();
     host.clock.set(MONDAY_MS);
     for language in ALL {
-        let plugin = host.load(language.kept(&host, settings())).expect("it loads");
+        let plugin = host
+            .load(language.kept(&host, settings()))
+            .expect("it loads");
         let mut worker = Worker::new(&[&plugin]);
         for _ in 0..MANY_CALLS {
             let conclusion = worker.judge(abroad());

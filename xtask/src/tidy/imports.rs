@@ -75,7 +75,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
             "policy-wasm",
             "records",
             "state",
-            "numbers",
+            "sipward-numbers",
             "geo",
             "sip-proxy",
             "media",

@@ -9,7 +9,8 @@
 //! be right. Secrets are never in the file, only the names of files and variables
 //! that hold them, and they are not read here.
 //!
-//! - `model`, `accounts`, `candidate`, `lookups`, `media`, `records`, `signatures`: what may be written;
+//! - `model`, `accounts`, `candidate`, `lookups`, `media`, `plugin`, `records`, `signatures`:
+//!   what may be written;
 //! - `place`, `read`, `hint`: where it stands, reading it, what was meant;
 //! - `check`: what serde cannot know.
 
@@ -22,6 +23,7 @@ mod lookups;
 mod media;
 mod model;
 mod place;
+mod plugin;
 mod read;
 mod records;
 mod signatures;
@@ -45,6 +47,7 @@ pub use media::{
     Ports,
 };
 pub use model::*;
+pub use plugin::{Isolation, OnFailure, Plugin, PluginLimits};
 pub(crate) use records::Endpoint;
 pub use records::{
     AlertCommand, AlertWebhook, Alerts, HeaderLine, LineRecords, RecordWebhook, Records, Severity,

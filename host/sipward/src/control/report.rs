@@ -21,40 +21,9 @@ impl Control {
         let total = ShardFigures::total(&shards);
         let state = self.state.figures();
         let transport = self.shared.figures();
-        let uptime = self.started.elapsed().as_secs();
-        let draining = self.draining.is_some();
         let media = self.live_media();
         let book = self.lookups.current();
-        let mut message = format!(
-            "up {uptime} s{}, generation {}, {} workers\n\
-             calls: {} now, {} answered, {} ended\n\
-             transactions: {} server, {} client, {} waiting for a policy\n\
-             decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
-             plugins: {} calls, {} failures, {} instances ready, {} made while a call waited\n\
-             messages: {} invalid, {} lost in full queues\n\
-             last reload: {}",
-            if draining { ", draining" } else { "" },
-            total.generation,
-            self.workers.len(),
-            total.calls,
-            total.calls_answered,
-            total.calls_ended,
-            total.server_transactions,
-            total.client_transactions,
-            total.pending_consults,
-            total.decisions.admit,
-            total.decisions.reject,
-            total.decisions.challenge,
-            total.decisions.redirect,
-            total.decisions.drop,
-            total.plugin_calls,
-            total.plugin_failures,
-            total.plugin_instances,
-            total.plugin_instances_waited_for,
-            total.invalid_messages,
-            self.shards.lost(),
-            self.last_reload,
-        );
+        let mut message = self.counted(&total);
         message.push_str(&self.told(&total));
         if let Some(media) = &media {
             message.push_str(&media.text(&total));
@@ -64,8 +33,8 @@ impl Control {
         message.push_str(&leases::text(self.state.leases()));
         message.push_str(&lookups::text(&book));
         let data = json!({
-            "uptime_seconds": uptime,
-            "draining": draining,
+            "uptime_seconds": self.started.elapsed().as_secs(),
+            "draining": self.draining.is_some(),
             "workers": shards.len(),
             "total": total,
             "shards": shards,
@@ -87,6 +56,45 @@ impl Control {
             message,
             data,
         }
+    }
+
+    /// Calls, decisions and messages.
+    fn counted(&self, total: &ShardFigures) -> String {
+        format!(
+            "up {} s{}, generation {}, {} workers\n\
+             calls: {} now, {} answered, {} ended\n\
+             transactions: {} server, {} client, {} waiting for a policy\n\
+             decisions: {} admit, {} reject, {} challenge, {} redirect, {} drop\n\
+             plugins: {} calls, {} failures, {} instances ready, {} made while a call waited\n\
+             messages: {} invalid, {} lost in full queues\n\
+             last reload: {}",
+            self.started.elapsed().as_secs(),
+            if self.draining.is_some() {
+                ", draining"
+            } else {
+                ""
+            },
+            total.generation,
+            self.workers.len(),
+            total.calls,
+            total.calls_answered,
+            total.calls_ended,
+            total.server_transactions,
+            total.client_transactions,
+            total.pending_consults,
+            total.decisions.admit,
+            total.decisions.reject,
+            total.decisions.challenge,
+            total.decisions.redirect,
+            total.decisions.drop,
+            total.plugin_calls,
+            total.plugin_failures,
+            total.plugin_instances,
+            total.plugin_instances_waited_for,
+            total.invalid_messages,
+            self.shards.lost(),
+            self.last_reload,
+        )
     }
 
     /// Records and alerts.

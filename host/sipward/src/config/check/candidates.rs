@@ -3,7 +3,8 @@
 use policy_wasm::CANDIDATES_PER_PIPELINE;
 
 use super::{Checks, path};
-use crate::config::model::{Pipeline, Plugin};
+use crate::config::model::Pipeline;
+use crate::config::plugin::Plugin;
 
 impl Checks<'_, '_, '_> {
     pub(super) fn breaker(&mut self, number: usize, plugin: &Plugin) {

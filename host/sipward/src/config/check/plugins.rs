@@ -5,7 +5,8 @@ use policy_wasm::READY_INSTANCES_MAX;
 
 use super::{Checks, named, path};
 use crate::config::hint;
-use crate::config::model::{Pipeline, Plugin};
+use crate::config::model::Pipeline;
+use crate::config::plugin::Plugin;
 
 /// Methods that have a name; others are written as the peer writes them.
 pub(super) const METHODS: [&str; 14] = [
