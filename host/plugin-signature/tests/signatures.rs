@@ -1,5 +1,7 @@
 //! Signatures that are good, and every way in which one is not.
 
+#![expect(clippy::expect_used, reason = "a failed step ends a test")]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -195,7 +195,7 @@ fn stages_are_kept_beside_their_record_and_go_with_it() {
     };
     store.write(&[with(1), with(2), record(3)]).unwrap();
     store.write(&[with(1)]).unwrap();
-    assert_eq!(store.stages("a.1").unwrap(), [stage.clone()]);
+    assert_eq!(store.stages("a.1").unwrap(), std::slice::from_ref(&stage));
     assert_eq!(store.stages("a.3").unwrap(), []);
     assert_eq!(store.stages("a.4").unwrap(), []);
     store.trim(1_500, u64::MAX).unwrap();

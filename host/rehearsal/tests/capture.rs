@@ -1,5 +1,11 @@
 //! Captures of every kind, whole, damaged and made of noise.
 
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a failed step ends a test"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use proptest::prelude::*;

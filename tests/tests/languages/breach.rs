@@ -42,7 +42,7 @@ fn another_language_beside_it_goes_on() {
         source.limits.host_calls = 0;
         // Settings that need no host would do; these ask for the country.
         source.on_failure = OnFailure::Next;
-        let error = host.load(source.clone()).err().expect("configure asks");
+        let error = host.load(source.clone()).expect_err("configure asks");
         assert!(error.to_string().contains("host_calls = 0"), "{error}");
         source.limits.host_calls = 1;
         source.limits.outcome.reason_bytes = 4;

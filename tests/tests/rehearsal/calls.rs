@@ -37,8 +37,8 @@ pub(crate) fn many(count: u64) -> Vec<Call> {
     let call = |number: u64| Call {
         number,
         at_s: number,
-        talks_s: (number % 7 != 0).then_some(60 + number * 37 % 120),
-        callee: if number % 10 == 0 {
+        talks_s: (!number.is_multiple_of(7)).then_some(60 + number * 37 % 120),
+        callee: if number.is_multiple_of(10) {
             "+4990012345"
         } else {
             "+4930123456"

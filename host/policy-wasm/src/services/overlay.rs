@@ -143,7 +143,8 @@ impl Overlay {
     pub(crate) fn begin(&self, precedent: Precedent) {
         let at_ms = precedent.at_ms;
         *self.precedent.lock() = precedent;
-        if self.runs.fetch_add(1, Ordering::Relaxed) % SWEEP_RUNS == 0 {
+        let runs = self.runs.fetch_add(1, Ordering::Relaxed);
+        if runs.is_multiple_of(SWEEP_RUNS) {
             self.own.sweep(at_ms);
         }
     }

@@ -17,8 +17,16 @@ pub(super) enum Due {
 /// Timers in the order of their times, and of equals in the order in which they were set.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    set: BTreeMap<(u64, u64), (Box<[u8]>, u64, Due)>,
+    set: BTreeMap<(u64, u64), Timer>,
     number: u64,
+}
+
+/// What is due for which call.
+#[derive(Debug)]
+struct Timer {
+    call_id: Box<[u8]>,
+    number: u64,
+    due: Due,
 }
 
 impl Timers {
@@ -26,7 +34,13 @@ impl Timers {
     pub(super) fn set(&mut self, at_ms: u64, call_id: &[u8], number: u64, due: Due) {
         self.number += 1;
         let key = (at_ms, self.number);
-        self.set.insert(key, (call_id.into(), number, due));
+        let call_id = call_id.into();
+        let timer = Timer {
+            call_id,
+            number,
+            due,
+        };
+        self.set.insert(key, timer);
     }
 
     /// The first that is due by a time.
@@ -36,7 +50,7 @@ impl Timers {
         if at_ms > by_ms {
             return None;
         }
-        let (call_id, number, due) = entry.remove();
-        Some((at_ms, call_id, number, due))
+        let timer = entry.remove();
+        Some((at_ms, timer.call_id, timer.number, timer.due))
     }
 }
