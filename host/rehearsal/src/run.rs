@@ -12,7 +12,7 @@ use crate::stage::StageAccount;
 use crate::trace::Trace;
 
 /// A generation that is asked without a network. Its plugins must have been loaded with
-/// services that the trace watches; see [`traced`](crate::traced).
+/// services that the trace watches; see [`traced`](fn@crate::traced).
 #[derive(Debug)]
 pub struct Rehearsal {
     executor: Executor,
