@@ -169,7 +169,8 @@ fn expectations(desk: &Desk, name: &str) {
 /// Fuel is the same each time, and a budget is kept or not.
 fn costs(desk: &Desk, name: &str) {
     let wasm = format!("{name}.wasm");
-    let bench = |more: &[&'static str]| [&["bench", wasm.as_str(), "--time", "50ms"], more].concat();
+    let bench =
+        |more: &[&'static str]| [&["bench", wasm.as_str(), "--time", "50ms"], more].concat();
     let fuel = || {
         let report = desk.json(name, &bench(&["--json"]));
         let costs = report["costs"].as_array().expect("costs").clone();

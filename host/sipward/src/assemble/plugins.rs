@@ -10,8 +10,8 @@ use bytes::Bytes;
 use plugin_signature::Signed;
 use policy::{Capability, Grants, MethodSet, OnFailure, RollbackTerms};
 use policy_wasm::{
-    Candidate, Engine, EngineConfig, Generation, HostServices, Isolation, LoadError,
-    PipelineSpec, Plugin, PluginLimits, PluginSource, READY_INSTANCES, Selection, Stance,
+    Candidate, Engine, EngineConfig, Generation, HostServices, Isolation, LoadError, PipelineSpec,
+    Plugin, PluginLimits, PluginSource, READY_INSTANCES, Selection, Stance,
 };
 
 use super::AssembleError;
@@ -126,19 +126,18 @@ impl PluginShelf {
         let digest = digest(&source);
         read_plan(&merged.settings, services);
         let known = self.candidates.get(&plugin.name);
-        let candidate =
-            match known.filter(|known| known.fingerprint == fingerprint) {
-                Some(known) => Arc::clone(&known.candidate),
-                None => {
-                    tell(&merged, signed.as_ref());
-                    let loaded = engine.load_candidate(source, services);
-                    loaded.map_err(|cause| AssembleError::Plugin {
-                        plugin: format!("{}: candidate", plugin.name),
-                        path: merged.path.clone(),
-                        cause,
-                    })?
-                }
-            };
+        let candidate = match known.filter(|known| known.fingerprint == fingerprint) {
+            Some(known) => Arc::clone(&known.candidate),
+            None => {
+                tell(&merged, signed.as_ref());
+                let loaded = engine.load_candidate(source, services);
+                loaded.map_err(|cause| AssembleError::Plugin {
+                    plugin: format!("{}: candidate", plugin.name),
+                    path: merged.path.clone(),
+                    cause,
+                })?
+            }
+        };
         Ok(ShelvedCandidate {
             candidate,
             fingerprint,
