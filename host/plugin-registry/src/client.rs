@@ -133,7 +133,8 @@ impl Client {
         }
         let mut url = ask.url.clone();
         let mut steps = 0;
-        while ask.method == Method::GET && response.status().is_redirection() {
+        let follows = matches!(ask.method, Method::GET | Method::HEAD);
+        while follows && response.status().is_redirection() {
             if steps == REDIRECTS {
                 return Err(RegistryError::Redirects { goal: ask.goal });
             }

@@ -436,6 +436,18 @@ fn a_push_sends_blobs_before_the_manifest_that_names_them() {
 }
 
 #[test]
+fn blobs_that_are_there_are_not_sent_wherever_there_is() {
+    let fake = Fake::start(|heard| match (heard.method.as_str(), heard.path.as_str()) {
+        ("HEAD", "/there") => Reply::status(200),
+        ("HEAD", _) => Reply::status(307).with("Location", "/there"),
+        ("PUT", _) => Reply::status(201),
+        _ => Reply::status(404),
+    });
+    push(&fake, &options()).unwrap();
+    assert!(fake.heard().iter().all(|it| it.method != "POST"));
+}
+
+#[test]
 fn a_tag_that_names_something_else_stays() {
     let fake = Fake::start(|heard| match heard.method.as_str() {
         "GET" => typed(b"something else"),
