@@ -1,4 +1,9 @@
 //! Registries that do what they should not: written by hand, so that they can.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where it fails"
+)]
 
 mod fake;
 
