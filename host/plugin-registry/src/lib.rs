@@ -14,6 +14,7 @@
 //! A registry is somebody else's program: each of its answers has a bound, all of them
 //! together a time, and what it says about itself is not believed.
 
+mod address;
 mod artifact;
 mod challenge;
 mod client;
