@@ -30,6 +30,9 @@ use crate::{ANSWER_BYTES, REDIRECTS};
 /// The longest that setting up a connection takes.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// The longest that anybody may want to wait: more is a slip, and no clock adds it.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// One request.
 pub(crate) struct Ask<'a> {
     /// What it is for, after "failed to".
@@ -109,7 +112,7 @@ impl Client {
             credentials,
             scope: format!("repository:{}:pull,push", reference.name()),
             authorization: None,
-            until: Instant::now() + options.time,
+            until: Instant::now() + options.time.min(LONGEST),
         })
     }
 
