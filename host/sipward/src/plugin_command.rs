@@ -3,6 +3,11 @@
 //! Results go to standard output; what is done on the way goes to standard error.
 
 mod keys;
+#[cfg(feature = "oci")]
+mod registry;
+#[cfg(not(feature = "oci"))]
+#[path = "plugin_command/no_registry.rs"]
+mod registry;
 mod trial;
 
 use std::io::Write;
@@ -93,6 +98,10 @@ enum PluginAction {
         #[command(flatten)]
         accepted: Accepted,
     },
+    /// Put a component and its signature into an OCI registry.
+    Push(registry::PushArguments),
+    /// Get them from one, verified before they are kept.
+    Pull(registry::PullArguments),
 }
 
 /// What a new plugin is written in.
@@ -110,7 +119,7 @@ enum Written {
 #[derive(Debug, clap::Args)]
 struct Accepted {
     /// A public key, or the file that it stands in; may be given again.
-    #[arg(long)]
+    #[arg(long, visible_alias = "signer")]
     key: Vec<String>,
     /// A configuration: its signers count, and what it grants is shown.
     #[arg(long, short)]
@@ -180,6 +189,8 @@ impl PluginAction {
                     signed.comment
                 );
             }
+            Self::Push(arguments) => registry::push(&arguments)?,
+            Self::Pull(arguments) => registry::pull(&arguments)?,
         }
         Ok(true)
     }

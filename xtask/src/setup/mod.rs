@@ -18,8 +18,8 @@ pub(crate) enum Purpose {
     Plugins,
     /// The same and sipp.
     Demo,
-    /// That, the phones that calls with audio are made with, scanners, and what builds
-    /// policies in other languages.
+    /// That, the phones that calls with audio are made with, scanners, what builds
+    /// policies in other languages, and a registry.
     Test,
     /// The same as for the demo, Kamailio and rtpengine.
     Bench,
@@ -42,6 +42,7 @@ pub(crate) fn run(purpose: Purpose) -> Result<GuestToolchain> {
             packages::TCPDUMP,
             packages::NODE,
             packages::PYTHON,
+            packages::REGISTRY,
         ],
         Purpose::Bench => &[
             packages::OPENSSL,

@@ -145,6 +145,24 @@ pub(crate) const PYTHON: Need = Need {
     elsewhere: ["python3", "python", "python3", "python3"],
 };
 
+/// The registry that plugins are pushed to in tests. Some systems call the program by the
+/// last part of its name alone.
+pub(crate) const REGISTRY: Need = Need {
+    name: "docker-registry",
+    found: || {
+        ["docker-registry", "registry"]
+            .iter()
+            .any(|program| process::find(program).is_some())
+    },
+    debian: &["docker-registry"],
+    elsewhere: [
+        "docker-distribution",
+        "docker-registry",
+        "docker-registry",
+        "docker-registry",
+    ],
+};
+
 /// Find every need, install the missing ones in one go, or say how to.
 pub(crate) fn ensure(needs: &[Need]) -> Result<()> {
     let missing: Vec<&Need> = needs.iter().filter(|need| !(need.found)()).collect();
@@ -255,7 +273,7 @@ mod tests {
     fn every_need_names_its_packages() {
         for need in [
             OPENSSL, SIPP, SIPVICIOUS, KAMAILIO, BARESIP, LINPHONE, TCPDUMP, RTPENGINE, NODE,
-            PYTHON,
+            PYTHON, REGISTRY,
         ] {
             assert!(
                 !need.debian.is_empty(),

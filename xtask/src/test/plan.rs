@@ -13,7 +13,7 @@ use super::programs::{Kind, Program};
 const WHOLE: &str = "sipward-tests";
 
 /// Its programs that mostly wait. Each of their tests is a process of its own.
-const WAITING: [&str; 9] = [
+const WAITING: [&str; 10] = [
     "abuse",
     "answers",
     "call_records",
@@ -23,6 +23,7 @@ const WAITING: [&str; 9] = [
     "lookups",
     "media",
     "media_operation",
+    "plugin_registry",
 ];
 
 /// Its programs that compute, and whether their tests are processes of their own.

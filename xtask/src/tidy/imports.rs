@@ -32,7 +32,7 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 20] = [
+const ROOMS: [(&str, &[&str]); 21] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
@@ -88,6 +88,8 @@ const ROOMS: [(&str, &[&str]); 20] = [
     ("plugin-build", &[]),
     // Keys and signatures of plugins; knows no plugin.
     ("plugin-signature", &[]),
+    // Other people's servers; what comes from them is verified here.
+    ("plugin-registry", &["plugin-build", "plugin-signature"]),
     (
         "plugin-kit",
         &[
@@ -106,6 +108,7 @@ const ROOMS: [(&str, &[&str]); 20] = [
         "sipward",
         &[
             "plugin-kit",
+            "plugin-registry",
             "plugin-signature",
             "rehearsal",
             "transport",

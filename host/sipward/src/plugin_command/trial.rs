@@ -59,7 +59,7 @@ struct Subject {
     golden: Option<PathBuf>,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write such as 20us or 2s"))
 }
 
