@@ -1,88 +1,7 @@
 //! `sipward plugin` from an empty folder to a second version, as an author types it.
-//!
-//! The crate is built into the target folder of this workspace and with its versions and
-//! profiles, so that most of what it depends on is compiled already.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
-
-use serde_json::Value;
-use sipward_tests::stage::{binary, plugin_folder, root};
-use tempfile::TempDir;
-
-/// A folder in which an author works.
-struct Desk(TempDir);
-
-fn said(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-impl Desk {
-    fn new() -> Self {
-        let desk = Self(tempfile::tempdir().expect("a folder"));
-        let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("the workspace");
-        let manifest: Value = toml_edit::de::from_str(&manifest).expect("TOML");
-        let profiles = serde_json::json!({ "profile": manifest["profile"] });
-        let profiles = toml_edit::ser::to_string(&profiles).expect("TOML");
-        std::fs::create_dir(desk.path(".cargo")).expect("a folder");
-        std::fs::write(desk.path(".cargo/config.toml"), profiles).expect("a file");
-        desk
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// `sipward plugin` in a folder of the desk.
-    fn plugin(&self, folder: &str, arguments: &[&str]) -> Output {
-        let target = plugin_folder();
-        Command::new(binary())
-            .arg("plugin")
-            .args(arguments)
-            .current_dir(self.path(folder))
-            .env(
-                "CARGO_TARGET_DIR",
-                target.parent().expect("the target folder"),
-            )
-            .env("CARGO_NET_OFFLINE", "true")
-            .env_remove("SIPWARD_SIGNING_PASSWORD")
-            .output()
-            .expect("sipward runs")
-    }
-
-    /// The same; it must succeed. What it said.
-    fn done(&self, folder: &str, arguments: &[&str]) -> String {
-        let output = self.plugin(folder, arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    /// The same; it must not. All that it said.
-    fn refused(&self, folder: &str, arguments: &[&str]) -> String {
-        let output = self.plugin(folder, arguments);
-        assert!(!output.status.success(), "{arguments:?}: {}", said(&output));
-        said(&output)
-    }
-
-    fn json(&self, folder: &str, arguments: &[&str]) -> Value {
-        serde_json::from_str(&self.done(folder, arguments)).expect("JSON")
-    }
-
-    /// A new plugin that resolves to the versions of this workspace.
-    fn begin(&self, name: &str) {
-        let sdk = root().join("plugin-sdk");
-        let told = self.done("", &["new", name, "--sdk", &sdk.to_string_lossy()]);
-        assert_eq!(told.trim(), format!("./{name}"));
-        let lock = self.path(name).join("Cargo.lock");
-        std::fs::copy(root().join("Cargo.lock"), lock).expect("a copy");
-    }
-}
-
-fn edit(file: &Path, from: &str, to: &str) {
-    let text = std::fs::read_to_string(file).expect("a file");
-    assert!(text.contains(from), "{}: no {from}", file.display());
-    std::fs::write(file, text.replace(from, to)).expect("a file");
-}
+use sipward_tests::stage::desk::{Desk, edit};
+use sipward_tests::stage::plugin_folder;
 
 #[test]
 fn an_author_goes_from_an_empty_folder_to_a_second_version() {
@@ -169,7 +88,8 @@ fn expectations(desk: &Desk, name: &str) {
 /// Fuel is the same each time, and a budget is kept or not.
 fn costs(desk: &Desk, name: &str) {
     let wasm = format!("{name}.wasm");
-    let bench = |more: &[&'static str]| [&["bench", wasm.as_str(), "--time", "50ms"], more].concat();
+    let bench =
+        |more: &[&'static str]| [&["bench", wasm.as_str(), "--time", "50ms"], more].concat();
     let fuel = || {
         let report = desk.json(name, &bench(&["--json"]));
         let costs = report["costs"].as_array().expect("costs").clone();
