@@ -81,8 +81,9 @@ impl<'s> Operator<'s> {
         if let Some(plugin) = self.plugin() {
             let pipelines = "[[pipeline]]\nname = \"from-pbx\"";
             text = in_place_of(&text, pipelines, &format!("{plugin}\n{pipelines}"));
-            let last = "\"digest-auth\", \"destination-limits\"";
-            text = in_place_of(&text, last, &format!("{last}, {NAME:?}"));
+            // Before the limits, which have a word on dear numbers too.
+            let with = format!("\"digest-auth\", {NAME:?}, \"destination-limits\"");
+            text = in_place_of(&text, "\"digest-auth\", \"destination-limits\"", &with);
         }
         self.stage.write(&text);
     }
