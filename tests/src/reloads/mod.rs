@@ -2,7 +2,7 @@
 //! nobody waits for a reload.
 //!
 //! Reloads come in bursts, one as soon as the one before is acknowledged. After each burst
-//! there are none for as long. So whatever else the machine does meets both in the same
+//! there are none for a while. So whatever else the machine does meets both in the same
 //! measure, and what is compared is the time from INVITE to 100 of calls that began during
 //! a reload with that of calls in the rests.
 
@@ -55,7 +55,7 @@ const GROWTH: f64 = 0.025;
 /// Descriptors that may be open beside: an answer on the admin socket still on its way.
 const PASSING: u64 = 2;
 /// Bursts between two printed lines.
-const PRINTED: usize = 40;
+const PRINTED: usize = 20;
 
 /// What the proxy's process is made of, after each burst.
 #[derive(Debug, Default)]
@@ -104,7 +104,7 @@ pub fn run(plan: &Plan) -> Verdict {
         // The system keeps the proxy waiting for this too, so it belongs to neither.
         looks.look(proxy.id());
         let rest = Instant::now();
-        std::thread::sleep(burst.elapsed());
+        std::thread::sleep(burst.elapsed() / 2);
         rests.push(Span::since(rest));
         if looks.rss_kib.len() % PRINTED == 1 {
             println!(
@@ -185,11 +185,11 @@ fn judge_delays(verdict: &mut Verdict, plan: &Plan, delays: &Delays) {
         ("during a reload", &delays.reloading),
     ] {
         verdict.tell(format!(
-            "INVITE to 100 {what}: {} calls, p50 {:.0?}, p99 {:.0?}, longest {:.1?}",
+            "INVITE to 100 {what}: {} calls, p50 {} us, p99 {} us, longest {} us",
             times.len(),
-            percentile(times, 50),
-            percentile(times, 99),
-            percentile(times, 100),
+            percentile(times, 50).as_micros(),
+            percentile(times, 99).as_micros(),
+            percentile(times, 100).as_micros(),
         ));
     }
     // Of fewer, the 99th of 100 is hardly a figure.
