@@ -63,7 +63,11 @@ fn every_call_begins_where_configure_ended() {
 
 #[test]
 fn a_turn_to_another_generation_makes_one_instance_and_throws_none_away() {
-    let engine = engine(None);
+    let engine = Engine::new(EngineConfig {
+        instances: 32,
+        ..EngineConfig::default()
+    })
+    .unwrap();
     let [old, kept, new] =
         ["old", "kept", "new"].map(|name| load(&engine, name, &counting()).unwrap());
     let mut executor = Executor::new();
