@@ -1,14 +1,19 @@
-//! Calls at an even pace, and how long each INVITE waits for its 100. It has a thread of its
-//! own that sleeps in the socket, so that nothing is measured later than it comes.
+//! Calls at an even pace, and how long each INVITE waits for its 100. The kernel notes when
+//! a message came, so what is measured does not depend on when this thread reads it.
 
 use std::collections::{HashMap, VecDeque};
+use std::io::IoSliceMut;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
 use sip_message::build::{RequestBuilder, ack_for};
 use sip_message::{HeaderKind, Limits, Message, Method};
 
@@ -54,6 +59,7 @@ impl Caller {
     pub(super) fn start(stage: &Stage, rate: u32) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let socket = UdpSocket::bind((PBX, 0)).expect("a port for SIP");
+        setsockopt(&socket, ReceiveTimestampns, &true).expect("times of arrival");
         let local = socket.local_addr().expect("its address");
         let mut line = Line {
             socket,
@@ -85,6 +91,8 @@ impl Caller {
 /// A call.
 struct Call {
     began: Instant,
+    /// The same by the clock of the kernel's notes.
+    began_at: Duration,
     tried: bool,
     /// The INVITE or the BYE, until it is answered.
     pending: Option<Pending>,
@@ -135,15 +143,27 @@ impl Line {
             self.socket
                 .set_read_timeout(Some(wait))
                 .expect("a time limit");
-            let Ok(length) = self.socket.recv(&mut buffer) else {
+            let Some((bytes, came_at)) = self.receive(&mut buffer) else {
                 continue;
             };
-            let came = Instant::now();
-            let bytes = Bytes::copy_from_slice(&buffer[..length]);
             if let Ok(message) = Message::parse_datagram(bytes, &Limits::default()) {
-                self.answered(&message, came);
+                self.answered(&message, came_at);
             }
         }
+    }
+
+    /// A datagram, and when it came.
+    fn receive(&self, buffer: &mut [u8]) -> Option<(Bytes, Duration)> {
+        let mut notes = nix::cmsg_space!(TimeSpec);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let socket = self.socket.as_raw_fd();
+        let came = recvmsg::<()>(socket, &mut parts, Some(&mut notes), MsgFlags::empty()).ok()?;
+        let at = came.cmsgs().ok()?.find_map(|note| match note {
+            ControlMessageOwned::ScmTimestampns(at) => Some(Duration::from(at)),
+            _ => None,
+        });
+        let (length, at) = (came.bytes, at.expect("the time of arrival"));
+        Some((Bytes::copy_from_slice(&buffer[..length]), at))
     }
 
     fn invite(&mut self) {
@@ -162,10 +182,11 @@ impl Line {
             .header("Contact", format!("<sip:pbx@{local}>"))
             .finish()
             .expect("an INVITE");
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), now());
         self.send(&bytes);
         let call = Call {
             began,
+            began_at,
             tried: false,
             pending: Some(Pending { bytes, sent: began }),
             ack: None,
@@ -179,7 +200,7 @@ impl Line {
         let _lost = self.socket.send_to(bytes, self.proxy);
     }
 
-    fn answered(&mut self, response: &Message, came: Instant) {
+    fn answered(&mut self, response: &Message, came_at: Duration) {
         let (Some(status), method) = (response.status(), response.method()) else {
             return;
         };
@@ -192,7 +213,7 @@ impl Line {
                 call.tried = true;
                 let span = Span {
                     from: call.began,
-                    to: came,
+                    to: call.began + came_at.saturating_sub(call.began_at),
                 };
                 self.outcome.tried.push(span);
             }
@@ -282,4 +303,10 @@ impl Line {
         self.outcome.repeated += again.len() as u64;
         again.iter().for_each(|bytes| self.send(bytes));
     }
+}
+
+/// The time by the clock of the kernel's notes.
+fn now() -> Duration {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.expect("a clock that is set")
 }
