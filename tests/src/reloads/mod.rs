@@ -31,6 +31,8 @@ pub struct Plan {
     pub rate: u32,
     /// What the 99th of 100 calls may wait longer during a reload.
     pub slower: Duration,
+    /// Judge that on a busy machine too.
+    pub strict: bool,
 }
 
 impl Plan {
@@ -42,9 +44,24 @@ impl Plan {
             burst: 25,
             rate: 200,
             slower: Duration::from_millis(1),
+            strict: true,
+        }
+    }
+
+    /// The same on a machine that may be busy with other things: then times are told, and
+    /// all the rest is judged.
+    #[must_use]
+    pub const fn wherever(self) -> Self {
+        Self {
+            strict: false,
+            ..self
         }
     }
 }
+
+/// An idle machine answers 99 of 100 calls within this time while nothing is reloaded. On
+/// another one calls wait for the scheduler, for the length of its tick and more.
+const IDLE: Duration = Duration::from_millis(1);
 
 /// Reloads before the first that counts: each kind of change has come then, and what is
 /// made from each file and its settings is in the cache of compiled plugins.
@@ -54,6 +71,8 @@ const WARM_UP: u32 = 2 * changes::ROUND;
 const GROWTH: f64 = 0.025;
 /// Descriptors that may be open beside: an answer on the admin socket still on its way.
 const PASSING: u64 = 2;
+/// Calls of each kind at least.
+const MANY: usize = 1_000;
 /// Bursts between two printed lines.
 const PRINTED: usize = 20;
 
@@ -192,16 +211,17 @@ fn judge_delays(verdict: &mut Verdict, plan: &Plan, delays: &Delays) {
             percentile(times, 100).as_micros(),
         ));
     }
-    // Of fewer, the 99th of 100 is hardly a figure.
-    let many = delays.resting.len() >= 1_000 && delays.reloading.len() >= 1_000;
     let [without, with] = [&delays.resting, &delays.reloading].map(|it| percentile(it, 99));
-    verdict.check(
-        many && with <= without + plan.slower,
-        format!(
-            "p99 of INVITE to 100 is {:.0} us longer during a reload",
-            (with.as_secs_f64() - without.as_secs_f64()) * 1e6
-        ),
+    let line = format!(
+        "p99 of INVITE to 100 is {:.0} us longer during a reload",
+        (with.as_secs_f64() - without.as_secs_f64()) * 1e6
     );
+    if without > IDLE && !plan.strict {
+        return verdict.tell(format!("{line}; not judged, as the machine is busy"));
+    }
+    // Of fewer, the 99th of 100 is hardly a figure.
+    let many = delays.resting.len() >= MANY && delays.reloading.len() >= MANY;
+    verdict.check(many && with <= without + plan.slower, line);
 }
 
 fn judge_process(verdict: &mut Verdict, looks: &Looks) {
