@@ -3,5 +3,7 @@
 pub mod campaign;
 pub mod fuzz;
 pub mod guests;
+pub mod reloads;
 pub mod sim;
 pub mod stage;
+pub mod verdict;

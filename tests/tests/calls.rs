@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sipward_tests::stage::{Calls, Figures, Proxy, Stage, Trunk};
+use sipward_tests::stage::{Calls, Figures, Proxy, Stage, Trunk, marked};
 
 /// Tests of this file run one after the other: each wants the machine.
 static MACHINE: Mutex<()> = Mutex::new(());
@@ -14,18 +14,12 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The same plugin with other bytes: a custom section of no meaning at the end.
+/// The same plugin with other bytes.
 fn republish(stage: &Stage, plugin: &str, round: u32) {
     let file = stage.plugin(plugin);
-    let mut bytes = std::fs::read(&file).expect("the plugin");
-    let mark = format!("round {round:>6}");
-    let name = b"republished";
-    let length = u8::try_from(1 + name.len() + mark.len()).expect("a short section");
-    bytes.extend([0, length, u8::try_from(name.len()).expect("a short name")]);
-    bytes.extend(name);
-    bytes.extend(mark.as_bytes());
+    let wasm = std::fs::read(&file).expect("the plugin");
     let beside = file.with_extension("new");
-    std::fs::write(&beside, bytes).expect("the new plugin");
+    std::fs::write(&beside, marked(&wasm, &format!("round {round}"))).expect("the new plugin");
     std::fs::rename(&beside, &file).expect("the new plugin in its place");
 }
 

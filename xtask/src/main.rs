@@ -53,7 +53,8 @@ enum Command {
     Reference,
     /// Replay one simulated network.
     Sim(simulate::Options),
-    /// Calls with media for half an hour: memory, descriptors and ports are watched.
+    /// Calls with media for half an hour, or thousands of reloads: memory and descriptors
+    /// are watched.
     Soak(soak::Options),
     /// Build every guest into `target/plugins/NAME.wasm`.
     Plugins,

@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: calls with media for a long time, and a verdict.
+//! `cargo xtask soak`: calls with media for a long time, or many reloads while calls run,
+//! and a verdict.
 
 use anyhow::Result;
 use clap::Args;
@@ -13,6 +14,9 @@ pub(crate) struct Options {
     /// How long calls arrive.
     #[arg(long, default_value = "30")]
     minutes: String,
+    /// Reload so often instead, such as 20000 times in half an hour.
+    #[arg(long, conflicts_with = "minutes")]
+    reloads: Option<u32>,
     /// Handed on as they are.
     #[arg(last = true)]
     arguments: Vec<String>,
@@ -24,8 +28,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     plugins::build(&toolchain)?;
     workspace::build(Profile::Release, &["soak", "sipward"])?;
     let mut command = workspace::program(Profile::Release, "soak");
-    command
-        .args(["--minutes", &options.minutes])
-        .args(&options.arguments);
+    match options.reloads {
+        Some(reloads) => command.args(["--reloads", &reloads.to_string()]),
+        None => command.args(["--minutes", &options.minutes]),
+    };
+    command.args(&options.arguments);
     process::run(&mut command)
 }

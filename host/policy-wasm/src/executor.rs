@@ -11,7 +11,7 @@ use crate::host::Consultation;
 use crate::instance::{Answer, Instance};
 use crate::plugin::Plugin;
 use crate::rehearsal::Rehearsal;
-use crate::stock::Stock;
+use crate::stock::{Retired, Stock};
 
 /// Calls between two looks for instances that nobody needs any more. 4096: a
 /// fraction of a second under load.
@@ -64,17 +64,34 @@ impl Executor {
     /// # Errors
     /// The first plugin that gives none, and why.
     pub fn warm(&mut self, generation: &Generation) -> Result<(), (Arc<str>, PolicyFailure)> {
-        self.observe(generation);
-        for plugin in generation.plugins() {
-            self.stock
-                .begin(plugin, &mut self.figures)
-                .map_err(|failure| (Arc::clone(plugin.name()), failure))?;
-        }
+        let (retired, made) = self.turn_to(generation);
+        drop(retired);
+        made?;
         // One of each has room before some have several.
         while self.wants_instances() {
             self.replenish();
         }
         Ok(())
+    }
+
+    /// Goes over to another generation while calls wait: makes one instance of each plugin
+    /// that is new, and leaves the others to [`Executor::replenish`]. Instances of plugins
+    /// that are not in it are handed out. Or, beside them, the first plugin that gives no
+    /// instance, and why.
+    pub fn turn_to(
+        &mut self,
+        generation: &Generation,
+    ) -> (Retired, Result<(), (Arc<str>, PolicyFailure)>) {
+        let address = |plugin: &Arc<Plugin>| Arc::as_ptr(plugin).addr();
+        let plugins: Vec<usize> = generation.plugins().map(address).collect();
+        let retired = self.stock.retire(&plugins);
+        self.generation = Some(generation.id());
+        let made = generation.plugins().try_for_each(|plugin| {
+            self.stock
+                .begin(plugin, &mut self.figures)
+                .map_err(|failure| (Arc::clone(plugin.name()), failure))
+        });
+        (retired, made)
     }
 
     /// Whether [`Executor::replenish`] has something to do.

@@ -54,3 +54,4 @@ pub use services::{
     Reading, RecentNumbers, Spending, StateCounters, StateKeyvalue, StateLeases, SystemClock,
     SystemRandomness, TokenGrant, TokenRequest, TracingLog, Trial, Verification,
 };
+pub use stock::Retired;

@@ -28,6 +28,21 @@ struct Slot {
     spent: Vec<Kept>,
 }
 
+/// Instances of plugins that are not asked any more. Throwing them away takes longer than
+/// a call, so whoever has them chooses the moment.
+#[must_use = "dropping it takes a while"]
+#[derive(Default)]
+pub struct Retired(Vec<Slot>);
+
+impl std::fmt::Debug for Retired {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_tuple("Retired")
+            .field(&self.0.len())
+            .finish()
+    }
+}
+
 /// An instance and how often it may still be called.
 pub(crate) struct Kept {
     pub(crate) instance: Box<Instance>,
@@ -108,6 +123,12 @@ impl Stock {
             .slots
             .values_mut()
             .any(|slot| slot.is_wanting() && slot.step(figures));
+    }
+
+    /// Hands out the instances of all plugins but these, which are named by their address.
+    pub(crate) fn retire(&mut self, but: &[usize]) -> Retired {
+        let gone = self.slots.extract_if(|plugin, _| !but.contains(plugin));
+        Retired(gone.map(|(_, slot)| slot).collect())
     }
 
     /// Drops the instances of plugins that nobody holds any more.

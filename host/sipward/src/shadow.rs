@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use policy_wasm::{Asked, Candidate, Executor, Numbers, Rehearsal, Rehearsed};
@@ -137,20 +137,23 @@ fn run(
     numbers: &dyn Numbers,
 ) {
     let mut executor = Executor::new();
+    let mut swept = Instant::now();
     loop {
-        let mut rehearsal = match receiver.recv_timeout(SWEEP) {
-            Ok(rehearsal) => rehearsal,
-            Err(RecvTimeoutError::Timeout) => {
-                executor.sweep();
-                reports
-                    .lock()
-                    .retain(|_, report| report.candidate.strong_count() > 0);
-                continue;
+        match receiver.recv_timeout(SWEEP) {
+            Ok(mut rehearsal) => {
+                if let Some(rehearsed) = executor.rehearse(&mut rehearsal) {
+                    note(reports, numbers, &rehearsal, rehearsed);
+                }
             }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
-        };
-        if let Some(rehearsed) = executor.rehearse(&mut rehearsal) {
-            note(reports, numbers, &rehearsal, rehearsed);
+        }
+        // By the clock: where calls never cease, there is always something to rehearse.
+        if swept.elapsed() >= SWEEP {
+            swept = Instant::now();
+            executor.sweep();
+            let mut reports = reports.lock();
+            reports.retain(|_, report| report.candidate.strong_count() > 0);
         }
     }
 }

@@ -3,6 +3,8 @@
 //! One thread at a time holds it. After each piece of work everything the core has
 //! to say is carried out at once, so nothing waits for a second turn.
 
+mod proof;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,12 +14,12 @@ use policy::{
     CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
     RequestFacts, ResponseFacts,
 };
-use policy_wasm::{Clock, Executor, Rehearsal};
+use policy_wasm::{Clock, Executor, Rehearsal, Retired};
 use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
-use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, OfferReader, Output, Proof, ProxyCore};
+use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, OfferReader, Output, ProxyCore};
 use sip_transaction::{Moment, TransactionId, Transmit};
-use transport::{Inbound, PeerCertificate, Received, Sender, TlsSession};
+use transport::{Inbound, PeerCertificate, Received, Sender};
 
 use crate::challenge::Challenger;
 use crate::decision_log::{self, Subject};
@@ -96,7 +98,10 @@ impl Shard {
             ended: 0,
         };
         shard.records.set_rules(parts.rules);
-        shard.warm();
+        let _none = shard.warm();
+        while shard.wants_instances() {
+            shard.replenish();
+        }
         shard
     }
 
@@ -182,11 +187,12 @@ impl Shard {
         self.carry_out(now);
     }
 
-    /// Use another configuration from the next message on.
-    pub(crate) fn install(&mut self, snapshot: Arc<Snapshot>) {
+    /// Use another configuration from the next message on. What is left of the old one is
+    /// handed back, so that nobody who waits for the shard waits for its end.
+    pub(crate) fn install(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Snapshot>, Retired) {
         self.core.set_config(Arc::clone(&snapshot.routing));
-        self.snapshot = snapshot;
-        self.warm();
+        let old = std::mem::replace(&mut self.snapshot, snapshot);
+        (old, self.warm())
     }
 
     /// Give calls from now on these interfaces and times for media.
@@ -240,40 +246,14 @@ impl Shard {
         }
     }
 
-    /// What the connection proves about the sender.
-    fn proof(
-        &mut self,
-        certificate: Option<&Arc<PeerCertificate>>,
-        tls: Option<TlsSession>,
-    ) -> Option<Proof> {
-        let tls = tls.map(|TlsSession { version, cipher }| policy::TlsSession { version, cipher });
-        let certificate = certificate.map(|peer| self.certificate(peer));
-        (certificate.is_some() || tls.is_some()).then_some(Proof { certificate, tls })
-    }
-
-    /// The certificate as policies see it. Messages of one connection come in
-    /// runs, so the last one is kept.
-    fn certificate(&mut self, peer: &Arc<PeerCertificate>) -> Arc<Certificate> {
-        match &self.last_certificate {
-            Some((known, seen)) if Arc::ptr_eq(known, peer) => Arc::clone(seen),
-            _ => {
-                let seen = Arc::new(Certificate {
-                    names: peer.names.clone(),
-                    fingerprint: peer.fingerprint.clone(),
-                    issuer: peer.issuer.clone(),
-                });
-                self.last_certificate = Some((Arc::clone(peer), Arc::clone(&seen)));
-                seen
-            }
-        }
-    }
-
-    /// Instances are made before the first request needs them. A plugin that
-    /// gives none here fails that request, under its `on_failure`.
-    fn warm(&mut self) {
-        if let Err((plugin, failure)) = self.executor.warm(&self.snapshot.policy) {
+    /// There is an instance before the first request needs it. A plugin that gives none
+    /// here fails that request, under its `on_failure`.
+    fn warm(&mut self) -> Retired {
+        let (retired, made) = self.executor.turn_to(&self.snapshot.policy);
+        if let Err((plugin, failure)) = made {
             tracing::error!(%plugin, reason = %failure, "plugin gives no instance");
         }
+        retired
     }
 
     fn carry_out(&mut self, now: Moment) {

@@ -2,8 +2,11 @@
 //!
 //! Everything is bounded in number and time, and ends when it is dropped.
 
+pub mod admin;
+pub mod desk;
 pub mod digest;
 pub mod media;
+pub mod process;
 mod proxy;
 mod sipp;
 pub mod wire;
@@ -159,6 +162,22 @@ impl Default for Stage {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The same plugin with other bytes: a custom section of no meaning at the end.
+///
+/// # Panics
+/// The mark has more than a hundred bytes.
+#[must_use]
+pub fn marked(wasm: &[u8], mark: &str) -> Vec<u8> {
+    let name = b"republished";
+    assert!(mark.len() <= 100, "a short mark");
+    let bytes = |length: usize| u8::try_from(length).expect("a short section");
+    let mut marked = wasm.to_vec();
+    marked.extend([0, bytes(1 + name.len() + mark.len()), bytes(name.len())]);
+    marked.extend(name);
+    marked.extend(mark.as_bytes());
+    marked
 }
 
 /// A UDP port that was free a moment ago.

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::{NUMBER, PASSWORD, PBX, Stage, TRUNK, root};
 
+/// Seconds that sipp may take to end after its time is over.
+const GRACE_S: u64 = 60;
+
 /// Calls to make.
 #[derive(Debug, Clone)]
 pub struct Calls {
@@ -30,6 +33,8 @@ pub struct Calls {
     pub talk_ms: u32,
     /// How long each waits for a message before it gives up.
     pub patience_ms: u32,
+    /// How long all of them may take, in seconds.
+    pub limit_s: u32,
 }
 
 impl Default for Calls {
@@ -45,6 +50,7 @@ impl Default for Calls {
             rate: 50,
             talk_ms: 100,
             patience_ms: 20_000,
+            limit_s: 180,
         }
     }
 }
@@ -63,6 +69,8 @@ pub struct Figures {
 /// A running sipp; killed when dropped.
 pub struct Sipp {
     child: Child,
+    /// How long it may run after it was asked to finish.
+    limit: Duration,
     statistics: std::path::PathBuf,
     errors: std::path::PathBuf,
 }
@@ -101,9 +109,11 @@ impl Calls {
             "-recv_timeout",
             &self.patience_ms.to_string(),
             "-timeout",
-            "180s",
+            &format!("{}s", self.limit_s),
         ]);
-        spawn(command, stage, self.name)
+        let mut sipp = spawn(command, stage, self.name);
+        sipp.limit = Duration::from_secs(u64::from(self.limit_s) + GRACE_S);
+        sipp
     }
 
     /// Make them and wait for their end.
@@ -145,13 +155,25 @@ impl Sipp {
         self.child.try_wait().expect("to look at sipp").is_none()
     }
 
+    /// Begin no further calls, and wait for the end of those that run.
+    ///
+    /// # Panics
+    /// As [`Sipp::finish`].
+    #[must_use]
+    pub fn stop(self) -> Figures {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", "USR1", &id]).status();
+        assert!(sent.is_ok_and(|it| it.success()), "sipp has ended already");
+        self.finish()
+    }
+
     /// Wait for the end.
     ///
     /// # Panics
     /// It does not end, or leaves no statistics.
     #[must_use]
     pub fn finish(mut self) -> Figures {
-        let deadline = Instant::now() + Duration::from_secs(240);
+        let deadline = Instant::now() + self.limit;
         while self.is_running() {
             assert!(Instant::now() < deadline, "sipp does not end");
             std::thread::sleep(Duration::from_millis(20));
@@ -196,6 +218,7 @@ fn spawn(mut command: Command, stage: &Stage, name: &str) -> Sipp {
         .expect("sipp is missing; run `cargo xtask setup`");
     Sipp {
         child,
+        limit: Duration::from_secs(GRACE_S),
         statistics: stage.path(&format!("{name}.csv")),
         errors: stage.path(&format!("{name}.err")),
     }

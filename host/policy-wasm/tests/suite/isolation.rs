@@ -62,6 +62,29 @@ fn every_call_begins_where_configure_ended() {
 }
 
 #[test]
+fn a_turn_to_another_generation_makes_one_instance_and_throws_none_away() {
+    let engine = Engine::new(EngineConfig {
+        instances: 32,
+        ..EngineConfig::default()
+    })
+    .unwrap();
+    let [old, kept, new] =
+        ["old", "kept", "new"].map(|name| load(&engine, name, &counting()).unwrap());
+    let mut executor = Executor::new();
+    executor.warm(&generation(1, &[&old, &kept])).unwrap();
+    assert_eq!(executor.figures().instances, 8);
+    let (retired, made) = executor.turn_to(&generation(2, &[&kept, &new]));
+    made.unwrap();
+    assert_eq!(executor.figures().instances, 5);
+    assert_eq!(status(&mut executor, &new), 480);
+    drop(retired);
+    while executor.wants_instances() {
+        executor.replenish();
+    }
+    assert_eq!(executor.figures().instances, 8);
+}
+
+#[test]
 fn a_guest_that_cannot_be_rewritten_is_reused_and_the_reason_told() {
     let engine = engine(None);
     let mut guest = counting();

@@ -108,11 +108,14 @@ impl Control {
         Ok(())
     }
 
-    /// Hand a generation to every shard.
+    /// Hand a generation to every shard. What they had before is dropped here, when none of
+    /// them is held.
     fn install(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
-        self.shards
-            .each(|shard| shard.install(Arc::clone(&snapshot)));
+        drop(
+            self.shards
+                .each(|shard| shard.install(Arc::clone(&snapshot))),
+        );
     }
 }
 

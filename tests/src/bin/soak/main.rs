@@ -1,6 +1,7 @@
 //! A long run of Sipward with media: calls arrive and leave all the time, every one talks
 //! both ways, plain on one leg and SRTP on the other; memory, descriptors and ports are
-//! watched, and nothing may be left at the end.
+//! watched, and nothing may be left at the end. Or, with `--reloads`, so many reloads while
+//! calls run.
 
 mod load;
 mod watch;
@@ -9,9 +10,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use sipward_tests::reloads::{self, Plan};
 use sipward_tests::stage::media::Leg;
 use sipward_tests::stage::media::baresip::sip_port;
 use sipward_tests::stage::{Proxy, Stage, TRUNK};
+use sipward_tests::verdict::Verdict;
 
 use crate::load::Load;
 use crate::watch::{Sample, Watch};
@@ -32,10 +35,26 @@ struct Arguments {
     /// Calls that arrive in a second, and leave.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
     rate: u32,
+    /// Reload so often instead, while calls without media run.
+    #[arg(long, conflicts_with_all = ["minutes", "calls", "rate"])]
+    reloads: Option<u32>,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let verdict = match arguments.reloads {
+        Some(reloads) => reloads::run(&Plan::new(reloads)),
+        None => talk(&arguments),
+    };
+    verdict.print();
+    match verdict.good {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+/// Calls with media.
+fn talk(arguments: &Arguments) -> Verdict {
     let mut stage = Stage::new();
     stage.trunk = sip_port(TRUNK);
     // Below the ports of tests, and twice those of all calls: some still leave.
@@ -65,15 +84,5 @@ fn main() -> ExitCode {
                 .iter()
                 .all(|it| status["media"][it] == 0)
     });
-    let verdict = watch.verdict(&proxy, &load);
-    for line in &verdict.lines {
-        println!("{line}");
-    }
-    if verdict.good {
-        println!("good");
-        ExitCode::SUCCESS
-    } else {
-        println!("not good");
-        ExitCode::FAILURE
-    }
+    watch.verdict(&proxy, &load)
 }

@@ -1,10 +1,11 @@
 //! What is looked at, and what is made of it.
 
-use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
 use sipward_tests::stage::Proxy;
+use sipward_tests::stage::process::{descriptors, rss_kib};
+use sipward_tests::verdict::{Verdict, late_medians};
 
 use crate::load::{Counts, Load};
 
@@ -22,7 +23,7 @@ pub(crate) struct Sample {
     at: Duration,
     talking: usize,
     rss_kib: u64,
-    descriptors: usize,
+    descriptors: u64,
     sessions: u64,
     ports: u64,
     counts: Counts,
@@ -49,18 +50,10 @@ impl Sample {
     }
 }
 
-/// Whether all went well, and why not.
-pub(crate) struct Verdict {
-    /// Nothing was wrong.
-    pub(crate) good: bool,
-    /// What was found.
-    pub(crate) lines: Vec<String>,
-}
-
 /// Looks at the proxy's process from time to time.
 pub(crate) struct Watch {
     process: u32,
-    descriptors_before: usize,
+    descriptors_before: u64,
     samples: Vec<Sample>,
 }
 
@@ -94,25 +87,11 @@ impl Watch {
 
     /// Memory flat after the first third, no call failed, nothing lost, nothing left.
     pub(crate) fn verdict(&self, proxy: &Proxy<'_>, load: &Load) -> Verdict {
-        let mut verdict = Verdict {
-            good: true,
-            lines: Vec::new(),
-        };
-        let mut check = |good: bool, line: String| {
-            verdict.good &= good;
-            let word = if good { "ok" } else { "WRONG" };
-            verdict.lines.push(format!("{word:<6}{line}"));
-        };
-        let third = self.samples.len() / 3;
-        let memory = |from: usize, to: usize| {
-            let mut kib: Vec<u64> = self.samples[from..to].iter().map(|it| it.rss_kib).collect();
-            kib.sort_unstable();
-            kib.get(kib.len() / 2).copied().unwrap_or_default() as f64
-        };
-        let (early, late) = (
-            memory(third, (2 * third).max(third + 1).min(self.samples.len())),
-            memory(2 * third, self.samples.len()),
-        );
+        let mut verdict = Verdict::default();
+        let mut check = |good: bool, line: String| verdict.check(good, line);
+        let memory: Vec<u64> = self.samples.iter().map(|it| it.rss_kib).collect();
+        let (early, late) = late_medians(&memory);
+        let (early, late) = (early as f64, late as f64);
         let most = (early * (1.0 + GROWTH)).max(early + GROWTH_KIB);
         check(
             late <= most,
@@ -155,17 +134,4 @@ impl Watch {
 
 fn count(value: &Value) -> u64 {
     value.as_u64().expect("a count in the status")
-}
-
-fn rss_kib(process: u32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{process}/status")).expect("its status");
-    let line = text.lines().find_map(|it| it.strip_prefix("VmRSS:"));
-    let number = line.and_then(|it| it.trim().split(' ').next());
-    number.and_then(|it| it.parse().ok()).expect("its memory")
-}
-
-fn descriptors(process: u32) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd"))
-        .expect("its descriptors")
-        .count()
 }
