@@ -13,25 +13,34 @@ use super::programs::{Kind, Program};
 const WHOLE: &str = "sipward-tests";
 
 /// Its programs that mostly wait. Each of their tests is a process of its own.
-const WAITING: [&str; 10] = [
+const WAITING: [&str; 14] = [
     "abuse",
     "answers",
     "call_records",
     "calls",
+    "candidates",
     "credentials",
+    "examples",
     "leases",
     "lookups",
     "media",
     "media_operation",
     "plugin_registry",
+    "rehearsal",
+    "signatures",
 ];
 
 /// Its programs that compute, and whether their tests are processes of their own.
-const COMPUTING: [(&str, bool); 4] = [
+const COMPUTING: [(&str, bool); 9] = [
+    ("compat", false),
     ("fuzz", true),
     ("hostile", false),
+    ("isolation", false),
+    ("languages", false),
+    ("plugin_command", false),
     ("plugins", false),
     ("simulation", false),
+    ("tutorial", false),
 ];
 
 /// Compiles every plugin into the folder that all programs share, so nobody else has to.
