@@ -66,6 +66,9 @@ const IDLE: Duration = Duration::from_millis(1);
 /// Reloads before the first that counts: each kind of change has come then, and what is
 /// made from each file and its settings is in the cache of compiled plugins.
 const WARM_UP: u32 = 2 * changes::ROUND;
+/// By then as many calls are forgotten as begin. The longest that anything of a call is kept
+/// after its end is 64 times T1, once for its INVITE and once for its BYE.
+const SETTLED: Duration = Duration::from_secs(20);
 /// What memory may grow by from the second third to the last, as a share: what an allocator
 /// keeps here and there. Of 20,000 reloads each would have 400 bytes to lose at 100 MiB.
 const GROWTH: f64 = 0.025;
@@ -108,10 +111,14 @@ pub fn run(plan: &Plan) -> Verdict {
     let mut changes = Changes::new(&stage);
     let proxy = Proxy::start(&stage);
     let _trunk = Trunk::answer(&stage);
-    for _ in 0..WARM_UP {
+    let caller = Caller::start(&stage, plan.rate);
+    let began = Instant::now();
+    for made in 0.. {
+        if made >= WARM_UP && began.elapsed() >= SETTLED {
+            break;
+        }
         reload(&stage, &mut changes);
     }
-    let caller = Caller::start(&stage, plan.rate);
     let mut looks = Looks::default();
     let (mut reloads, mut rests) = (Vec::new(), Vec::new());
     println!(" reloads  memory KiB  descriptors  threads  mappings");
