@@ -55,6 +55,28 @@ pub struct Number {
     pub valid: bool,
 }
 
+impl Number {
+    /// The digits of `e164`, four bits each, the first one in the highest; what is left
+    /// over is ones. They fit: there are [`E164_DIGITS`].
+    pub fn packed_e164(&self) -> u64 {
+        let digits = self.e164.bytes().filter(u8::is_ascii_digit);
+        let places = (0..u64::BITS).step_by(4);
+        digits.zip(places).fold(u64::MAX, |packed, (digit, place)| {
+            let missing = u64::from(b'?' - digit) << (u64::BITS - 4);
+            packed ^ (missing >> place)
+        })
+    }
+
+    /// The characters of `region`, the first one in the highest byte.
+    pub fn packed_region(&self) -> u32 {
+        let places = (0..u32::BITS).step_by(8);
+        let bytes = self.region.bytes().zip(places);
+        bytes.fold(0, |packed, (byte, place)| {
+            packed | (u32::from(byte) << (u32::BITS - 8)) >> place
+        })
+    }
+}
+
 /// Why it is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NumberError {

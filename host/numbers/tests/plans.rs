@@ -37,6 +37,16 @@ fn is_not(dialled: &str, region: &str, error: NumberError) {
 }
 
 #[test]
+fn digits_and_region_are_packed() {
+    let number = PLANS.parse("030 23125000", "DE").unwrap();
+    assert_eq!(number.packed_e164(), 0x4930_2312_5000_ffff);
+    assert_eq!(number.packed_region().to_be_bytes(), *b"DE\0\0");
+    let nowhere = PLANS.parse("+80012345678", "DE").unwrap();
+    assert_eq!(nowhere.packed_e164(), 0x8001_2345_678f_ffff);
+    assert_eq!(nowhere.packed_region().to_be_bytes(), *b"001\0");
+}
+
+#[test]
 fn one_number_dialled_in_many_ways() {
     for (dialled, region) in [
         ("+493023125000", "DE"),

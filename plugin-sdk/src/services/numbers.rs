@@ -44,6 +44,7 @@ pub use crate::bindings::numbers::NumberError;
 
 #[cfg(target_arch = "wasm32")]
 use crate::bindings::numbers as host;
+use crate::bindings::numbers::Digits;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::testing::numbers as host;
 
@@ -65,7 +66,34 @@ use crate::testing::numbers as host;
 /// [`NumberError`]: why it is no number. What was dialled reached no destination
 /// that anybody could judge, so treat it as one that is not allowed.
 pub fn parse(dialled: &str, region: &str) -> Result<Number, NumberError> {
-    host::parse(dialled, region)
+    host::parse_digits(dialled, region).map(unpacked)
+}
+
+/// A number with its texts.
+fn unpacked(digits: Digits) -> Number {
+    // 15 digits and the sign.
+    let mut e164 = String::with_capacity(16);
+    e164.push('+');
+    let mut rest = digits.e164;
+    while let digit @ 0..=9 = (rest >> 60) as u8 {
+        e164.push(char::from(b'0' + digit));
+        rest = rest << 4 | 0xf;
+    }
+    let mut region = String::with_capacity(4);
+    let characters = digits.region.to_be_bytes();
+    region.extend(
+        characters
+            .into_iter()
+            .take_while(|byte| *byte != 0)
+            .map(char::from),
+    );
+    Number {
+        e164,
+        country_code: digits.country_code,
+        region,
+        class: digits.class,
+        valid: digits.valid,
+    }
 }
 
 /// Each class and its name in settings, which is that of `wit/policy.wit`.
@@ -159,6 +187,33 @@ impl JsonSchema for NumberClass {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digits_become_texts() {
+        let digits = Digits {
+            e164: 0x4930_2312_5000_ffff,
+            country_code: 49,
+            region: u32::from_be_bytes(*b"DE\0\0"),
+            class: NumberClass::Fixed,
+            valid: true,
+        };
+        let number = unpacked(digits);
+        assert_eq!(
+            (number.e164.as_str(), number.region.as_str()),
+            ("+493023125000", "DE")
+        );
+        let longest = unpacked(Digits {
+            e164: 0x0012_3456_7890_123f,
+            region: u32::from_be_bytes(*b"001\0"),
+            ..digits
+        });
+        assert_eq!(
+            (longest.e164.as_str(), longest.region.as_str()),
+            ("+001234567890123", "001")
+        );
+        // A host that says more than it may is read to the end, and no further.
+        assert_eq!(unpacked(Digits { e164: 0, ..digits }).e164.len(), 17);
+    }
 
     #[test]
     fn each_class_has_its_name() {

@@ -4,21 +4,27 @@
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmStr};
 
-use crate::bindings::numbers::{Number, NumberClass, NumberError};
+use crate::bindings::numbers::{Digits, Number, NumberClass, NumberError};
 use crate::host::HostState;
 
 /// Adds the interface to a linker; what was dialled is read in the guest's memory.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut numbers = linker.instance("sipward:policy/numbers@0.1.0")?;
     numbers.func_wrap("parse", |store: StoreContextMut<'_, HostState>, asked| {
-        Ok((parse(&store, asked)?,))
-    })
+        Ok((parse(&store, asked)?.map(number),))
+    })?;
+    numbers.func_wrap(
+        "parse-digits",
+        |store: StoreContextMut<'_, HostState>, asked| {
+            Ok((parse(&store, asked)?.map(|number| digits(&number)),))
+        },
+    )
 }
 
 fn parse(
     store: &StoreContextMut<'_, HostState>,
     (dialled, region): (WasmStr, WasmStr),
-) -> wasmtime::Result<Result<Number, NumberError>> {
+) -> wasmtime::Result<Result<numbers::Number, NumberError>> {
     let state = store.data();
     let (dialled, region) = (dialled.to_str(store)?, region.to_str(store)?);
     state.charge_call(dialled.len().saturating_add(region.len()))?;
@@ -27,13 +33,27 @@ fn parse(
         Err(error) => return Ok(Err(wrong(error))),
     };
     state.charge_bytes(number.e164.len().saturating_add(number.region.len()))?;
-    Ok(Ok(Number {
+    Ok(Ok(number))
+}
+
+fn number(number: numbers::Number) -> Number {
+    Number {
         e164: number.e164.as_str().to_owned(),
         country_code: number.country_code,
         region: number.region.as_str().to_owned(),
         class: class(number.class),
         valid: number.valid,
-    }))
+    }
+}
+
+fn digits(number: &numbers::Number) -> Digits {
+    Digits {
+        e164: number.packed_e164(),
+        country_code: number.country_code,
+        region: number.packed_region(),
+        class: class(number.class),
+        valid: number.valid,
+    }
 }
 
 fn wrong(error: numbers::NumberError) -> NumberError {

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use ::numbers::{Class, Plans};
 
 use super::with;
-use crate::bindings::numbers::{Number, NumberClass, NumberError};
+use crate::bindings::numbers::{Digits, NumberClass, NumberError};
 
 /// Some milliseconds to read: once for all tests of a program.
 static PLANS: LazyLock<Plans> = LazyLock::new(|| match Plans::new() {
@@ -13,7 +13,7 @@ static PLANS: LazyLock<Plans> = LazyLock::new(|| match Plans::new() {
     Err(error) => panic!("{error}"),
 });
 
-pub(crate) fn parse(dialled: &str, region: &str) -> Result<Number, NumberError> {
+pub(crate) fn parse_digits(dialled: &str, region: &str) -> Result<Digits, NumberError> {
     // Counts as a call of the host.
     with(|_| ());
     let number = PLANS.parse(dialled, region).map_err(|error| match error {
@@ -22,10 +22,10 @@ pub(crate) fn parse(dialled: &str, region: &str) -> Result<Number, NumberError> 
         ::numbers::NumberError::NoSuchCountry => NumberError::NoSuchCountry,
         ::numbers::NumberError::NoSuchRegion => NumberError::NoSuchRegion,
     })?;
-    Ok(Number {
-        e164: number.e164.to_string(),
+    Ok(Digits {
+        e164: number.packed_e164(),
         country_code: number.country_code,
-        region: number.region.to_string(),
+        region: number.packed_region(),
         class: class(number.class),
         valid: number.valid,
     })
