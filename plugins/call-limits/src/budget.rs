@@ -171,18 +171,21 @@ impl Budget {
         }
     }
 
-    /// Reserves the first piece of a call; false if it is beyond the limit.
-    pub(crate) fn reserve(&self, who: &str, today: Today, pieces: Pieces) -> bool {
+    /// Reserves the first piece of a call; false if it is beyond the limit. `key` is that
+    /// of `who`.
+    pub(crate) fn reserve(&self, who: &str, key: &[u8], today: Today, pieces: Pieces) -> bool {
         if pieces.first == 0 {
             return true;
         }
-        let Ok(spent) = self.spent.count(&self.spent_key(who, today)) else {
+        let spent = match today.of(self.span) {
+            0 => self.spent.count(key),
+            _ => self.spent.count(&self.spent_key(who, today)),
+        };
+        let Ok(spent) = spent else {
             return false;
         };
         let left = self.limit.saturating_sub(spent);
-        let held = self
-            .reserved
-            .hold(&key(&[who.as_bytes()]), pieces.first.into(), left);
+        let held = self.reserved.hold(key, pieces.first.into(), left);
         held.is_ok_and(|holding| holding.granted)
     }
 

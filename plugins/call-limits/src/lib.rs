@@ -9,6 +9,7 @@ mod limit;
 mod price;
 mod settings;
 
+use sipward_plugin_sdk::counters::key;
 use sipward_plugin_sdk::{identity, prelude::*};
 
 use budget::{Budget, Spent, Today};
@@ -186,9 +187,12 @@ impl CallLimits {
         price: Price,
         today: Today,
     ) -> Result<Option<u64>, Excess> {
-        let held = limit.enter(who)?;
+        // Once for all, as each budget asks twice.
+        let key = key(&[who.as_bytes()]);
+        let held = limit.enter(&key)?;
         for budget in &limit.budgets {
-            if !budget.reserve(who, today, budget.pieces(price, self.charge_every_s)) {
+            let pieces = budget.pieces(price, self.charge_every_s);
+            if !budget.reserve(who, &key, today, pieces) {
                 return Err(budget.excess());
             }
         }

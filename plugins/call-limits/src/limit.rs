@@ -126,13 +126,13 @@ impl Limit {
             .filter(named)
     }
 
-    /// Takes a place among the calls; gives how many have one if that is worth a
+    /// Takes a place among the calls for whose key it is; gives how many have one if that is worth a
     /// warning.
-    pub(crate) fn enter(&self, who: &str) -> Result<Option<u64>, Excess> {
+    pub(crate) fn enter(&self, key: &[u8]) -> Result<Option<u64>, Excess> {
         let Some(places) = &self.calls else {
             return Ok(None);
         };
-        match places.lease.hold(&key(&[who.as_bytes()]), 1, places.limit) {
+        match places.lease.hold(key, 1, places.limit) {
             Ok(holding) if holding.granted => {
                 let warns = holding.held == places.warn && places.warn < places.limit;
                 Ok(warns.then_some(holding.held))
@@ -148,11 +148,11 @@ impl Limit {
 
     /// Counts the call by second and hour.
     pub(crate) fn count(&self, who: &str) -> Result<(), Excess> {
-        let key = key(&[who.as_bytes()]);
+        let key = &key(&[who.as_bytes()]);
         if let Some((window, limit)) = &self.per_hour {
-            let within = window.count(&key).is_ok_and(|count| count < *limit);
+            let within = window.count(key).is_ok_and(|count| count < *limit);
             // Two at once may both have read the last free place.
-            if !within || !window.add(&key, 1).is_ok_and(|count| count <= *limit) {
+            if !within || !window.add(key, 1).is_ok_and(|count| count <= *limit) {
                 return Err(Excess {
                     label: "calls-per-hour",
                     limit: format!("{limit} calls an hour"),
@@ -164,7 +164,7 @@ impl Limit {
         let Some(bucket) = &self.per_second else {
             return Ok(());
         };
-        match bucket.take(&key, 1) {
+        match bucket.take(key, 1) {
             Ok(grant) if grant.taken => Ok(()),
             taken => Err(Excess {
                 label: "calls-per-second",

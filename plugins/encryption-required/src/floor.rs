@@ -68,8 +68,10 @@ impl Suite {
     fn new(name: &str) -> Self {
         // Suites of TLS 1.2 name the key exchange before `_WITH_`; those of TLS 1.3
         // have none in the name, and it is always an ephemeral one.
-        let (exchange, cipher) = match name.split_once("_WITH_") {
-            Some((exchange, cipher)) => (Some(exchange), cipher),
+        const WITH: &str = "_WITH_";
+        let with = find(name, WITH).and_then(|at| name.split_at_checked(at));
+        let (exchange, cipher) = match with {
+            Some((exchange, rest)) => (Some(exchange), rest.strip_prefix(WITH).unwrap_or(rest)),
             None => (None, name.strip_prefix("TLS_").unwrap_or_default()),
         };
         let bits = if cipher.starts_with("AES_256_")
@@ -98,9 +100,17 @@ impl Suite {
             aead: bits > 0
                 && ["_GCM_", "_CCM", "_POLY1305"]
                     .iter()
-                    .any(|mode| cipher.contains(mode)),
+                    .any(|mode| find(cipher, mode).is_some()),
         }
     }
+}
+
+/// Where a part stands first. Names are short: what `str::find` prepares, to be fast in
+/// long texts, takes longer than the search.
+fn find(name: &str, part: &str) -> Option<usize> {
+    let (name, part) = (name.as_bytes(), part.as_bytes());
+    let mut places = name.windows(part.len());
+    places.position(|place| place.first() == part.first() && place == part)
 }
 
 #[cfg(test)]

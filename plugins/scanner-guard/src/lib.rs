@@ -11,7 +11,7 @@ mod settings;
 mod signature;
 
 use sipward_plugin_sdk::prelude::*;
-use sipward_plugin_sdk::{Anomalies, NetworkMap, Peer, Uri};
+use sipward_plugin_sdk::{Anomalies, NetworkMap, Peer};
 
 use evidence::{Evidence, Findings, Judgement};
 use sender::{Key, Sender};
@@ -121,9 +121,8 @@ impl ScannerGuard {
         let points = &self.points;
         let contact = request.header("Contact");
         let contact = contact.as_deref();
-        let contact_uri = contact.and_then(Uri::parse_address);
         if points.signature > 0
-            && let Some(reason) = self.signatures.find(request, contact_uri.as_ref())
+            && let Some(reason) = self.signatures.find(request, contact)
         {
             findings.add(points.signature, &reason);
             return false;

@@ -11,6 +11,9 @@ const LOOKED_AT: usize = 256;
 /// digits, a separator and ten digits, each as two hexadecimal digits.
 const TAG_BYTES: std::ops::RangeInclusive<usize> = 6..=192;
 
+/// The host of sipvicious.
+const HOST: &[u8] = b"1.1.1.1";
+
 /// Digits of 32 random bits.
 const RANDOM_DIGITS: usize = 10;
 
@@ -75,7 +78,7 @@ impl Signatures {
     }
 
     /// What gives the sender away, if anything does.
-    pub(crate) fn find(&self, request: &Request<'_>, contact: Option<&Uri<'_>>) -> Option<String> {
+    pub(crate) fn find(&self, request: &Request<'_>, contact: Option<&[u8]>) -> Option<String> {
         if let Some(agent) = request.user_agent()
             && let Some(known) = self.user_agents.find(agent)
         {
@@ -99,13 +102,19 @@ impl Signatures {
 }
 
 /// What sipvicious does under any name.
-fn habit(request: &Request<'_>, contact: Option<&Uri<'_>>) -> Option<String> {
+fn habit(request: &Request<'_>, contact: Option<&[u8]>) -> Option<String> {
     if request.from().tag().is_some_and(is_tag_of_sipvicious) {
         return Some("From has a tag of sipvicious".to_owned());
     }
-    let is = |uri: &Uri<'_>, user: &[u8]| uri.host() == b"1.1.1.1" && uri.user() == Some(user);
+    let is = |uri: &Uri<'_>, user: &[u8]| uri.host() == HOST && uri.user() == Some(user);
     let from = request.from().uri();
-    if is(&from, b"100") || contact.is_some_and(|contact| is(contact, b"123")) {
+    // Reading a Contact takes longer than seeing that it has no such host.
+    let contact = contact.filter(|text| {
+        let mut places = text.windows(HOST.len());
+        places.any(|place| place.first() == HOST.first() && place == HOST)
+    });
+    let contact = contact.and_then(Uri::parse_address);
+    if is(&from, b"100") || contact.is_some_and(|contact| is(&contact, b"123")) {
         return Some("From or Contact has the address of sipvicious".to_owned());
     }
     None
