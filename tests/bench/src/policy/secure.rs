@@ -40,8 +40,16 @@ pub(crate) fn all<'s>(shelf: &'s Shelf, example: &Example) -> Result<Vec<Subject
         ("carrier", &theirs, Sender::carrier(), carrier),
     ] {
         let case = format!("pipeline-secure-trunk-{from}");
-        subjects.push(pipeline(shelf, case, guests, sender, source)?);
+        let kept = Isolation::REUSE;
+        subjects.push(pipeline(shelf, case, kept, guests, (sender, source))?);
     }
+    // What the default costs: before the answer, and after it.
+    let case = || "single-use-secure-trunk-home".to_owned();
+    let alice = || (Sender::home(), authenticated(shelf));
+    let once = Isolation::default();
+    subjects.push(pipeline(shelf, case(), once, &ours, alice())?);
+    let once = Isolation::SingleUse { ready: 1 };
+    subjects.push(pipeline(shelf, case(), once, &ours, alice())?.renewing());
     Ok(subjects)
 }
 
@@ -69,21 +77,21 @@ fn alone<'s>(shelf: &'s Shelf, guest: &Guest, known: bool) -> Result<Subject<'s>
         _ => (home, Source::Same(parsed(example::home_invite(""))?)),
     };
     let case = format!("secure-{}", guest.name);
-    let plugin = shelf.load(guest, &case, Isolation::default())?;
+    let plugin = shelf.load(guest, &case, Isolation::REUSE)?;
     Subject::judge(case, CALLS, vec![plugin], sender, source, admits)
 }
 
 fn pipeline<'s>(
     shelf: &'s Shelf,
     case: String,
+    isolation: Isolation,
     guests: &[&Guest],
-    sender: Sender,
-    source: Source,
+    (sender, source): (Sender, Source),
 ) -> Result<Subject<'s>> {
     let plugins = guests.iter().map(|guest| {
         let name = format!("{case}-{}", guest.name);
         shelf
-            .load(guest, &name, Isolation::default())
+            .load(guest, &name, isolation)
             .with_context(|| case.clone())
     });
     let plugins = plugins.collect::<Result<Vec<_>>>()?;

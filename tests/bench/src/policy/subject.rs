@@ -174,7 +174,7 @@ fn alone(
 fn pipeline(shelf: &Shelf, case: &str, kinds: &[Kind], source: Source) -> Result<Subject<'static>> {
     let plugins = kinds.iter().enumerate().map(|(place, kind)| {
         let name = format!("{}-{place}", kind.name());
-        shelf.load(&kind.guest(), &name, Isolation::default())
+        shelf.load(&kind.guest(), &name, Isolation::REUSE)
     });
     let plugins = plugins.collect::<Result<Vec<_>>>()?;
     let sender = Sender::plain_pbx();

@@ -14,7 +14,13 @@ use crate::load::{PASSWORD, USER};
 use crate::ports::Ports;
 
 /// Writes the configuration and what it names into the folder.
-pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path, cache: &Path) -> Result<()> {
+pub(crate) fn configure(
+    plugins: &str,
+    isolation: &str,
+    ports: &Ports,
+    folder: &Path,
+    cache: &Path,
+) -> Result<()> {
     let example = secure_trunk::config()?;
     let list = |name: &str| secure_trunk::folder().join(name);
     fs::write(folder.join("country.mmdb"), secure_trunk::countries())?;
@@ -59,6 +65,7 @@ pub(crate) fn configure(plugins: &str, ports: &Ports, folder: &Path, cache: &Pat
         "pipeline": [],
     });
     for plugin in entries(&mut config, "plugin") {
+        plugin["isolation"] = json!(isolation);
         changed(plugin, plugins)?;
     }
     let pipelines = example.get("pipeline").and_then(Value::as_array);
@@ -166,12 +173,13 @@ mod tests {
             pbx: 5061,
             trunk: 5062,
         };
-        configure("/plugins", &ports, folder.path(), folder.path()).unwrap();
+        configure("/plugins", "reuse", &ports, folder.path(), folder.path()).unwrap();
         let text = fs::read_to_string(folder.path().join("sipward.toml")).unwrap();
         let config: Value = toml_edit::de::from_str(&text).unwrap();
         let asked = config["pipeline"][0]["plugins"].as_array().unwrap();
         assert_eq!(asked.len(), config["plugin"].as_array().unwrap().len());
         assert_eq!(config["plugin"][0]["path"], "/plugins/call-code.wasm");
+        assert_eq!(config["plugin"][0]["isolation"], "reuse");
         assert!(!text.contains("example.pem") && !text.contains("transport=tls"));
     }
 }

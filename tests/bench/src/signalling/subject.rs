@@ -17,28 +17,39 @@ use crate::secure;
 /// How long a subject may take until it answers: Sipward compiles its plugins once.
 const START: Duration = Duration::from_secs(180);
 
+/// `isolation` of plugins that are measured with what one keeps.
+const KEPT: &str = "reuse";
+/// And as they are by default.
+const ONCE: &str = "single-use";
+
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// Sipward with its four plugins.
+    /// Sipward with its four plugins, whose instances are kept.
     Sipward,
+    /// The same with an instance for each call of a plugin, as is the default.
+    SipwardSingleUse,
     /// Kamailio, decisions in its own language.
     KamailioNative,
     /// Kamailio, decisions in Lua.
     KamailioKemi,
-    /// Sipward with all policies of `examples/secure-trunk`.
+    /// Sipward with all policies of `examples/secure-trunk`, whose instances are kept.
     SipwardSecure,
+    /// The same as the example has it.
+    SipwardSecureSingleUse,
     /// Kamailio with those of its own modules that decide the same.
     KamailioSecure,
 }
 
 impl Kind {
     /// All of them, in the order in which they take turns.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Sipward,
+        Self::SipwardSingleUse,
         Self::KamailioNative,
         Self::KamailioKemi,
         Self::SipwardSecure,
+        Self::SipwardSecureSingleUse,
         Self::KamailioSecure,
     ];
 
@@ -46,9 +57,11 @@ impl Kind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sipward => "sipward",
+            Self::SipwardSingleUse => "sipward-single-use",
             Self::KamailioNative => "kamailio-native",
             Self::KamailioKemi => "kamailio-kemi",
             Self::SipwardSecure => "sipward-secure",
+            Self::SipwardSecureSingleUse => "sipward-secure-single-use",
             Self::KamailioSecure => "kamailio-secure",
         }
     }
@@ -90,10 +103,12 @@ impl Drop for Subject {
 /// Start a subject and wait until it answers. Compiled plugins are kept in `cache`.
 pub(crate) fn start(kind: Kind, ports: &Ports, folder: &Path, cache: &Path) -> Result<Subject> {
     let mut command = match kind {
-        Kind::Sipward => sipward(ports, folder, cache)?,
+        Kind::Sipward => sipward(KEPT, ports, folder, cache)?,
+        Kind::SipwardSingleUse => sipward(ONCE, ports, folder, cache)?,
         Kind::KamailioNative => kamailio("native.cfg", ports, folder)?,
         Kind::KamailioKemi => kamailio("kemi.cfg", ports, folder)?,
-        Kind::SipwardSecure => sipward_secure(ports, folder, cache)?,
+        Kind::SipwardSecure => sipward_secure(KEPT, ports, folder, cache)?,
+        Kind::SipwardSecureSingleUse => sipward_secure(ONCE, ports, folder, cache)?,
         Kind::KamailioSecure => kamailio("secure.cfg", ports, folder)?,
     };
     let log_path = folder.join("subject.log");
@@ -208,12 +223,13 @@ fn kamailio(main: &str, ports: &Ports, folder: &Path) -> Result<Command> {
 }
 
 /// Sipward, built for release, with the four plugins.
-fn sipward(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
+fn sipward(isolation: &str, ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
     let plugins = plugins()?;
     let config = include_str!("sipward.toml")
         .replace("@FOLDER@", &folder.to_string_lossy())
         .replace("@CACHE@", &cache.to_string_lossy())
         .replace("@PLUGINS@", &plugins)
+        .replace("@ISOLATION@", isolation)
         .replace("@INSIDE@", &ports.inside.to_string())
         .replace("@TRUNK@", &ports.trunk.to_string());
     fs::write(folder.join("password"), format!("{}\n", load::PASSWORD))?;
@@ -222,8 +238,8 @@ fn sipward(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
 }
 
 /// Sipward, built for release, with all plugins.
-fn sipward_secure(ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
-    secure::configure(&plugins()?, ports, folder, cache)?;
+fn sipward_secure(isolation: &str, ports: &Ports, folder: &Path, cache: &Path) -> Result<Command> {
+    secure::configure(&plugins()?, isolation, ports, folder, cache)?;
     program(folder)
 }
 
