@@ -136,7 +136,7 @@ fn components_import_what_they_use_and_export_what_they_have() {
             both,
         ),
         ("rate_limit", &["counters"], request),
-        ("hostile_plugins", &["clock"], both),
+        ("hostile_plugins", &["clock", "random"], both),
         (
             "examples/prepaid",
             &[
