@@ -247,7 +247,7 @@ impl<'s> Subject<'s> {
     }
 
     /// What its calls leave to be done, instead of its calls.
-    fn renewing(mut self) -> Self {
+    pub(crate) fn renewing(mut self) -> Self {
         if let Work::Judge {
             executor,
             generation,
