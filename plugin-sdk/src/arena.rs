@@ -17,9 +17,6 @@ use std::cell::{Cell, UnsafeCell};
 #[cfg(not(test))]
 const BYTES: usize = 32 << 10;
 
-/// Alignment of the stretch: more is not asked for by anything in Rust's library.
-const ALIGNMENT: usize = 16;
-
 /// The allocator of every guest.
 #[cfg(not(test))]
 #[global_allocator]
@@ -30,8 +27,8 @@ static ARENA: Arena<BYTES> = Arena::new();
     unsafe_code,
     reason = "a static has to be Sync, and there is no second thread to share it with"
 )]
-// SAFETY: without the feature `atomics` WebAssembly has no threads, and with it this
-// module is left out.
+// SAFETY: without the feature `atomics`, which this crate refuses, WebAssembly has no
+// threads.
 unsafe impl Sync for Arena<BYTES> {}
 
 /// From now on the stretch is used. What is kept for good has been made.
@@ -40,24 +37,46 @@ pub(crate) fn open() {
     ARENA.open.set(true);
 }
 
+/// Memory that the host asks for, without the detour that allocators are called by.
+///
+/// # Safety
+///
+/// As of [`GlobalAlloc::alloc`].
+#[cfg(not(test))]
+#[expect(unsafe_code, reason = "an allocator hands out raw memory")]
+#[inline]
+pub(crate) unsafe fn allocate(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller keeps the promises.
+    unsafe { ARENA.alloc(layout) }
+}
+
 /// A stretch of memory from which pieces are cut, one behind the other.
-#[repr(C, align(16))]
+///
+/// What says how much is used lies where the stretch begins: an instance for one call pays
+/// for each page that it is the first to write to.
+#[repr(C)]
 struct Arena<const BYTES: usize> {
-    stretch: UnsafeCell<[u8; BYTES]>,
     open: Cell<bool>,
     /// Bytes from the beginning that may be in use.
     used: Cell<usize>,
     /// Pieces that were not given back.
     alive: Cell<usize>,
+    stretch: Stretch<BYTES>,
 }
+
+/// Alignment of the stretch: more is not asked for by anything in Rust's library.
+const ALIGNMENT: usize = align_of::<Stretch<0>>();
+
+#[repr(align(16))]
+struct Stretch<const BYTES: usize>(UnsafeCell<[u8; BYTES]>);
 
 impl<const BYTES: usize> Arena<BYTES> {
     const fn new() -> Self {
         Self {
-            stretch: UnsafeCell::new([0; BYTES]),
             open: Cell::new(false),
             used: Cell::new(0),
             alive: Cell::new(0),
+            stretch: Stretch(UnsafeCell::new([0; BYTES])),
         }
     }
 
@@ -67,7 +86,8 @@ impl<const BYTES: usize> Arena<BYTES> {
         if !self.open.get() || layout.align() > ALIGNMENT {
             return None;
         }
-        let start = self.used.get().next_multiple_of(layout.align());
+        // Without the division of `next_multiple_of`: alignments are powers of two.
+        let start = (self.used.get() + layout.align() - 1) & !(layout.align() - 1);
         let end = start.checked_add(layout.size())?;
         if end > BYTES {
             return None;
@@ -103,7 +123,7 @@ impl<const BYTES: usize> Arena<BYTES> {
     }
 
     fn base(&self) -> *mut u8 {
-        self.stretch.get().cast()
+        self.stretch.0.get().cast()
     }
 
     /// Where in the stretch something is; none if it is elsewhere.

@@ -19,11 +19,13 @@ mod host {
 }
 
 #[cfg(target_arch = "wasm32")]
+pub(crate) use host::sipward::policy::messages;
+#[cfg(target_arch = "wasm32")]
 pub(crate) use host::sipward::policy::{clock, log, random};
 pub(crate) use host::sipward::policy::{
     counters, credentials, geo, identity, keyvalue, leases, lists, numbers,
 };
-pub(crate) use host::sipward::policy::{messages, outcomes, types};
+pub(crate) use host::sipward::policy::{outcomes, types};
 
 /// Generates the exports of one interface over the types of `host`.
 ///
@@ -31,9 +33,10 @@ pub(crate) use host::sipward::policy::{messages, outcomes, types};
 /// interface may be generated once only and the worlds of `wit/policy.wit`
 /// cannot be used as they stand. A plugin invokes the macro of `lifecycle` and
 /// those of its hooks; the encoder unites their sections to one world. Interfaces
-/// that the exported one uses are named after it.
+/// that the exported one uses are named after it. A hook that is named in brackets is
+/// exported by `glue.rs`: its macro then only adds what the encoder has to know.
 macro_rules! exported_interface {
-    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal, $($used:literal: $path:ident),+) => {
+    ($(#[$doc:meta])* $module:ident, $world:literal, $export:literal, [$($written:literal)?], $($used:literal: $path:ident),+) => {
         $(#[$doc])*
         pub mod $module {
             wit_bindgen::generate!({
@@ -41,6 +44,7 @@ macro_rules! exported_interface {
                 inline: $world,
                 pub_export_macro: true,
                 export_macro_name: $export,
+                skip: [$($written)?],
                 with: {
                     $($used: crate::bindings::host::sipward::policy::$path,)+
                 },
@@ -64,6 +68,7 @@ exported_interface!(
     request_policy,
     "package sipward:request; world request { export sipward:policy/request-policy@0.1.0; }",
     "export_request_policy",
+    ["on-request"],
     "sipward:policy/types@0.1.0": types,
     "sipward:policy/messages@0.1.0": messages,
     "sipward:policy/outcomes@0.1.0": outcomes
@@ -73,6 +78,7 @@ exported_interface!(
     response_policy,
     "package sipward:response; world response { export sipward:policy/response-policy@0.1.0; }",
     "export_response_policy",
+    ["on-response"],
     "sipward:policy/types@0.1.0": types,
     "sipward:policy/messages@0.1.0": messages,
     "sipward:policy/outcomes@0.1.0": outcomes
@@ -82,6 +88,7 @@ exported_interface!(
     call_policy,
     "package sipward:call; world call { export sipward:policy/call-policy@0.1.0; }",
     "export_call_policy",
+    [],
     "sipward:policy/types@0.1.0": types,
     "sipward:policy/outcomes@0.1.0": outcomes
 );

@@ -7,24 +7,23 @@ use alloc::vec::Vec;
 pub use alloc::format;
 pub use alloc::string::String;
 
+pub use crate::abi::{
+    answer::Answer,
+    facts::{RequestCall, ResponseCall},
+};
 use crate::bindings::outcomes;
-use crate::bindings::types::{self, CallFacts, RequestFacts, ResponseFacts};
+use crate::bindings::types::{self, CallFacts};
 pub use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};
-use crate::request::MessageSource;
-use crate::{Call, CallEvent, Outcome, Policy, Request, Response, SettingsError};
+use crate::{Call, CallEvent, Outcome, Policy, SettingsError};
+#[cfg(target_arch = "wasm32")]
+use crate::{Request, Response};
 
-/// The record of a request as the host hands it over.
-pub type RawRequest = RequestFacts;
-/// The record of a response as the host hands it over.
-pub type RawResponse = ResponseFacts;
 /// The record of a call as the host hands it over.
 pub type RawCall = CallFacts;
 /// What happened to a call, as the host hands it over.
 pub type RawCallEvent = types::CallEvent;
 /// The record that goes back to the host.
 pub type RawOutcome = outcomes::Outcome;
-/// The message resource.
-pub type RawMessage = crate::bindings::messages::Message;
 
 /// What a policy says of itself, before it is bound to a world's own record.
 pub struct Description {
@@ -66,11 +65,7 @@ pub fn configure<P: Policy>(settings: &str) -> Result<P, SettingsError> {
     #[cfg(all(target_arch = "wasm32", feature = "std"))]
     report_panics();
     let policy = P::configure(crate::lifecycle::parse_settings(settings)?)?;
-    #[cfg(all(
-        feature = "arena",
-        target_arch = "wasm32",
-        not(target_feature = "atomics")
-    ))]
+    #[cfg(all(feature = "arena", target_arch = "wasm32"))]
     crate::arena::open();
     Ok(policy)
 }
@@ -91,29 +86,37 @@ fn report_panics() {
 
 /// Asks the policy about a request. Without one, because `configure` failed or
 /// was never called, nothing may pass.
-pub fn on_request<P: Policy>(
-    policy: Option<&P>,
-    facts: &RawRequest,
-    message: MessageSource<'_>,
-) -> RawOutcome {
-    match policy {
+///
+/// # Safety
+///
+/// The host enters the hook with these parameters.
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "the host hands over a place in memory")]
+pub unsafe fn on_request<P: Policy>(policy: Option<&P>, call: *mut RequestCall) -> *const Answer {
+    let ask = |facts: &_, message: &_| match policy {
         Some(policy) => policy.on_request(&Request::new(facts, message)).into_raw(),
         None => not_configured(),
-    }
+    };
+    // SAFETY: they are what the host wrote, and it hands them over.
+    unsafe { crate::abi::hook::answer(call, ask) }
 }
 
 /// Asks the policy about a response.
-pub fn on_response<P: Policy>(
-    policy: Option<&P>,
-    facts: &RawResponse,
-    message: MessageSource<'_>,
-) -> RawOutcome {
-    match policy {
+///
+/// # Safety
+///
+/// The host enters the hook with these parameters.
+#[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "the host hands over a place in memory")]
+pub unsafe fn on_response<P: Policy>(policy: Option<&P>, call: *mut ResponseCall) -> *const Answer {
+    let ask = |facts: &_, message: &_| match policy {
         Some(policy) => policy
             .on_response(&Response::new(facts, message))
             .into_raw(),
         None => not_configured(),
-    }
+    };
+    // SAFETY: they are what the host wrote, and it hands them over.
+    unsafe { crate::abi::hook::answer(call, ask) }
 }
 
 /// Tells the policy what happened to a call. Without one the call goes on: it was
@@ -130,6 +133,7 @@ pub fn on_call_event<P: Policy>(
     outcome.into_raw()
 }
 
+#[cfg(target_arch = "wasm32")]
 fn not_configured() -> RawOutcome {
     Outcome::reject(500)
         .because("the plugin has no settings")
@@ -166,10 +170,7 @@ macro_rules! __keep_policy {
     ($policy:ty) => {
         struct Kept(::core::cell::OnceCell<$policy>);
 
-        #[cfg(target_feature = "atomics")]
-        compile_error!("a policy has one thread: leave out the target feature `atomics`");
-
-        // SAFETY: this target has no threads without the feature `atomics`.
+        // SAFETY: without the feature `atomics`, which the SDK refuses, there are no threads.
         unsafe impl Sync for Kept {}
 
         static POLICY: Kept = Kept(::core::cell::OnceCell::new());
@@ -185,3 +186,44 @@ macro_rules! __keep_policy {
 }
 
 pub use crate::__keep_policy as keep_policy;
+
+/// Exports `on-request`. wit-bindgen adds what the component encoder has to know.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __export_on_request {
+    ($component:ident) => {
+        $crate::glue::request_policy::export_request_policy!(
+            $component with_types_in $crate::glue::request_policy
+        );
+
+        #[unsafe(export_name = "sipward:policy/request-policy@0.1.0#on-request")]
+        unsafe extern "C" fn on_request(
+            call: *mut $crate::glue::RequestCall,
+        ) -> *const $crate::glue::Answer {
+            // SAFETY: the host enters here, with what it wrote for this call.
+            with_policy(|policy| unsafe { $crate::glue::on_request(policy, call) })
+        }
+    };
+}
+
+/// Exports `on-response`.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! __export_on_response {
+    ($component:ident) => {
+        $crate::glue::response_policy::export_response_policy!(
+            $component with_types_in $crate::glue::response_policy
+        );
+
+        #[unsafe(export_name = "sipward:policy/response-policy@0.1.0#on-response")]
+        unsafe extern "C" fn on_response(
+            call: *mut $crate::glue::ResponseCall,
+        ) -> *const $crate::glue::Answer {
+            // SAFETY: the host enters here, with what it wrote for this call.
+            with_policy(|policy| unsafe { $crate::glue::on_response(policy, call) })
+        }
+    };
+}
+
+pub use crate::__export_on_request as export_on_request;
+pub use crate::__export_on_response as export_on_response;

@@ -78,10 +78,11 @@
 extern crate alloc;
 extern crate self as sipward_plugin_sdk;
 
-#[cfg(all(
-    feature = "arena",
-    any(test, all(target_arch = "wasm32", not(target_feature = "atomics")))
-))]
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+compile_error!("a policy has one thread: leave out the target feature `atomics`");
+
+mod abi;
+#[cfg(all(feature = "arena", any(test, target_arch = "wasm32")))]
 mod arena;
 mod bindings;
 mod call;

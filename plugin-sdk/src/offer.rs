@@ -1,7 +1,7 @@
 //! The streams of an SDP offer.
 
 use crate::AddressKind;
-use crate::bindings::types;
+use crate::abi::facts;
 use crate::request::Text;
 
 /// Iterates over the streams of an SDP offer.
@@ -18,12 +18,12 @@ use crate::request::Text;
 /// ```
 #[derive(Clone)]
 pub struct Offer<'a> {
-    streams: core::slice::Iter<'a, types::MediaStream>,
+    streams: core::slice::Iter<'a, facts::MediaStream>,
     text: Text<'a>,
 }
 
 impl<'a> Offer<'a> {
-    pub(crate) fn new(streams: &'a [types::MediaStream], text: Text<'a>) -> Self {
+    pub(crate) fn new(streams: &'a [facts::MediaStream], text: Text<'a>) -> Self {
         Self {
             streams: streams.iter(),
             text,

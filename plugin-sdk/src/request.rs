@@ -3,7 +3,8 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::bindings::types::{self, RequestFacts, Span};
+use crate::abi::facts::{self, RequestFacts};
+use crate::bindings::types::Span;
 use crate::offer::Offer;
 use crate::{Anomalies, Dialog, Method, Peer, Uri};
 
@@ -163,7 +164,7 @@ impl<'a> Request<'a> {
     /// ```
     #[must_use]
     pub fn user_agent(&self) -> Option<&'a [u8]> {
-        self.facts.user_agent.map(|span| self.text().at(span))
+        self.facts.user_agent.get().map(|span| self.text().at(span))
     }
 
     /// The sender.
@@ -200,7 +201,7 @@ impl<'a> Request<'a> {
     /// ```
     #[must_use]
     pub fn identity(&self) -> Option<&'a str> {
-        self.facts.identity.map(|span| self.text().utf8(span))
+        self.facts.identity.get().map(|span| self.text().utf8(span))
     }
 
     /// The streams of the SDP offer; none without an offer.
@@ -224,7 +225,7 @@ impl<'a> Request<'a> {
     /// ```
     #[must_use]
     pub const fn anomalies(&self) -> Anomalies {
-        self.facts.anomalies
+        Anomalies::from_bits_retain(self.facts.anomalies)
     }
 
     /// Points that earlier plugins of the pipeline added.
@@ -356,7 +357,7 @@ impl<'a> Request<'a> {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Party<'a> {
-    raw: &'a types::Party,
+    raw: &'a facts::Party,
     text: Text<'a>,
 }
 
@@ -385,7 +386,7 @@ impl<'a> Party<'a> {
     /// ```
     #[must_use]
     pub fn display(&self) -> Option<&'a [u8]> {
-        self.raw.display.map(|span| self.text.at(span))
+        self.raw.display.get().map(|span| self.text.at(span))
     }
 
     /// The tag.
@@ -398,7 +399,7 @@ impl<'a> Party<'a> {
     /// ```
     #[must_use]
     pub fn tag(&self) -> Option<&'a [u8]> {
-        self.raw.tag.map(|span| self.text.at(span))
+        self.raw.tag.get().map(|span| self.text.at(span))
     }
 }
 

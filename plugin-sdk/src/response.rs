@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::bindings::types::ResponseFacts;
+use crate::abi::facts::ResponseFacts;
 use crate::request::{MessageSource, Text};
 use crate::{Method, Peer};
 
@@ -101,7 +101,7 @@ impl<'a> Response<'a> {
     /// ```
     #[must_use]
     pub fn identity(&self) -> Option<&'a str> {
-        self.facts.identity.map(|span| self.text().utf8(span))
+        self.facts.identity.get().map(|span| self.text().utf8(span))
     }
 
     /// Name of the `[[pbx]]` or `[[trunk]]` that the request came from.
@@ -113,7 +113,7 @@ impl<'a> Response<'a> {
     /// ```
     #[must_use]
     pub fn caller(&self) -> Option<&'a str> {
-        self.facts.caller.map(|span| self.text().utf8(span))
+        self.facts.caller.get().map(|span| self.text().utf8(span))
     }
 
     /// First value of a header, unfolded; compact forms are found too.

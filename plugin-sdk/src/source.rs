@@ -2,6 +2,7 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::abi::facts;
 use crate::bindings::types;
 use crate::request::Text;
 use crate::{Transport, Zone};
@@ -20,12 +21,12 @@ use crate::{Transport, Zone};
 /// ```
 #[derive(Clone, Copy)]
 pub struct Peer<'a> {
-    raw: &'a types::Peer,
+    raw: &'a facts::Peer,
     text: Text<'a>,
 }
 
 impl<'a> Peer<'a> {
-    pub(crate) const fn new(raw: &'a types::Peer, text: Text<'a>) -> Self {
+    pub(crate) const fn new(raw: &'a facts::Peer, text: Text<'a>) -> Self {
         Self { raw, text }
     }
 
@@ -41,7 +42,10 @@ impl<'a> Peer<'a> {
     /// ```
     #[must_use]
     pub fn address(&self) -> IpAddr {
-        from_raw(self.raw.address)
+        match self.raw.address {
+            facts::Address::Ipv4(octets) => IpAddr::V4(Ipv4Addr::from_octets(octets)),
+            facts::Address::Ipv6(segments) => IpAddr::V6(Ipv6Addr::from_segments(segments)),
+        }
     }
 
     /// Source port.
@@ -114,7 +118,7 @@ impl<'a> Peer<'a> {
     /// ```
     #[must_use]
     pub fn name(&self) -> Option<&'a str> {
-        self.raw.name.map(|span| self.text.utf8(span))
+        self.raw.name.get().map(|span| self.text.utf8(span))
     }
 
     /// The verified client certificate.
@@ -126,7 +130,7 @@ impl<'a> Peer<'a> {
     /// ```
     #[must_use]
     pub fn certificate(&self) -> Option<Certificate<'a>> {
-        let certificate = self.raw.certificate.as_ref()?;
+        let certificate = self.raw.certificate.get()?;
         Some(Certificate {
             names: self.text.utf8(certificate.names),
             fingerprint: self.text.utf8(certificate.fingerprint),

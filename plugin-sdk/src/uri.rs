@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::Scheme;
-use crate::bindings::types;
+use crate::abi::facts;
 use crate::request::Text;
 
 /// A URI as received, still escaped.
@@ -30,13 +30,13 @@ pub struct Uri<'a> {
 }
 
 impl<'a> Uri<'a> {
-    pub(crate) fn new(raw: &types::Uri, text: Text<'a>) -> Self {
+    pub(crate) fn new(raw: &facts::Uri, text: Text<'a>) -> Self {
         Self {
             scheme: raw.scheme,
             whole: text.at(raw.whole),
-            user: raw.user.map(|span| text.at(span)),
+            user: raw.user.get().map(|span| text.at(span)),
             host: text.at(raw.host),
-            port: raw.port,
+            port: raw.port.get(),
             params: text.at(raw.params),
         }
     }

@@ -33,7 +33,7 @@ fn ten_thousand_calls_while_plugins_and_config_are_reloaded_fifty_times() {
     let calls = Calls {
         name: "many",
         count: 10_000,
-        rate: 300,
+        rate: 400,
         ..Calls::default()
     }
     .start(&stage);
@@ -53,7 +53,7 @@ fn ten_thousand_calls_while_plugins_and_config_are_reloaded_fifty_times() {
         } else {
             proxy.reload().expect("a good configuration");
         }
-        std::thread::sleep(Duration::from_millis(450));
+        std::thread::sleep(Duration::from_millis(350));
     }
     assert_eq!(
         calls.finish(),

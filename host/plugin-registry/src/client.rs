@@ -7,7 +7,6 @@
 
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -16,7 +15,7 @@ use ureq::http::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION, WWW_AUTHENTICATE,
 };
 use ureq::http::{Method, Request, Response, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 use crate::address::{host_of, joined, token_url};
@@ -93,12 +92,7 @@ impl Client {
         let origin = origin.map_err(|_| RegistryError::Reference {
             problem: "its host is none",
         })?;
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_connect(Some(CONNECT))
-            .user_agent("sipward");
+        let mut config = web_client::config().timeout_connect(Some(CONNECT));
         // A registry on this machine can do without authorities.
         let encrypts = !plain || options.authorities.is_some();
         if encrypts {
@@ -437,27 +431,10 @@ fn failed(goal: &'static str, host: &str, error: &ureq::Error) -> RegistryError 
     }
 }
 
-/// TLS as everywhere: rustls with aws-lc-rs, the certificate checked against authorities
-/// that stand in a file.
 fn tls(authorities: Option<&Path>) -> Result<TlsConfig, RegistryError> {
     let file = authorities.ok_or(RegistryError::NoAuthorities)?;
-    let failed = |problem: String| RegistryError::Authorities {
+    web_client::tls(file).map_err(|error| RegistryError::Authorities {
         file: file.to_owned(),
-        problem,
-    };
-    let pem = std::fs::read(file).map_err(|error| failed(error.to_string()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(failed("it has no certificate".to_owned()));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::from(certificates))
-        .unversioned_rustls_crypto_provider(provider)
-        .build())
+        problem: error.to_string(),
+    })
 }

@@ -95,6 +95,7 @@ impl Engine {
             Some(directory) => Some(Cache::open(directory)?),
             None => None,
         };
+        compile_patiently();
         let ticker = Ticker::start(&wasmtime).map_err(EngineError::Ticker)?;
         Ok(Self {
             wasmtime,
@@ -103,6 +104,14 @@ impl Engine {
             cache,
             ticker: Arc::new(ticker),
         })
+    }
+}
+
+/// Compilers work on threads that all engines of a process share and that live as long.
+fn compile_patiently() {
+    let pool = rayon::ThreadPoolBuilder::new().start_handler(|_| scheduling::patient());
+    if let Err(error) = pool.build_global() {
+        tracing::debug!(%error, "the threads of the compiler are those of an earlier engine");
     }
 }
 

@@ -10,7 +10,9 @@ use crate::generation::Generation;
 use crate::host::Consultation;
 use crate::instance::{Answer, Instance};
 use crate::plugin::Plugin;
+use crate::provisions::Provisions;
 use crate::rehearsal::Rehearsal;
+use crate::renewal::{Renewal, Renewed};
 use crate::stock::{Retired, Stock};
 
 /// Calls between two looks for instances that nobody needs any more. 4096: a
@@ -64,8 +66,8 @@ impl Executor {
     /// # Errors
     /// The first plugin that gives none, and why.
     pub fn warm(&mut self, generation: &Generation) -> Result<(), (Arc<str>, PolicyFailure)> {
-        let (retired, made) = self.turn_to(generation);
-        drop(retired);
+        let (provisions, made) = Provisions::make(generation, None);
+        drop(self.turn_to(generation, provisions));
         made?;
         // One of each has room before some have several.
         while self.wants_instances() {
@@ -74,36 +76,44 @@ impl Executor {
         Ok(())
     }
 
-    /// Goes over to another generation while calls wait: makes one instance of each plugin
-    /// that is new, and leaves the others to [`Executor::replenish`]. Instances of plugins
-    /// that are not in it are handed out. Or, beside them, the first plugin that gives no
-    /// instance, and why.
-    pub fn turn_to(
-        &mut self,
-        generation: &Generation,
-    ) -> (Retired, Result<(), (Arc<str>, PolicyFailure)>) {
+    /// Goes over to another generation while calls wait: takes what was made for it and
+    /// leaves what else it lacks to [`Executor::replenish`]. Instances of plugins that are
+    /// not in it, and those that are too many, are handed out.
+    pub fn turn_to(&mut self, generation: &Generation, provisions: Provisions) -> Retired {
         let address = |plugin: &Arc<Plugin>| Arc::as_ptr(plugin).addr();
         let plugins: Vec<usize> = generation.plugins().map(address).collect();
-        let retired = self.stock.retire(&plugins);
         self.generation = Some(generation.id());
-        let made = generation.plugins().try_for_each(|plugin| {
-            self.stock
-                .begin(plugin, &mut self.figures)
-                .map_err(|failure| (Arc::clone(plugin.name()), failure))
-        });
-        (retired, made)
+        self.figures.instances_made += provisions.made;
+        let mut retired = self.stock.retire(&plugins);
+        for (plugin, kept) in provisions.instances {
+            self.stock.add(&plugin, kept, &mut retired);
+        }
+        retired
     }
 
-    /// Whether [`Executor::replenish`] has something to do.
+    /// Whether [`Executor::renewal`] may have something to do.
     pub fn wants_instances(&self) -> bool {
         self.stock.is_wanting()
     }
 
-    /// Throws away an instance that was used, and makes the next one, so that no call
-    /// has to wait for that. Done after answers are sent, until
-    /// [`Executor::wants_instances`] is false.
+    /// An instance that was used and the one that follows it, if any plugin lacks one. It is
+    /// carried out after answers are sent, until [`Executor::wants_instances`] is false, so
+    /// that no call has to wait for it.
+    pub fn renewal(&mut self) -> Option<Renewal> {
+        self.stock.renewal()
+    }
+
+    /// Takes what a renewal has made. What nobody lacks any more is handed out.
+    pub fn renewed(&mut self, renewed: Renewed) -> Retired {
+        self.figures.instances_made += renewed.made;
+        self.stock.renewed(renewed)
+    }
+
+    /// The same at once, for those who have the executor to themselves.
     pub fn replenish(&mut self) {
-        self.stock.replenish(&mut self.figures);
+        if let Some(renewed) = self.renewal().and_then(Renewal::carry_out) {
+            drop(self.renewed(renewed));
+        }
     }
 
     /// Drops the instances of plugins that no generation holds any more. Done

@@ -32,7 +32,9 @@ mod limits;
 mod load;
 mod outcome;
 mod plugin;
+mod provisions;
 mod rehearsal;
+mod renewal;
 mod services;
 mod snapshot;
 mod stock;
@@ -46,7 +48,9 @@ pub use guard::BreakerFigures;
 pub use limits::{Isolation, PluginLimits, READY_INSTANCES, READY_INSTANCES_MAX};
 pub use load::PluginSource;
 pub use plugin::{Manifest, Plugin};
+pub use provisions::Provisions;
 pub use rehearsal::{Asked, Rehearsal, Rehearsed};
+pub use renewal::{Renewal, Renewed};
 pub use services::{
     Addition, Asking, Clock, CodeVerification, Codes, CounterError, Counters, Credentials,
     DigestCredentials, Geo, GroupBook, Groups, HostServices, Keyvalue, KeyvalueError, Leases,

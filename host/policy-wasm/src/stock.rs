@@ -10,6 +10,7 @@ use crate::executor::ExecutorFigures;
 use crate::instance::Instance;
 use crate::limits::Isolation;
 use crate::plugin::Plugin;
+use crate::renewal::{Renewal, Renewed};
 
 /// Instances of one worker, by plugin.
 #[derive(Default)]
@@ -26,19 +27,26 @@ struct Slot {
     ready: Vec<Kept>,
     /// Used once. With the ready ones never more than the plugin's isolation keeps.
     spent: Vec<Kept>,
+    /// None could be made ahead: calls make their own, and it is tried again after the next.
+    rests: bool,
 }
 
 /// Instances of plugins that are not asked any more. Throwing them away takes longer than
 /// a call, so whoever has them chooses the moment.
 #[must_use = "dropping it takes a while"]
 #[derive(Default)]
-pub struct Retired(Vec<Slot>);
+pub struct Retired {
+    slots: Vec<Slot>,
+    /// Of plugins that have enough.
+    surplus: Vec<Kept>,
+}
 
 impl std::fmt::Debug for Retired {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
-            .debug_tuple("Retired")
-            .field(&self.0.len())
+            .debug_struct("Retired")
+            .field("plugins", &self.slots.len())
+            .field("surplus", &self.surplus.len())
             .finish()
     }
 }
@@ -55,7 +63,7 @@ impl Stock {
         self.slots.values().map(|slot| slot.ready.len()).sum()
     }
 
-    /// Whether [`Stock::replenish`] has something to do.
+    /// Whether [`Stock::renewal`] may have something to do.
     pub(crate) fn is_wanting(&self) -> bool {
         self.wanting
     }
@@ -82,6 +90,7 @@ impl Stock {
         kept.calls_left = kept.calls_left.saturating_sub(1);
         let most = plugin.isolation.kept();
         let slot = self.slot(plugin);
+        slot.rests = false;
         let has_room = slot.ready.len() + slot.spent.len() < most;
         if is_sound && kept.calls_left > 0 {
             if has_room {
@@ -97,38 +106,46 @@ impl Stock {
         self.wanting |= most > 0;
     }
 
-    /// Makes the first instance of a plugin, unless it keeps none or the pool is full of
-    /// those that others made ahead.
-    pub(crate) fn begin(
-        &mut self,
-        plugin: &Arc<Plugin>,
-        figures: &mut ExecutorFigures,
-    ) -> Result<(), PolicyFailure> {
+    /// Takes an instance that was made ahead, or retires it if there are enough.
+    pub(crate) fn add(&mut self, plugin: &Arc<Plugin>, kept: Kept, retired: &mut Retired) {
+        let most = plugin.isolation.kept();
         let slot = self.slot(plugin);
-        if slot.ready.is_empty() && plugin.isolation.kept() > 0 {
-            let _running = plugin.blueprint.ticker.running();
-            match Kept::start(plugin, figures) {
-                Ok(kept) => slot.ready.push(kept),
-                Err(failure) if plugin.blueprint.occupancy.has_room() => return Err(failure),
-                Err(_) => {}
-            }
-            self.wanting = true;
+        if slot.ready.len() + slot.spent.len() < most {
+            slot.ready.push(kept);
+        } else {
+            retired.surplus.push(kept);
         }
-        Ok(())
     }
 
-    /// Throws one used instance away and makes one that is missing.
-    pub(crate) fn replenish(&mut self, figures: &mut ExecutorFigures) {
-        self.wanting = self
-            .slots
-            .values_mut()
-            .any(|slot| slot.is_wanting() && slot.step(figures));
+    /// The next used instance that is to be thrown away, and whose is missing.
+    pub(crate) fn renewal(&mut self) -> Option<Renewal> {
+        let renewal = self.slots.values_mut().find_map(Slot::renewal);
+        self.wanting = renewal.is_some();
+        renewal
+    }
+
+    /// Takes the instance that a renewal has made.
+    pub(crate) fn renewed(&mut self, renewed: Renewed) -> Retired {
+        let mut retired = Retired::default();
+        let plugin = Arc::as_ptr(&renewed.plugin).addr();
+        match (self.slots.get_mut(&plugin), renewed.kept) {
+            (Some(_), Some(kept)) => self.add(&renewed.plugin, kept, &mut retired),
+            (Some(slot), None) => slot.rests = true,
+            // The plugin is not asked any more.
+            (None, kept) => retired.surplus.extend(kept),
+        }
+        retired
     }
 
     /// Hands out the instances of all plugins but these, which are named by their address.
+    /// Of these some may be missing.
     pub(crate) fn retire(&mut self, but: &[usize]) -> Retired {
+        self.wanting = true;
         let gone = self.slots.extract_if(|plugin, _| !but.contains(plugin));
-        Retired(gone.map(|(_, slot)| slot).collect())
+        Retired {
+            slots: gone.map(|(_, slot)| slot).collect(),
+            surplus: Vec::new(),
+        }
     }
 
     /// Drops the instances of plugins that nobody holds any more.
@@ -154,45 +171,27 @@ impl Stock {
                 plugin: Arc::downgrade(plugin),
                 ready: Vec::new(),
                 spent: Vec::new(),
+                rests: false,
             })
     }
 }
 
 impl Slot {
-    fn is_wanting(&self) -> bool {
-        let kept = self.plugin.upgrade().map(|plugin| plugin.isolation.kept());
-        !self.spent.is_empty() || kept.is_some_and(|kept| self.ready.len() < kept)
-    }
-
-    /// One out, one in. False if the pool has no room for it: then calls make their own,
-    /// and this is tried again after the next of them.
-    fn step(&mut self, figures: &mut ExecutorFigures) -> bool {
-        drop(self.spent.pop());
-        let Some(plugin) = self.plugin.upgrade() else {
-            return true;
+    fn renewal(&mut self) -> Option<Renewal> {
+        let spent = self.spent.pop();
+        let lacks = |plugin: &Arc<Plugin>| {
+            !self.rests && self.ready.len() + self.spent.len() < plugin.isolation.kept()
         };
-        if self.ready.len() >= plugin.isolation.kept() {
-            return true;
-        }
-        if !plugin.blueprint.occupancy.has_room() {
-            return false;
-        }
-        let _running = plugin.blueprint.ticker.running();
-        match Kept::start(&plugin, figures) {
-            Ok(kept) => {
-                self.ready.push(kept);
-                true
-            }
-            Err(failure) => {
-                tracing::debug!(plugin = %plugin.name(), %failure, "no instance could be made ahead");
-                false
-            }
-        }
+        let plugin = self.plugin.upgrade().filter(lacks);
+        (spent.is_some() || plugin.is_some()).then_some(Renewal { plugin, spent })
     }
 }
 
 impl Kept {
-    fn start(plugin: &Plugin, figures: &mut ExecutorFigures) -> Result<Self, PolicyFailure> {
+    pub(crate) fn start(
+        plugin: &Plugin,
+        figures: &mut ExecutorFigures,
+    ) -> Result<Self, PolicyFailure> {
         figures.instances_made += 1;
         let instance = Instance::start_configured(&plugin.blueprint)?;
         let calls_left = match plugin.isolation {

@@ -1,19 +1,16 @@
-//! One HTTP POST, on a thread that may wait. TLS as everywhere: rustls with aws-lc-rs,
-//! the certificate checked against the authorities that the operator trusts.
+//! One HTTP POST, on a thread that may wait.
 //!
-//! Redirects are not followed and no proxy is asked: what is sent goes where the
-//! configuration says and nowhere else. An address may be a secret itself (chat services
+//! An address may be a secret itself (chat services
 //! do that), so errors and logs show its host alone.
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use ureq::Agent;
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 
 /// Where to and how.
 #[derive(Clone, Debug)]
@@ -112,12 +109,7 @@ impl Post {
                 return Err(TargetError::Header(name.clone()));
             }
         }
-        let mut config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(target.timeout))
-            .user_agent("sipward");
+        let mut config = web_client::config().timeout_global(Some(target.timeout));
         if secure {
             config = config.tls_config(tls(&target)?);
         }
@@ -170,27 +162,12 @@ fn cause(error: &ureq::Error) -> String {
 fn tls(target: &Target) -> Result<TlsConfig, TargetError> {
     let file = target
         .authorities
-        .clone()
+        .as_deref()
         .ok_or(TargetError::NoAuthorities)?;
-    let failed = |problem: String| TargetError::Authorities {
-        file: file.clone(),
-        problem,
-    };
-    let text = std::fs::read(&file).map_err(|error| failed(error.to_string()))?;
-    let certificates: Vec<_> = parse_pem(&text)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() {
-        return Err(failed("it has no certificate".to_owned()));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::from(certificates))
-        .unversioned_rustls_crypto_provider(provider)
-        .build())
+    web_client::tls(file).map_err(|error| TargetError::Authorities {
+        file: file.to_owned(),
+        problem: error.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -136,7 +136,11 @@ impl RecordService {
         };
         let thread = std::thread::Builder::new()
             .name("records".to_owned())
-            .spawn(move || writer.run())?;
+            .spawn(move || {
+                // It writes what waits as one, so with less of a core it writes more at once.
+                scheduling::patient();
+                writer.run();
+            })?;
         service.writer = Some(thread);
         Ok(service)
     }

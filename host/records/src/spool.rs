@@ -158,6 +158,7 @@ impl Prepared {
         let thread = std::thread::Builder::new()
             .name("records-post".to_owned())
             .spawn(move || {
+                scheduling::patient();
                 if before.is_some_and(|before| before.join().is_err()) {
                     tracing::error!("the thread that posted records panicked");
                 }

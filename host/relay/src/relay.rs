@@ -121,6 +121,7 @@ impl Relay {
             let thread = thread::Builder::new()
                 .name(format!("media-{worker}"))
                 .spawn(move || {
+                    scheduling::prompt();
                     let backend = match backend::make(choice, mailbox.bell()) {
                         Ok(backend) => backend,
                         Err(error) => return drop(ready.send(Err(error))),

@@ -113,7 +113,10 @@ impl ShadowRuns {
         let shared = Arc::clone(&reports);
         std::thread::Builder::new()
             .name("policy-shadow".to_owned())
-            .spawn(move || run(&receiver, &shared, &*numbers))?;
+            .spawn(move || {
+                scheduling::patient();
+                run(&receiver, &shared, &*numbers);
+            })?;
         Ok(Self { sender, reports })
     }
 

@@ -14,7 +14,7 @@ use policy::{
     CallConclusion, CallHappening, CallPass, Certificate, Conclusion, ConsultId, Decision,
     RequestFacts, ResponseFacts,
 };
-use policy_wasm::{Clock, Executor, Rehearsal, Retired};
+use policy_wasm::{Clock, Executor, Generation, Provisions, Rehearsal, Renewal, Retired};
 use records::alert::{Alarm, AlertDesk};
 use relay::RelayHandle;
 use sip_proxy::{CallEvent, CallId, EndReason, LogEvent, OfferReader, Output, ProxyCore};
@@ -73,6 +73,16 @@ pub(crate) struct ShardParts {
     pub(crate) shadow: std::sync::mpsc::Sender<Rehearsal>,
 }
 
+/// Instances for a shard that turns to other policies, made before it is held. A plugin
+/// that gives none here fails its first request, under its `on_failure`.
+pub(crate) fn provisions(policy: &Generation, before: Option<&Generation>) -> Provisions {
+    let (provisions, made) = Provisions::make(policy, before);
+    if let Err((plugin, failure)) = made {
+        tracing::error!(%plugin, reason = %failure, "plugin gives no instance");
+    }
+    provisions
+}
+
 impl Shard {
     pub(crate) fn new(parts: ShardParts) -> Self {
         let mut shard = Self {
@@ -98,9 +108,10 @@ impl Shard {
             ended: 0,
         };
         shard.records.set_rules(parts.rules);
-        let _none = shard.warm();
+        let provisions = provisions(&shard.snapshot.policy, None);
+        drop(shard.executor.turn_to(&shard.snapshot.policy, provisions));
         while shard.wants_instances() {
-            shard.replenish();
+            shard.executor.replenish();
         }
         shard
     }
@@ -120,14 +131,14 @@ impl Shard {
         self.core.poll_timeout().map(Moment::as_micros)
     }
 
-    /// Whether [`Shard::replenish`] has something to do.
+    /// Whether [`Shard::renewal`] may have something to do.
     pub(crate) fn wants_instances(&self) -> bool {
         self.executor.wants_instances()
     }
 
-    /// Makes a plugin's next instance in place of one that was used.
-    pub(crate) fn replenish(&mut self) {
-        self.executor.replenish();
+    /// A plugin's instance that was used, and the next one: made without the shard.
+    pub(crate) fn renewal(&mut self) -> Option<Renewal> {
+        self.executor.renewal()
     }
 
     /// Does a piece of work and all that follows from it.
@@ -138,6 +149,7 @@ impl Shard {
             Work::TimeOut => self.time_out(),
             Work::Media(event) => self.hear(&event),
             Work::Recorded(holds) => self.outlet.confirmed(&holds),
+            Work::Renewed(renewed) => drop(self.executor.renewed(renewed)),
         }
     }
 
@@ -189,10 +201,20 @@ impl Shard {
 
     /// Use another configuration from the next message on. What is left of the old one is
     /// handed back, so that nobody who waits for the shard waits for its end.
-    pub(crate) fn install(&mut self, snapshot: Arc<Snapshot>) -> (Arc<Snapshot>, Retired) {
+    pub(crate) fn install(
+        &mut self,
+        snapshot: Arc<Snapshot>,
+        provisions: Provisions,
+    ) -> (Arc<Snapshot>, Retired) {
         self.core.set_config(Arc::clone(&snapshot.routing));
+        let retired = self.executor.turn_to(&snapshot.policy, provisions);
         let old = std::mem::replace(&mut self.snapshot, snapshot);
-        (old, self.warm())
+        (old, retired)
+    }
+
+    /// The policies in use.
+    pub(crate) fn policy(&self) -> Arc<Generation> {
+        Arc::clone(&self.snapshot.policy)
     }
 
     /// Give calls from now on these interfaces and times for media.
@@ -244,16 +266,6 @@ impl Shard {
             held_responses: self.outlet.held() as u64,
             media: ShardMedia::new(self.core.media_figures(), self.records.ended()),
         }
-    }
-
-    /// There is an instance before the first request needs it. A plugin that gives none
-    /// here fails that request, under its `on_failure`.
-    fn warm(&mut self) -> Retired {
-        let (retired, made) = self.executor.turn_to(&self.snapshot.policy);
-        if let Err((plugin, failure)) = made {
-            tracing::error!(%plugin, reason = %failure, "plugin gives no instance");
-        }
-        retired
     }
 
     fn carry_out(&mut self, now: Moment) {

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use policy_wasm::{Renewal, Renewed};
 use sip_transaction::TransactionId;
 use tokio::sync::Notify;
 use transport::Inbound;
@@ -45,6 +46,8 @@ pub(crate) enum Work {
     Media(RelayEvent),
     /// Records are on the disk that these holds of the outlet wait for.
     Recorded(Vec<u64>),
+    /// A plugin has an instance again.
+    Renewed(Renewed),
 }
 
 /// All shards of the proxy.
@@ -195,12 +198,17 @@ impl Slot {
         Given::Waits
     }
 
-    /// Makes one of the instances that plugins lack. If another thread has the shard, it
-    /// asks for this again when it leaves.
+    /// Makes one of the instances that plugins lack, while others may have the shard. If
+    /// another thread has it now, that one asks for this again when it leaves.
     fn replenish(&self) {
-        if let Some(mut shard) = self.shard.try_lock() {
-            shard.replenish();
-            self.leave(shard);
+        let Some(mut shard) = self.shard.try_lock() else {
+            return;
+        };
+        let renewal = shard.renewal();
+        self.leave(shard);
+        if let Some(renewed) = renewal.and_then(Renewal::carry_out) {
+            // If too much waits it is thrown away, and the plugin still lacks one.
+            let _given = self.give(Work::Renewed(renewed));
         }
     }
 

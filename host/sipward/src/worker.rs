@@ -68,6 +68,7 @@ pub(crate) fn prepare(index: usize, shared: &Arc<SharedTransport>) -> Result<Wai
     let thread = std::thread::Builder::new()
         .name(format!("sip-{index}"))
         .spawn(move || {
+            scheduling::prompt();
             let local = tokio::task::LocalSet::new();
             local.block_on(&runtime, async move {
                 let worker = Worker::new(&shared);

@@ -185,7 +185,10 @@ impl DatagramSocket {
         };
         std::thread::Builder::new()
             .name(format!("udp-{}", self.listener.0))
-            .spawn(move || receiver.receive())?;
+            .spawn(move || {
+                scheduling::prompt();
+                receiver.receive();
+            })?;
         Ok(())
     }
 

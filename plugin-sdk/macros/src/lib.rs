@@ -139,30 +139,13 @@ fn lifecycle(policy: &syn::Type) -> TokenStream {
 
 fn request_hook() -> TokenStream {
     quote! {
-        impl glue::request_policy::exports::sipward::policy::request_policy::Guest for Component {
-            fn on_request(facts: glue::RawRequest, message: &glue::RawMessage) -> glue::RawOutcome {
-                with_policy(|policy| glue::on_request(policy, &facts, message))
-            }
-        }
-
-        glue::request_policy::export_request_policy!(Component with_types_in glue::request_policy);
+        glue::export_on_request!(Component);
     }
 }
 
 fn response_hook() -> TokenStream {
     quote! {
-        impl glue::response_policy::exports::sipward::policy::response_policy::Guest for Component {
-            fn on_response(
-                facts: glue::RawResponse,
-                message: &glue::RawMessage,
-            ) -> glue::RawOutcome {
-                with_policy(|policy| glue::on_response(policy, &facts, message))
-            }
-        }
-
-        glue::response_policy::export_response_policy!(
-            Component with_types_in glue::response_policy
-        );
+        glue::export_on_response!(Component);
     }
 }
 
@@ -192,8 +175,8 @@ mod tests {
     #[test]
     fn the_world_follows_the_hooks() {
         let hooks = [
-            ("on_request", "export_request_policy !"),
-            ("on_response", "export_response_policy !"),
+            ("on_request", "export_on_request !"),
+            ("on_response", "export_on_response !"),
             ("on_call_event", "export_call_policy !"),
         ];
         for chosen in 1..8_u8 {

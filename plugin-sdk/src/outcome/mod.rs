@@ -244,7 +244,9 @@ fn one_line(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
     }
-    if text.chars().any(char::is_control) {
+    // Most texts are plain ASCII, which is seen without decoding them.
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    if !is_plain && text.chars().any(char::is_control) {
         text = text.replace(char::is_control, "?");
     }
     // A two-byte control character has become one byte, so it still fits.

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use crate::bindings::types::{self, Span};
+use crate::abi::{Maybe, facts};
+use crate::bindings::types::Span;
 use crate::{Method, Transport, Uri, Zone};
 
 /// The buffer that spans point into, while it grows.
@@ -17,35 +18,43 @@ impl Arena {
         start << 32 | bits(text.len())
     }
 
-    pub(super) fn uri(&mut self, text: &str) -> types::Uri {
+    pub(super) fn maybe(&mut self, text: Option<impl AsRef<[u8]>>) -> Maybe<Span> {
+        text.map(|text| self.put(text.as_ref())).into()
+    }
+
+    pub(super) fn uri(&mut self, text: &str) -> facts::Uri {
         let Some(uri) = Uri::parse(text.as_bytes()) else {
             panic!("`{text}` is no URI: a host would have refused the message");
         };
-        types::Uri {
+        facts::Uri {
             scheme: uri.scheme(),
             whole: self.put(uri.whole()),
-            user: uri.user().map(|user| self.put(user)),
+            user: self.maybe(uri.user()),
             host: self.put(uri.host()),
-            port: uri.port(),
+            port: uri.port().into(),
             params: self.put(uri.params()),
         }
     }
 
-    pub(super) fn peer(&mut self, sender: &Sender) -> types::Peer {
-        types::Peer {
-            address: crate::source::to_raw(sender.address),
+    pub(super) fn peer(&mut self, sender: &Sender) -> facts::Peer {
+        facts::Peer {
+            address: match sender.address.to_canonical() {
+                IpAddr::V4(address) => facts::Address::Ipv4(address.octets()),
+                IpAddr::V6(address) => facts::Address::Ipv6(address.segments()),
+            },
             port: sender.port,
             transport: sender.transport,
             zone: sender.zone,
-            name: sender.name.as_ref().map(|name| self.put(name.as_bytes())),
+            name: self.maybe(sender.name.as_ref()),
             certificate: sender
                 .certificate
                 .as_ref()
-                .map(|certificate| types::Certificate {
+                .map(|certificate| facts::Certificate {
                     names: self.put(certificate.names.as_bytes()),
                     fingerprint: self.put(certificate.fingerprint.as_bytes()),
                     issuer: self.put(certificate.issuer.as_bytes()),
-                }),
+                })
+                .into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Responses for tests.
 
-use crate::bindings::types;
+use crate::abi::facts::ResponseFacts;
 use crate::testing::Message;
 use crate::testing::facts::{self, Arena, Sender};
 
@@ -140,20 +140,17 @@ impl Response {
         look(&crate::Response::new(&facts, &message))
     }
 
-    pub(super) fn build(&self) -> (types::ResponseFacts, Message) {
+    pub(super) fn build(&self) -> (ResponseFacts, Message) {
         let mut arena = Arena::default();
-        let facts = types::ResponseFacts {
+        let facts = ResponseFacts {
             status: self.status,
             phrase: arena.put(self.phrase.as_bytes()),
             method: facts::method(&self.method),
             call_id: arena.put(b"1@192.0.2.1"),
             peer: arena.peer(&self.sender),
-            identity: self
-                .identity
-                .as_ref()
-                .map(|text| arena.put(text.as_bytes())),
-            caller: self.caller.as_ref().map(|text| arena.put(text.as_bytes())),
-            text: arena.0,
+            identity: arena.maybe(self.identity.as_ref()),
+            caller: arena.maybe(self.caller.as_ref()),
+            text: arena.0.into(),
         };
         (facts, self.message.clone())
     }

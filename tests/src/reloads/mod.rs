@@ -66,9 +66,9 @@ const IDLE: Duration = Duration::from_millis(1);
 /// Reloads before the first that counts: each kind of change has come then, and what is
 /// made from each file and its settings is in the cache of compiled plugins.
 const WARM_UP: u32 = 2 * changes::ROUND;
-/// By then as many calls are forgotten as begin. The longest that anything of a call is kept
-/// after its end is 64 times T1, once for its INVITE and once for its BYE.
-const SETTLED: Duration = Duration::from_secs(20);
+/// By then as many calls are forgotten as begin. A call talks for a second, and the longest
+/// that anything of it is kept is 64 times T1, once for its INVITE and once for its BYE.
+const SETTLED: Duration = Duration::from_secs(15);
 /// What memory may grow by from the second third to the last, as a share: what an allocator
 /// keeps here and there. Of 20,000 reloads each would have 400 bytes to lose at 100 MiB.
 const GROWTH: f64 = 0.025;

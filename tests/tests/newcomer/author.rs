@@ -8,26 +8,25 @@ use sipward_tests::stage::desk::{Desk, edit};
 pub(crate) const NAME: &str = "no-premium";
 
 /// Two calls as they come over the wire, to a premium rate and to a vote.
-const MESSAGES: &str = "@from 192.0.2.10:5060\n@zone inside\n\n\
-     INVITE sip:+499001234567@example.com SIP/2.0\n\
-     Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK-1\n\
-     Max-Forwards: 70\n\
-     From: <sip:alice@example.com>;tag=1\n\
-     To: <sip:+499001234567@example.com>\n\
-     Call-ID: premium@192.0.2.10\n\
-     CSeq: 1 INVITE\n\
-     Contact: <sip:alice@192.0.2.10:5060>\n\
-     Content-Length: 0\n\n\
-     ---\n\
-     INVITE sip:+491377123456@example.com SIP/2.0\n\
-     Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK-2\n\
-     Max-Forwards: 70\n\
-     From: <sip:alice@example.com>;tag=2\n\
-     To: <sip:+491377123456@example.com>\n\
-     Call-ID: votes@192.0.2.10\n\
-     CSeq: 1 INVITE\n\
-     Contact: <sip:alice@192.0.2.10:5060>\n\
-     Content-Length: 0\n";
+fn messages() -> String {
+    let first = message(1, "premium", crate::PREMIUM);
+    let second = message(2, "votes", crate::VOTES);
+    format!("@from 192.0.2.10:5060\n@zone inside\n\n{first}\n---\n{second}")
+}
+
+fn message(place: u32, name: &str, number: &str) -> String {
+    format!(
+        "INVITE sip:{number}@example.com SIP/2.0\n\
+         Via: SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK-{place}\n\
+         Max-Forwards: 70\n\
+         From: <sip:alice@example.com>;tag={place}\n\
+         To: <sip:{number}@example.com>\n\
+         Call-ID: {name}@192.0.2.10\n\
+         CSeq: 1 INVITE\n\
+         Contact: <sip:alice@192.0.2.10:5060>\n\
+         Content-Length: 0\n"
+    )
+}
 
 /// What the first version has to make of them.
 const EXPECTED: &str = "message 1: reject 403\n  reason: a premium rate\n\n\
@@ -63,7 +62,7 @@ impl Author {
 
     /// A golden file comes first, as it should.
     pub(crate) fn expects_premium_numbers_to_be_refused(&self) {
-        std::fs::write(self.file("golden/premium.sip"), MESSAGES).expect("a file");
+        std::fs::write(self.file("golden/premium.sip"), messages()).expect("a file");
         std::fs::write(self.file("golden/premium.expected"), EXPECTED).expect("a file");
     }
 

@@ -31,12 +31,13 @@ const WAITING: [&str; 14] = [
 ];
 
 /// Its programs that compute, and whether their tests are processes of their own.
-const COMPUTING: [(&str, bool); 9] = [
+const COMPUTING: [(&str, bool); 10] = [
     ("compat", false),
     ("fuzz", true),
     ("hostile", false),
     ("isolation", false),
     ("languages", false),
+    ("newcomer", false),
     ("plugin_command", false),
     ("plugins", false),
     ("simulation", false),

@@ -32,14 +32,14 @@ const IMPURE: [&str; 14] = [
 ];
 
 /// Each room and the rooms it may see.
-const ROOMS: [(&str, &[&str]); 21] = [
+const ROOMS: [(&str, &[&str]); 23] = [
     ("sip-message", &[]),
     ("sip-transaction", &["sip-message"]),
     ("policy", &["sip-transaction", "sip-message"]),
     ("media", &["sip-transaction", "sip-message"]),
     // Keys and suites are named by the session descriptions that agree on them.
     ("srtp", &["media"]),
-    ("relay", &["srtp", "media"]),
+    ("relay", &["srtp", "media", "scheduling"]),
     // The core takes a Permit and reads offers, so it sees its two neighbours.
     (
         "sip-proxy",
@@ -50,14 +50,20 @@ const ROOMS: [(&str, &[&str]); 21] = [
     ("geo", &[]),
     ("lists", &[]),
     ("state", &["policy", "sip-transaction", "sip-message"]),
-    ("records", &["policy"]),
+    ("web-client", &[]),
+    ("scheduling", &[]),
+    ("records", &["policy", "web-client", "scheduling"]),
     // The store yields what digest verification reads, and remembers used codes there.
     ("accounts", &["state"]),
-    ("transport", &["sip-transaction", "sip-message"]),
+    (
+        "transport",
+        &["scheduling", "sip-transaction", "sip-message"],
+    ),
     // Host interfaces are served from the state room.
     (
         "policy-wasm",
         &[
+            "scheduling",
             "state",
             "sipward-numbers",
             "geo",
@@ -89,7 +95,10 @@ const ROOMS: [(&str, &[&str]); 21] = [
     // Keys and signatures of plugins; knows no plugin.
     ("plugin-signature", &[]),
     // Other people's servers; what comes from them is verified here.
-    ("plugin-registry", &["plugin-build", "plugin-signature"]),
+    (
+        "plugin-registry",
+        &["plugin-build", "plugin-signature", "web-client"],
+    ),
     (
         "plugin-kit",
         &[
@@ -111,6 +120,7 @@ const ROOMS: [(&str, &[&str]); 21] = [
             "plugin-registry",
             "plugin-signature",
             "rehearsal",
+            "scheduling",
             "transport",
             "policy-wasm",
             "relay",

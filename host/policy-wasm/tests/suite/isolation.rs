@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use policy::{Decision, PolicyFailure};
-use policy_wasm::{Engine, EngineConfig, Executor, Isolation, LoadError, Plugin};
+use policy_wasm::{Engine, EngineConfig, Executor, Isolation, LoadError, Plugin, Provisions};
 use serde_json::json;
 
 use crate::guest::{Guest, engine, generation, judge, load, services, source};
@@ -62,7 +62,7 @@ fn every_call_begins_where_configure_ended() {
 }
 
 #[test]
-fn a_turn_to_another_generation_makes_one_instance_and_throws_none_away() {
+fn a_turn_to_another_generation_makes_no_instance_and_throws_none_away() {
     let engine = Engine::new(EngineConfig {
         instances: 32,
         ..EngineConfig::default()
@@ -71,11 +71,16 @@ fn a_turn_to_another_generation_makes_one_instance_and_throws_none_away() {
     let [old, kept, new] =
         ["old", "kept", "new"].map(|name| load(&engine, name, &counting()).unwrap());
     let mut executor = Executor::new();
-    executor.warm(&generation(1, &[&old, &kept])).unwrap();
+    let before = generation(1, &[&old, &kept]);
+    executor.warm(&before).unwrap();
     assert_eq!(executor.figures().instances, 8);
-    let (retired, made) = executor.turn_to(&generation(2, &[&kept, &new]));
+    let next = generation(2, &[&kept, &new]);
+    let (provisions, made) = Provisions::make(&next, Some(&before));
     made.unwrap();
-    assert_eq!(executor.figures().instances, 5);
+    let made = executor.figures().instances_made;
+    let retired = executor.turn_to(&next, provisions);
+    assert_eq!(executor.figures().instances, 8);
+    assert_eq!(executor.figures().instances_made, made + 4);
     assert_eq!(status(&mut executor, &new), 480);
     drop(retired);
     while executor.wants_instances() {

@@ -51,7 +51,10 @@ pub(super) fn start(
         let receiver = Arc::clone(&receiver);
         std::thread::Builder::new()
             .name("alert-command".to_owned())
-            .spawn(move || work(&config, &receiver, &counts))?;
+            .spawn(move || {
+                scheduling::patient();
+                work(&config, &receiver, &counts);
+            })?;
     }
     Ok(sender)
 }

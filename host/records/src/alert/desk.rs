@@ -124,7 +124,10 @@ impl AlertService {
         };
         let thread = std::thread::Builder::new()
             .name("alerts".to_owned())
-            .spawn(move || attend(&received, rules, &counts))?;
+            .spawn(move || {
+                scheduling::patient();
+                attend(&received, rules, &counts);
+            })?;
         Ok(Self {
             desk,
             thread: Some(thread),

@@ -33,6 +33,7 @@ pub(super) fn start(
     std::thread::Builder::new()
         .name("alert-post".to_owned())
         .spawn(move || {
+            scheduling::patient();
             while let Ok(told) = receiver.recv() {
                 let body = match &template {
                     Some(template) => template.fill(&told),

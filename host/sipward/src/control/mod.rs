@@ -121,6 +121,8 @@ impl Control {
 
     /// Attend to commands, signals and files until the end.
     async fn attend(&mut self, mut socket: AdminSocket) -> anyhow::Result<()> {
+        // Whoever calls does not wait for reloads. Workers run by now and keep their place.
+        scheduling::patient();
         let mut hangup = signal(SignalKind::hangup())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;

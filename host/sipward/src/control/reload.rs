@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Control;
 use crate::assemble::{self, PreparedListeners};
 use crate::config::{self, Config, Media};
+use crate::shard::{self, Shard};
 use crate::snapshot::Snapshot;
 
 impl Control {
@@ -108,14 +109,17 @@ impl Control {
         Ok(())
     }
 
-    /// Hand a generation to every shard. What they had before is dropped here, when none of
-    /// them is held.
+    /// Hand a generation to every shard. While one is held, calls wait: so what it needs is
+    /// made before, and what it had is dropped afterwards.
     fn install(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
-        drop(
-            self.shards
-                .each(|shard| shard.install(Arc::clone(&snapshot))),
-        );
+        for index in 0..self.shards.len() {
+            let before = self.shards.with(index, |shard| shard.policy());
+            let provisions = shard::provisions(&snapshot.policy, before.as_deref());
+            let snapshot = Arc::clone(&snapshot);
+            let install = |shard: &mut Shard| shard.install(snapshot, provisions);
+            drop(self.shards.with(index, install));
+        }
     }
 }
 

@@ -146,7 +146,6 @@ impl OutboundTls {
     }
 }
 
-/// Distributions carry authorities that the library cannot read; those are left out.
 /// The PEM file with the authorities that the system trusts, if it has one.
 pub fn system_bundle() -> Option<&'static Path> {
     SYSTEM_BUNDLES
@@ -155,6 +154,7 @@ pub fn system_bundle() -> Option<&'static Path> {
         .find(|path| path.exists())
 }
 
+/// Distributions carry authorities that the library cannot read; those are left out.
 fn system_anchors() -> Result<RootCertStore, TlsError> {
     let path = system_bundle().ok_or(TlsError::NoSystemRoots)?;
     let mut anchors = RootCertStore::empty();

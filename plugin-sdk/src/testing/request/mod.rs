@@ -5,8 +5,8 @@ mod sender;
 
 use std::collections::BTreeSet;
 
+use crate::abi::facts as raw;
 use crate::bindings::identity::{DigestUser, TlsSession};
-use crate::bindings::types;
 use crate::testing::Message;
 use crate::testing::call::{Event, OpenCall};
 use crate::testing::facts::{self, Arena, Sender};
@@ -445,42 +445,36 @@ impl Request {
         }
     }
 
-    pub(super) fn build(&self) -> (types::RequestFacts, Message) {
+    pub(super) fn build(&self) -> (raw::RequestFacts, Message) {
         let mut arena = Arena::default();
-        let party = |arena: &mut Arena, uri: &str, display: Option<&str>| types::Party {
+        let party = |arena: &mut Arena, uri: &str, display: Option<&str>| raw::Party {
             uri: arena.uri(uri),
-            display: display.map(|display| arena.put(display.as_bytes())),
-            tag: (self.dialog != Dialog::None).then(|| arena.put(b"tag")),
+            display: arena.maybe(display),
+            tag: arena.maybe((self.dialog != Dialog::None).then_some("tag")),
         };
         let size = u32::try_from(self.message.raw().len()).unwrap_or(u32::MAX);
         let from = party(&mut arena, &self.from.0, self.from.1.as_deref());
-        let facts = types::RequestFacts {
+        let facts = raw::RequestFacts {
             method: facts::method(&self.method),
             method_name: arena.put(self.method.as_bytes()),
             request_uri: arena.uri(&self.uri),
-            from: types::Party {
+            from: raw::Party {
                 tag: match &self.from_tag {
-                    Some(tag) => Some(arena.put(tag.as_bytes())),
+                    Some(tag) => arena.maybe(Some(tag)),
                     None => from.tag,
                 },
                 ..from
             },
             to: party(&mut arena, self.to.as_deref().unwrap_or(&self.uri), None),
             call_id: arena.put(self.call_id.as_bytes()),
-            user_agent: self
-                .user_agent
-                .as_ref()
-                .map(|text| arena.put(text.as_bytes())),
+            user_agent: arena.maybe(self.user_agent.as_ref()),
             peer: arena.peer(&self.sender),
             dialog: self.dialog,
-            identity: self
-                .identity
-                .as_ref()
-                .map(|text| arena.put(text.as_bytes())),
+            identity: arena.maybe(self.identity.as_ref()),
             offer: self
                 .offer
                 .iter()
-                .map(|stream| types::MediaStream {
+                .map(|stream| raw::MediaStream {
                     kind: arena.put(stream.kind.as_bytes()),
                     protocol: arena.put(stream.protocol.as_bytes()),
                     encrypted: stream.encrypted,
@@ -488,12 +482,13 @@ impl Request {
                     port: 4000,
                     address_kind: stream.address.1,
                 })
-                .collect(),
-            anomalies: self.anomalies,
+                .collect::<Vec<_>>()
+                .into(),
+            anomalies: self.anomalies.bits(),
             score: self.score,
             annotations: arena.put(self.annotations.as_bytes()),
             size,
-            text: arena.0,
+            text: arena.0.into(),
         };
         (facts, self.message.clone())
     }
