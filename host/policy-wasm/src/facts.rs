@@ -2,21 +2,22 @@
 //! once for a request and lent to each plugin. Only what plugins change (addresses,
 //! identity, score, annotations) is written again, at the end of the buffer.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{
-    AddressKind, CallFacts, CallHappening, DialogState, PartyMedia, Peer, RequestFacts,
-    ResponseFacts, Rewrites, Zone,
+    CallFacts, CallHappening, DialogState, Peer, RequestFacts, ResponseFacts, Rewrites, Zone,
 };
-use sip_message::{Anomalies, HeaderKind, Method, NameAddr, Scheme, Uri};
+use sip_message::{HeaderKind, NameAddr, Scheme, Uri};
 use sip_transaction::Transport;
 
 use crate::bindings::types as wit;
 
 mod record;
+mod terms;
 
 pub(crate) use record::RequestRecord;
+use record::Written;
+use terms::{address_kind, anomalies, ip_address, media_figures, method};
 
 /// A buffer that is filled again and again.
 #[derive(Default)]
@@ -30,7 +31,10 @@ pub(crate) struct FactsText {
     identity: Option<wit::Span>,
     /// Where the annotations begin; they end with the text.
     annotations: usize,
+    /// How many they are.
+    annotated: usize,
     score: i32,
+    written: Written,
 }
 
 /// Addresses that a plugin has put in the place of those in the message.
@@ -39,6 +43,12 @@ struct Chosen {
     request_uri: Option<wit::Uri>,
     from: Option<wit::Party>,
     to: Option<wit::Party>,
+}
+
+impl Chosen {
+    const fn is_any(&self) -> bool {
+        self.request_uri.is_some() || self.from.is_some() || self.to.is_some()
+    }
 }
 
 /// What no plugin changes.
@@ -95,11 +105,26 @@ impl FactsText {
         }
         self.fixed = Some(fixed);
         self.changing = self.text.len();
-        self.refresh(facts, None);
+        self.rewrite(facts, None);
     }
 
-    /// Writes again what plugins change.
+    /// Writes again what plugins change, if one has.
     pub(crate) fn refresh(&mut self, facts: &RequestFacts, rewrites: Option<&Rewrites>) {
+        if rewrites.is_some() || self.chosen.is_any() || !self.tells(facts) {
+            self.rewrite(facts, rewrites);
+        }
+    }
+
+    /// Whether what is written is what plugins have said of the caller, the score and in
+    /// annotations. Those are only added to.
+    fn tells(&self, facts: &RequestFacts) -> bool {
+        let identity = self.identity.map(|identity| self.at(identity));
+        identity == facts.identity.as_ref().map(String::as_bytes)
+            && self.score == facts.score
+            && self.annotated == facts.annotations.len()
+    }
+
+    fn rewrite(&mut self, facts: &RequestFacts, rewrites: Option<&Rewrites>) {
         self.text.truncate(self.changing);
         self.chosen = rewrites.map_or_else(Chosen::default, |rewrites| self.choose(rewrites));
         self.identity = facts
@@ -108,7 +133,13 @@ impl FactsText {
             .map(|identity| self.put(identity.as_bytes()));
         self.score = facts.score;
         self.annotations = self.text.len();
+        self.annotated = facts.annotations.len();
         self.annotate(&facts.annotations);
+        let mut written = std::mem::take(&mut self.written);
+        if let Some(facts) = self.request() {
+            written.write(&facts);
+        }
+        self.written = written;
     }
 
     /// The pipeline has checked that these can be read.
@@ -143,8 +174,15 @@ impl FactsText {
         span(start, self.text.len() - start)
     }
 
-    /// The facts as the guest gets them; none before [`FactsText::fill`].
-    pub(crate) fn request(&self) -> Option<wit::RequestFacts<'_>> {
+    /// The facts as a guest gets them; none before [`FactsText::fill`].
+    pub(crate) fn record(&self) -> Option<RequestRecord<'_>> {
+        self.fixed.is_some().then_some(RequestRecord {
+            text: &self.text,
+            written: &self.written,
+        })
+    }
+
+    fn request(&self) -> Option<wit::RequestFacts<'_>> {
         let fixed = self.fixed?;
         Some(wit::RequestFacts {
             text: &self.text,
@@ -256,6 +294,13 @@ impl FactsText {
 
     fn name(&mut self, name: Option<&Arc<str>>) -> Option<wit::Span> {
         name.map(|name| self.put(name.as_bytes()))
+    }
+
+    fn at(&self, span: wit::Span) -> &[u8] {
+        // Halves of a span.
+        let (start, len) = ((span >> 32) as usize, span as u32 as usize);
+        let text = self.text.get(start..).and_then(|text| text.get(..len));
+        text.unwrap_or_default()
     }
 
     fn put(&mut self, bytes: &[u8]) -> wit::Span {
@@ -370,115 +415,11 @@ impl FactsText {
     }
 }
 
-const fn media_figures(media: PartyMedia) -> wit::MediaFigures {
-    wit::MediaFigures {
-        packets: media.packets,
-        octets: media.octets,
-        lost: media.lost,
-        rejected: media.rejected,
-        jitter_us: media.jitter_us,
-        mos_hundredths: media.mos_hundredths,
-    }
-}
-
 /// Messages have 64 KiB and annotations 8, so offsets fit.
 fn span(start: usize, len: usize) -> wit::Span {
     let start = u32::try_from(start).unwrap_or(u32::MAX);
     let len = u32::try_from(len).unwrap_or_default();
     u64::from(start) << 32 | u64::from(len)
-}
-
-fn ip_address(address: IpAddr) -> wit::IpAddress {
-    match address.to_canonical() {
-        IpAddr::V4(address) => {
-            let [a, b, c, d] = address.octets();
-            wit::IpAddress::Ipv4((a, b, c, d))
-        }
-        IpAddr::V6(address) => {
-            let [a, b, c, d, e, f, g, h] = address.segments();
-            wit::IpAddress::Ipv6((a, b, c, d, e, f, g, h))
-        }
-    }
-}
-
-fn address_kind(kind: AddressKind) -> wit::AddressKind {
-    match kind {
-        AddressKind::Public => wit::AddressKind::Public,
-        AddressKind::Private => wit::AddressKind::Private,
-        AddressKind::Loopback => wit::AddressKind::Loopback,
-        AddressKind::LinkLocal => wit::AddressKind::LinkLocal,
-        AddressKind::Multicast => wit::AddressKind::Multicast,
-        AddressKind::Unspecified => wit::AddressKind::Unspecified,
-        AddressKind::Reserved => wit::AddressKind::Reserved,
-        AddressKind::Own => wit::AddressKind::Own,
-    }
-}
-
-fn method(method: Method) -> wit::Method {
-    match method {
-        Method::Invite => wit::Method::Invite,
-        Method::Ack => wit::Method::Ack,
-        Method::Bye => wit::Method::Bye,
-        Method::Cancel => wit::Method::Cancel,
-        Method::Register => wit::Method::Register,
-        Method::Options => wit::Method::Options,
-        Method::Prack => wit::Method::Prack,
-        Method::Subscribe => wit::Method::Subscribe,
-        Method::Notify => wit::Method::Notify,
-        Method::Publish => wit::Method::Publish,
-        Method::Info => wit::Method::Info,
-        Method::Refer => wit::Method::Refer,
-        Method::Message => wit::Method::Message,
-        Method::Update => wit::Method::Update,
-        Method::Other => wit::Method::Other,
-    }
-}
-
-fn anomalies(seen: Anomalies) -> wit::Anomalies {
-    let cases = [
-        (Anomalies::COMPACT_FORM, wit::Anomalies::COMPACT_FORM),
-        (Anomalies::FOLDED_HEADER, wit::Anomalies::FOLDED_HEADER),
-        (
-            Anomalies::SPACE_BEFORE_COLON,
-            wit::Anomalies::SPACE_BEFORE_COLON,
-        ),
-        (Anomalies::BARE_LINE_FEED, wit::Anomalies::BARE_LINE_FEED),
-        (
-            Anomalies::DUPLICATE_HEADER,
-            wit::Anomalies::DUPLICATE_HEADER,
-        ),
-        (Anomalies::INVALID_UTF8, wit::Anomalies::INVALID_UTF8),
-        (
-            Anomalies::CONTROL_CHARACTER,
-            wit::Anomalies::CONTROL_CHARACTER,
-        ),
-        (Anomalies::TRAILING_BYTES, wit::Anomalies::TRAILING_BYTES),
-        (Anomalies::NEEDLESS_ESCAPE, wit::Anomalies::NEEDLESS_ESCAPE),
-        (Anomalies::RFC2543_BRANCH, wit::Anomalies::RFC2543_BRANCH),
-        (
-            Anomalies::MISSING_MAX_FORWARDS,
-            wit::Anomalies::MISSING_MAX_FORWARDS,
-        ),
-        (
-            Anomalies::MISSING_CONTENT_LENGTH,
-            wit::Anomalies::MISSING_CONTENT_LENGTH,
-        ),
-        (Anomalies::VIA_MISMATCH, wit::Anomalies::VIA_MISMATCH),
-        (Anomalies::OTHER, wit::Anomalies::OTHER),
-        (
-            Anomalies::UNREADABLE_OFFER,
-            wit::Anomalies::UNREADABLE_OFFER,
-        ),
-    ];
-    let mut flags = wit::Anomalies::empty();
-    if !seen.is_empty() {
-        for (case, flag) in cases {
-            if seen.contains(case) {
-                flags |= flag;
-            }
-        }
-    }
-    flags
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl Instance {
     /// Calls the request hook for a request from this source.
     pub(crate) fn on_request(
         &mut self,
-        facts: &types::RequestFacts<'_>,
+        facts: RequestRecord<'_>,
         message: &Arc<Message>,
         source: IpAddr,
         consultation: &mut Consultation,
@@ -185,7 +185,7 @@ impl Instance {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
         self.store.data_mut().swap(consultation);
-        let asked = (RequestRecord(facts), Resource::new_borrow(ticket));
+        let asked = (facts, Resource::new_borrow(ticket));
         let answer = call(hook, &mut self.store, asked);
         self.store.data_mut().swap(consultation);
         self.finish(answer.map(outcome))

@@ -264,10 +264,10 @@ impl Executor {
         facts: &RequestFacts,
         consultation: &mut Consultation,
     ) -> Result<Answer, PolicyFailure> {
-        self.ask(plugin, |instance, text| match text.request() {
+        self.ask(plugin, |instance, text| match text.record() {
             Some(written) => {
                 let RequestFacts { message, peer, .. } = facts;
-                instance.on_request(&written, message, peer.address, consultation)
+                instance.on_request(written, message, peer.address, consultation)
             }
             None => Err(PolicyFailure::Missing("facts".to_owned())),
         })

@@ -2,7 +2,8 @@
 //!
 //! What `bindgen!` makes of `request-facts` looks the guest's memory up for each of some
 //! sixty integers, which took half of the time of a call that does nothing. Here the
-//! record is written as one piece, at offsets that the canonical ABI gives it.
+//! record is written as one piece, at offsets that the canonical ABI gives it, and again
+//! only where a plugin has changed something.
 
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext,
@@ -12,8 +13,43 @@ use wasmtime::{Error, Result, bail};
 
 use crate::bindings::types as wit;
 
+/// The records of a request's facts, but for where its lists lie in a guest. They are
+/// written once and copied into each guest.
+pub(crate) struct Written {
+    facts: [u8; FACTS_BYTES],
+    offer: Vec<u8>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self {
+            facts: [0; FACTS_BYTES],
+            offer: Vec::new(),
+        }
+    }
+}
+
+impl Written {
+    pub(crate) fn write(&mut self, facts: &wit::RequestFacts<'_>) {
+        // What an absent value leaves out is nothing of an earlier request.
+        self.facts.fill(0);
+        put_facts(Fields(&mut self.facts), facts);
+        self.offer.clear();
+        self.offer.resize(facts.offer.len() * STREAM_BYTES, 0);
+        let places = self.offer.chunks_exact_mut(STREAM_BYTES);
+        for (stream, place) in facts.offer.iter().zip(places) {
+            put_stream(Fields(place), stream);
+        }
+    }
+}
+
 /// The facts, lowered by hand.
-pub(crate) struct RequestRecord<'f>(pub(crate) &'f wit::RequestFacts<'f>);
+#[derive(Clone, Copy)]
+pub(crate) struct RequestRecord<'f> {
+    /// What all spans point into.
+    pub(crate) text: &'f [u8],
+    pub(crate) written: &'f Written,
+}
 
 type Derived<'f> = wit::RequestFacts<'f>;
 
@@ -51,20 +87,17 @@ unsafe impl Lower for RequestRecord<'_> {
         _: InterfaceType,
         offset: usize,
     ) -> Result<()> {
-        let facts = self.0;
-        let text = cx.realloc(0, 0, 1, facts.text.len())?;
-        slice(cx, text, facts.text.len())?.copy_from_slice(facts.text);
-        let offer_bytes = facts.offer.len() * STREAM_BYTES;
-        let offer = cx.realloc(0, 0, 8, offer_bytes)?;
-        let places = slice(cx, offer, offer_bytes)?.chunks_exact_mut(STREAM_BYTES);
-        for (stream, place) in facts.offer.iter().zip(places) {
-            put_stream(Fields(place), stream);
-        }
-        let mut record = Fields(slice(cx, offset, FACTS_BYTES)?);
-        record.list(facts_at::TEXT, text, facts.text.len())?;
-        record.list(facts_at::OFFER, offer, facts.offer.len())?;
-        put_facts(record, facts);
-        Ok(())
+        let Self { text, written } = *self;
+        let text_at = cx.realloc(0, 0, 1, text.len())?;
+        slice(cx, text_at, text.len())?.copy_from_slice(text);
+        let offer_at = cx.realloc(0, 0, 8, written.offer.len())?;
+        slice(cx, offer_at, written.offer.len())?.copy_from_slice(&written.offer);
+        let record = slice(cx, offset, FACTS_BYTES)?;
+        record.copy_from_slice(&written.facts);
+        let mut record = Fields(record);
+        record.list(facts_at::TEXT, text_at, text.len())?;
+        let streams = written.offer.len() / STREAM_BYTES;
+        record.list(facts_at::OFFER, offer_at, streams)
     }
 }
 
