@@ -64,12 +64,11 @@ pub mod lifecycle {
 }
 
 exported_interface!(
-    /// `on-request`.
+    /// `on-request`, with facts in one piece.
     request_policy,
-    "package sipward:request; world request { export sipward:policy/request-policy@0.1.0; }",
+    "package sipward:request; world request { export sipward:policy/packed-request-policy@0.1.0; }",
     "export_request_policy",
     ["on-request"],
-    "sipward:policy/types@0.1.0": types,
     "sipward:policy/messages@0.1.0": messages,
     "sipward:policy/outcomes@0.1.0": outcomes
 );

@@ -9,7 +9,7 @@ pub use alloc::string::String;
 
 pub use crate::abi::{
     answer::Answer,
-    facts::{RequestCall, ResponseCall},
+    facts::ResponseCall,
 };
 use crate::bindings::outcomes;
 use crate::bindings::types::{self, CallFacts};
@@ -92,13 +92,18 @@ fn report_panics() {
 /// The host enters the hook with these parameters.
 #[cfg(target_arch = "wasm32")]
 #[expect(unsafe_code, reason = "the host hands over a place in memory")]
-pub unsafe fn on_request<P: Policy>(policy: Option<&P>, call: *mut RequestCall) -> *const Answer {
+pub unsafe fn on_request<P: Policy>(
+    policy: Option<&P>,
+    facts: *mut u64,
+    words: usize,
+    message: u32,
+) -> *const Answer {
     let ask = |facts: &_, message: &_| match policy {
         Some(policy) => policy.on_request(&Request::new(facts, message)).into_raw(),
         None => not_configured(),
     };
     // SAFETY: they are what the host wrote, and it hands them over.
-    unsafe { crate::abi::hook::answer(call, ask) }
+    unsafe { crate::abi::hook::answer_packed(facts, words, message, ask) }
 }
 
 /// Asks the policy about a response.
@@ -196,12 +201,16 @@ macro_rules! __export_on_request {
             $component with_types_in $crate::glue::request_policy
         );
 
-        #[unsafe(export_name = "sipward:policy/request-policy@0.1.0#on-request")]
+        #[unsafe(export_name = "sipward:policy/packed-request-policy@0.1.0#on-request")]
         unsafe extern "C" fn on_request(
-            call: *mut $crate::glue::RequestCall,
+            facts: *mut u64,
+            words: usize,
+            message: u32,
         ) -> *const $crate::glue::Answer {
             // SAFETY: the host enters here, with what it wrote for this call.
-            with_policy(|policy| unsafe { $crate::glue::on_request(policy, call) })
+            with_policy(|policy| unsafe {
+                $crate::glue::on_request(policy, facts, words, message)
+            })
         }
     };
 }

@@ -105,7 +105,7 @@ fn a_guest_needs_no_standard_library() {
     let component = encoded(&lean()).unwrap();
     let (imported, exported) = interfaces(&component);
     assert!(imported.contains("geo") && imported.contains("log"));
-    assert!(exported.contains("request-policy"));
+    assert!(exported.contains("packed-request-policy"));
     println!("lean: {} KiB", component.len() / 1024);
     assert!(component.len() < 256 * 1024, "{} bytes", component.len());
 }
@@ -113,11 +113,11 @@ fn a_guest_needs_no_standard_library() {
 #[test]
 fn components_import_what_they_use_and_export_what_they_have() {
     let built = built();
-    let request = ["lifecycle", "request-policy"].as_slice();
-    let both = ["lifecycle", "request-policy", "response-policy"].as_slice();
+    let request = ["lifecycle", "packed-request-policy"].as_slice();
+    let both = ["lifecycle", "packed-request-policy", "response-policy"].as_slice();
     let all = [
         "lifecycle",
-        "request-policy",
+        "packed-request-policy",
         "response-policy",
         "call-policy",
     ]

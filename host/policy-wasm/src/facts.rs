@@ -15,8 +15,7 @@ use crate::bindings::types as wit;
 mod record;
 mod terms;
 
-pub(crate) use record::RequestRecord;
-use record::Written;
+pub(crate) use record::{PackedFacts, RequestRecord, Written};
 use terms::{address_kind, anomalies, ip_address, media_figures, method};
 
 /// A buffer that is filled again and again.
@@ -136,10 +135,12 @@ impl FactsText {
         self.annotated = facts.annotations.len();
         self.annotate(&facts.annotations);
         let mut written = std::mem::take(&mut self.written);
-        if let Some(facts) = self.request() {
-            written.write(&facts);
-        }
+        let wrote = self.request().map(|facts| written.write(&facts));
         self.written = written;
+        if !matches!(wrote, Some(Ok(()))) {
+            // Nobody is asked then, and the request is refused.
+            self.fixed = None;
+        }
     }
 
     /// The pipeline has checked that these can be read.
@@ -174,12 +175,9 @@ impl FactsText {
         span(start, self.text.len() - start)
     }
 
-    /// The facts as a guest gets them; none before [`FactsText::fill`].
-    pub(crate) fn record(&self) -> Option<RequestRecord<'_>> {
-        self.fixed.is_some().then_some(RequestRecord {
-            text: &self.text,
-            written: &self.written,
-        })
+    /// The facts for a guest; none before [`FactsText::fill`].
+    pub(crate) fn written(&self) -> Option<&Written> {
+        self.fixed.is_some().then_some(&self.written)
     }
 
     fn request(&self) -> Option<wit::RequestFacts<'_>> {

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use policy::{Outcome, PolicyFailure};
 use sip_message::Message;
-use wasmtime::component::{self, Lift, Resource, TypedFunc};
+use wasmtime::component::{self, ComponentType, Lift, Lower, Resource, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
 use crate::engine::Occupant;
-use crate::facts::RequestRecord;
+use crate::facts::{PackedFacts, RequestRecord, Written};
 use crate::host::{Consultation, HostState, LentMessage, Occasion};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
 use crate::outcome::outcome;
-use crate::plugin::Blueprint;
+use crate::plugin::{Blueprint, RequestExport};
 
 /// A running guest. After a failed call it must be dropped.
 pub(crate) struct Instance {
@@ -31,7 +31,13 @@ pub(crate) struct Instance {
 }
 
 /// `on-request`, with facts that are lowered by hand.
-type RequestHook = TypedFunc<(RequestRecord<'static>, Resource<LentMessage>), (outcomes::Outcome,)>;
+enum RequestHook {
+    Packed(Asked<PackedFacts<'static>>),
+    Typed(Asked<RequestRecord<'static>>),
+}
+
+/// A hook that looks at a message.
+type Asked<F> = TypedFunc<(F, Resource<LentMessage>), (outcomes::Outcome,)>;
 
 /// Why `configure` did not succeed.
 pub(crate) enum ConfigureError {
@@ -76,7 +82,12 @@ impl Instance {
         let instance = blueprint.pre.instantiate(&mut store)?;
         let lifecycle = blueprint.lifecycle.load(&mut store, &instance)?;
         let request = match &blueprint.request {
-            Some(index) => Some(instance.get_typed_func(&mut store, index)?),
+            Some(RequestExport::Packed(index)) => Some(RequestHook::Packed(
+                instance.get_typed_func(&mut store, index)?,
+            )),
+            Some(RequestExport::Typed(index)) => Some(RequestHook::Typed(
+                instance.get_typed_func(&mut store, index)?,
+            )),
             None => None,
         };
         let response = match &blueprint.response {
@@ -174,7 +185,7 @@ impl Instance {
     /// Calls the request hook for a request from this source.
     pub(crate) fn on_request(
         &mut self,
-        facts: RequestRecord<'_>,
+        facts: &Written,
         message: &Arc<Message>,
         source: IpAddr,
         consultation: &mut Consultation,
@@ -185,8 +196,11 @@ impl Instance {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
         self.store.data_mut().swap(consultation);
-        let asked = (facts, Resource::new_borrow(ticket));
-        let answer = call(hook, &mut self.store, asked);
+        let message = Resource::new_borrow(ticket);
+        let answer = match hook {
+            RequestHook::Packed(hook) => ask(hook, &mut self.store, facts.packed(), message),
+            RequestHook::Typed(hook) => ask(hook, &mut self.store, facts.record(), message),
+        };
         self.store.data_mut().swap(consultation);
         self.finish(answer.map(outcome))
     }
@@ -251,12 +265,14 @@ impl Instance {
 }
 
 /// Facts are lent for the call alone, shorter than the hook's type says.
-fn call<'f>(
-    hook: &TypedFunc<(RequestRecord<'f>, Resource<LentMessage>), (outcomes::Outcome,)>,
+fn ask<F: ComponentType + Lower>(
+    hook: &Asked<F>,
     store: &mut Store<HostState>,
-    asked: (RequestRecord<'f>, Resource<LentMessage>),
+    facts: F,
+    message: Resource<LentMessage>,
 ) -> wasmtime::Result<outcomes::Outcome> {
-    hook.call(store, asked).map(|(outcome,)| outcome)
+    let (outcome,) = hook.call(store, (facts, message))?;
+    Ok(outcome)
 }
 
 /// What a call begins with where fuel is counted. It never runs out: deadlines bound calls.

@@ -264,7 +264,7 @@ impl Executor {
         facts: &RequestFacts,
         consultation: &mut Consultation,
     ) -> Result<Answer, PolicyFailure> {
-        self.ask(plugin, |instance, text| match text.record() {
+        self.ask(plugin, |instance, text| match text.written() {
             Some(written) => {
                 let RequestFacts { message, peer, .. } = facts;
                 instance.on_request(written, message, peer.address, consultation)

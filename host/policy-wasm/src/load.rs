@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use policy::{BreakerTerms, Grants, MethodSet, OnFailure};
 use wasmparser::Parser;
+use wasmtime::component::{Component, ComponentExportIndex};
 use wit_component::ComponentEncoder;
 
 use crate::aot;
@@ -19,7 +20,7 @@ use crate::host;
 use crate::imports;
 use crate::instance::{ConfigureError, Instance, one_line};
 use crate::limits::{Isolation, MANIFEST_BYTES, PluginLimits, SETTINGS_ERROR_BYTES};
-use crate::plugin::{Blueprint, Manifest, Plugin};
+use crate::plugin::{Blueprint, Manifest, Plugin, RequestExport};
 use crate::services::HostServices;
 use crate::snapshot::Uncovered;
 
@@ -239,14 +240,7 @@ impl Engine {
                 missing: "no lifecycle",
             });
         }
-        let request = match component.get_export_index(None, REQUEST_POLICY) {
-            Some(interface) => {
-                let hook = component.get_export_index(Some(&interface), ON_REQUEST);
-                let missing = || LoadError::Link(format!("{REQUEST_POLICY} has no {ON_REQUEST}"));
-                Some(hook.ok_or_else(missing)?)
-            }
-            None => None,
-        };
+        let request = request_export(&component)?;
         let response = match exports(RESPONSE_POLICY) {
             true => Some(response_policy::GuestIndices::new(&pre).map_err(link)?),
             false => None,
@@ -279,7 +273,24 @@ impl Engine {
     }
 }
 
+/// The request hook, if the component has one.
+fn request_export(component: &Component) -> Result<Option<RequestExport>, LoadError> {
+    let kinds: [(&str, fn(ComponentExportIndex) -> RequestExport); 2] = [
+        (PACKED_REQUEST_POLICY, RequestExport::Packed),
+        (REQUEST_POLICY, RequestExport::Typed),
+    ];
+    for (name, kind) in kinds {
+        if let Some(interface) = component.get_export_index(None, name) {
+            let hook = component.get_export_index(Some(&interface), ON_REQUEST);
+            let missing = || LoadError::Link(format!("{name} has no {ON_REQUEST}"));
+            return hook.ok_or_else(missing).map(|hook| Some(kind(hook)));
+        }
+    }
+    Ok(None)
+}
+
 const LIFECYCLE: &str = "sipward:policy/lifecycle@0.1.0";
+const PACKED_REQUEST_POLICY: &str = "sipward:policy/packed-request-policy@0.1.0";
 const REQUEST_POLICY: &str = "sipward:policy/request-policy@0.1.0";
 const ON_REQUEST: &str = "on-request";
 const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";

@@ -144,13 +144,22 @@ impl fmt::Debug for Plugin {
     }
 }
 
+/// Where a component exports `on-request`.
+#[derive(Clone, Copy)]
+pub(crate) enum RequestExport {
+    /// In `packed-request-policy`.
+    Packed(ComponentExportIndex),
+    /// In `request-policy`.
+    Typed(ComponentExportIndex),
+}
+
 /// All that it takes to make an instance.
 #[derive(Clone)]
 pub(crate) struct Blueprint {
     pub(crate) name: Arc<str>,
     pub(crate) pre: InstancePre<HostState>,
     pub(crate) lifecycle: lifecycle::GuestIndices,
-    pub(crate) request: Option<ComponentExportIndex>,
+    pub(crate) request: Option<RequestExport>,
     pub(crate) response: Option<response_policy::GuestIndices>,
     pub(crate) call: Option<call_policy::GuestIndices>,
     pub(crate) services: Arc<HostServices>,

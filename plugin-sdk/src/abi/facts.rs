@@ -4,11 +4,7 @@ use super::{List, Maybe};
 use crate::bindings::types::Span;
 use crate::{AddressKind, Dialog, Method, Scheme, Transport, Zone};
 
-/// The parameters of `on-request`: too many for registers, so they are in memory.
-#[doc(hidden)]
-pub type RequestCall = Parameters<RequestFacts>;
-
-/// The parameters of `on-response`.
+/// The parameters of `on-response`: too many for registers, so they are in memory.
 #[doc(hidden)]
 pub type ResponseCall = Parameters<ResponseFacts>;
 

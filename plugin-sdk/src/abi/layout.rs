@@ -401,8 +401,10 @@ fn assert_hook<F: Mirrors>(wit: &Wit, name: &str) {
 #[test]
 fn records_are_those_of_the_interface() {
     let wit = Wit::read();
-    assert_hook::<RequestFacts>(&wit, "on-request");
     assert_hook::<ResponseFacts>(&wit, "on-response");
+    assert::<RequestFacts>(&wit, wit.named("request-facts"));
+    // The items of a list follow the record, and are aligned as it is.
+    assert!(size_of::<RequestFacts>().is_multiple_of(align_of::<MediaStream>()));
 }
 
 #[test]

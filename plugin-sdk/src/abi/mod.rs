@@ -42,6 +42,28 @@ unsafe impl<T: Send> Send for List<T> {}
 // SAFETY: as above; nothing is changed through a shared list.
 unsafe impl<T: Sync> Sync for List<T> {}
 
+#[cfg(target_arch = "wasm32")]
+impl<T> List<T> {
+    /// Makes an address of a distance from the beginning of a piece of memory; `None` if
+    /// the items are not within it, behind what precedes them by `T`'s alignment.
+    ///
+    /// # Safety
+    ///
+    /// The piece has so many bytes, and nobody frees the items.
+    #[expect(unsafe_code, reason = "the host says where a list is")]
+    #[inline]
+    unsafe fn settle(&mut self, base: *mut u8, bytes: usize) -> Option<()> {
+        let start = self.start.addr();
+        let end = self.len.checked_mul(size_of::<T>())?.checked_add(start)?;
+        if end > bytes || !start.is_multiple_of(align_of::<T>()) {
+            return None;
+        }
+        // SAFETY: it is within the piece.
+        self.start = unsafe { base.add(start) }.cast();
+        Some(())
+    }
+}
+
 impl<T> From<Vec<T>> for List<T> {
     fn from(items: Vec<T>) -> Self {
         let len = items.len();

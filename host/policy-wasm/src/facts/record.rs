@@ -9,47 +9,111 @@ use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LowerContext,
 };
 use wasmtime::component::{ComponentType, Lower};
-use wasmtime::{Error, Result, bail};
+use wasmtime::{Error, Result, ValRaw, bail};
 
 use crate::bindings::types as wit;
 
-/// The records of a request's facts, but for where its lists lie in a guest. They are
-/// written once and copied into each guest.
+/// A request's facts as `packed-request-policy` has them: the record, the items of its
+/// offer, the text. They are written once and copied into each guest.
+#[derive(Default, PartialEq, Eq)]
 pub(crate) struct Written {
-    facts: [u8; FACTS_BYTES],
-    offer: Vec<u8>,
-}
-
-impl Default for Written {
-    fn default() -> Self {
-        Self {
-            facts: [0; FACTS_BYTES],
-            offer: Vec::new(),
-        }
-    }
+    bytes: Vec<u8>,
+    streams: usize,
+    text_bytes: usize,
 }
 
 impl Written {
-    pub(crate) fn write(&mut self, facts: &wit::RequestFacts<'_>) {
+    /// # Errors
+    /// The facts have 4 GiB, which no message has.
+    pub(crate) fn write(&mut self, facts: &wit::RequestFacts<'_>) -> Result<()> {
+        (self.streams, self.text_bytes) = (facts.offer.len(), facts.text.len());
+        let text_at = FACTS_BYTES + self.streams * STREAM_BYTES;
         // What an absent value leaves out is nothing of an earlier request.
-        self.facts.fill(0);
-        put_facts(Fields(&mut self.facts), facts);
-        self.offer.clear();
-        self.offer.resize(facts.offer.len() * STREAM_BYTES, 0);
-        let places = self.offer.chunks_exact_mut(STREAM_BYTES);
+        self.bytes.clear();
+        self.bytes.resize(text_at, 0);
+        self.bytes.extend_from_slice(facts.text);
+        self.bytes.resize(self.bytes.len().next_multiple_of(WORD), 0);
+        let (record, rest) = self.bytes.split_at_mut(FACTS_BYTES);
+        let mut record = Fields(record);
+        record.list(facts_at::TEXT, text_at, self.text_bytes)?;
+        record.list(facts_at::OFFER, FACTS_BYTES, self.streams)?;
+        put_facts(record, facts);
+        let places = rest.chunks_exact_mut(STREAM_BYTES);
         for (stream, place) in facts.offer.iter().zip(places) {
             put_stream(Fields(place), stream);
         }
+        Ok(())
+    }
+
+    /// For guests that take them in one piece.
+    pub(crate) fn packed(&self) -> PackedFacts<'_> {
+        PackedFacts(&self.bytes)
+    }
+
+    /// For guests that take them as a record.
+    pub(crate) const fn record(&self) -> RequestRecord<'_> {
+        RequestRecord(self)
+    }
+
+    fn offer(&self) -> &[u8] {
+        let end = FACTS_BYTES + self.streams * STREAM_BYTES;
+        self.bytes.get(FACTS_BYTES..end).unwrap_or_default()
+    }
+
+    fn text(&self) -> &[u8] {
+        let start = FACTS_BYTES + self.streams * STREAM_BYTES;
+        let text = self.bytes.get(start..start + self.text_bytes);
+        text.unwrap_or_default()
+    }
+}
+
+/// Whole words, lowered as `list<u64>`.
+pub(crate) struct PackedFacts<'f>(&'f [u8]);
+
+/// Bytes of a word.
+const WORD: usize = 8;
+
+#[expect(unsafe_code, reason = "as for the record below")]
+// SAFETY: flat form, size, alignment and the check of a guest's types are those of a list
+// of this type in wasmtime.
+unsafe impl ComponentType for PackedFacts<'_> {
+    type Lower = <[u64] as ComponentType>::Lower;
+    const ABI: CanonicalAbiInfo = <[u64] as ComponentType>::ABI;
+
+    fn typecheck(ty: &InterfaceType, types: &InstanceType<'_>) -> Result<()> {
+        <[u64] as ComponentType>::typecheck(ty, types)
+    }
+}
+
+#[expect(unsafe_code, reason = "as for the record below")]
+// SAFETY: both parts of the flat form are written, and memory by checked slices.
+unsafe impl Lower for PackedFacts<'_> {
+    fn linear_lower_to_flat<T>(
+        &self,
+        cx: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        flat: &mut std::mem::MaybeUninit<Self::Lower>,
+    ) -> Result<()> {
+        let start = cx.realloc(0, 0, WORD as u32, self.0.len())?;
+        slice(cx, start, self.0.len())?.copy_from_slice(self.0);
+        let number = |number: usize| i64::try_from(number).map(ValRaw::i64);
+        flat.write([number(start)?, number(self.0.len() / WORD)?]);
+        Ok(())
+    }
+
+    fn linear_lower_to_memory<T>(
+        &self,
+        _: &mut LowerContext<'_, T>,
+        _: InterfaceType,
+        _: usize,
+    ) -> Result<()> {
+        bail!("packed facts are a parameter")
     }
 }
 
 /// The facts, lowered by hand.
 #[derive(Clone, Copy)]
-pub(crate) struct RequestRecord<'f> {
-    /// What all spans point into.
-    pub(crate) text: &'f [u8],
-    pub(crate) written: &'f Written,
-}
+pub(crate) struct RequestRecord<'f>(&'f Written);
 
 type Derived<'f> = wit::RequestFacts<'f>;
 
@@ -87,17 +151,19 @@ unsafe impl Lower for RequestRecord<'_> {
         _: InterfaceType,
         offset: usize,
     ) -> Result<()> {
-        let Self { text, written } = *self;
+        let (text, offer) = (self.0.text(), self.0.offer());
         let text_at = cx.realloc(0, 0, 1, text.len())?;
         slice(cx, text_at, text.len())?.copy_from_slice(text);
-        let offer_at = cx.realloc(0, 0, 8, written.offer.len())?;
-        slice(cx, offer_at, written.offer.len())?.copy_from_slice(&written.offer);
+        let offer_at = cx.realloc(0, 0, 8, offer.len())?;
+        slice(cx, offer_at, offer.len())?.copy_from_slice(offer);
+        let Some(facts) = self.0.bytes.get(..FACTS_BYTES) else {
+            bail!("no facts were written");
+        };
         let record = slice(cx, offset, FACTS_BYTES)?;
-        record.copy_from_slice(&written.facts);
+        record.copy_from_slice(facts);
         let mut record = Fields(record);
         record.list(facts_at::TEXT, text_at, text.len())?;
-        let streams = written.offer.len() / STREAM_BYTES;
-        record.list(facts_at::OFFER, offer_at, streams)
+        record.list(facts_at::OFFER, offer_at, self.0.streams)
     }
 }
 

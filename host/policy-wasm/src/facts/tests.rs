@@ -22,6 +22,13 @@ fn facts() -> RequestFacts {
     RequestFacts::new(Arc::new(message), peer)
 }
 
+/// What guests get is what was written last.
+fn assert_handed_over(text: &FactsText) {
+    let mut anew = Written::default();
+    anew.write(&text.request().unwrap()).unwrap();
+    assert!(*text.written().unwrap() == anew);
+}
+
 fn at<'a>(facts: &wit::RequestFacts<'a>, span: wit::Span) -> &'a str {
     let start = (span >> 32) as usize;
     let text = &facts.text[start..start + span as u32 as usize];
@@ -61,8 +68,41 @@ fn addresses_that_a_plugin_chose_are_what_later_ones_see() {
     assert_eq!(at(&seen, seen.identity.unwrap()), "alice");
     assert_eq!(at(&seen, seen.annotations), "k=v\n");
 
+    assert_handed_over(&text);
+
     text.refresh(&facts, None);
     let seen = text.request().unwrap();
     assert_eq!(at(&seen, seen.request_uri.user.unwrap()), "*4711*0049");
     assert_eq!(at(&seen, seen.annotations), "k=v\n");
+    assert_handed_over(&text);
+}
+
+#[test]
+fn whatever_a_plugin_says_reaches_the_next_one() {
+    let mut text = FactsText::default();
+    let mut facts = facts();
+    text.fill(&facts);
+    assert_handed_over(&text);
+    let changes: [fn(&mut RequestFacts); 5] = [
+        |_| {},
+        |facts| facts.identity = Some("alice".to_owned()),
+        |facts| facts.identity = Some("bobby".to_owned()),
+        |facts| facts.score = -3,
+        |facts| facts.annotations.push(("k".to_owned(), "v".to_owned())),
+    ];
+    for change in changes {
+        change(&mut facts);
+        text.refresh(&facts, None);
+        let seen = text.request().unwrap();
+        let identity = seen.identity.map(|identity| at(&seen, identity));
+        assert_eq!(identity, facts.identity.as_deref());
+        assert_eq!(seen.score, facts.score);
+        let annotations = at(&seen, seen.annotations);
+        assert_eq!(annotations.lines().count(), facts.annotations.len());
+        assert_handed_over(&text);
+    }
+    // The next request is another one, and nothing of this is said of it.
+    text.fill(&self::facts());
+    assert_eq!(text.request().unwrap().identity, None);
+    assert_handed_over(&text);
 }

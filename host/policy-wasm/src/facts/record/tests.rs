@@ -163,9 +163,8 @@ fn word(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-#[test]
-fn fields_are_little_endian_with_their_discriminants() {
-    let facts = wit::RequestFacts {
+fn facts() -> wit::RequestFacts<'static> {
+    wit::RequestFacts {
         text: b"",
         method: wit::Method::Other,
         method_name: 1,
@@ -196,7 +195,12 @@ fn fields_are_little_endian_with_their_discriminants() {
         score: -2,
         annotations: 45,
         size: 0x0102_0304,
-    };
+    }
+}
+
+#[test]
+fn fields_are_little_endian_with_their_discriminants() {
+    let facts = facts();
     let mut bytes = [0xee; FACTS_BYTES];
     put_facts(Fields(&mut bytes), &facts);
     assert_eq!((bytes[8], word(&bytes, 16)), (14, 1));
@@ -238,4 +242,35 @@ fn streams_are_written_too() {
     let words = [0, 8, 24].map(|at| word(&bytes, at));
     assert_eq!((words, bytes[16]), ([1, 2, 3], 1));
     assert_eq!(bytes[32..35], [4, 5, 7]);
+}
+
+#[test]
+fn packed_facts_are_the_record_the_offer_and_the_text() {
+    let stream = |first: u64| wit::MediaStream {
+        kind: first,
+        protocol: first + 1,
+        encrypted: true,
+        address: first + 2,
+        port: 4000,
+        address_kind: wit::AddressKind::Public,
+    };
+    let offer = [stream(60), stream(70)];
+    let facts = wit::RequestFacts {
+        text: b"INVITE sip:a@h",
+        offer: &offer,
+        ..facts()
+    };
+    let mut written = Written::default();
+    // What was there before leaves no trace.
+    written.bytes = vec![0xee; 2_000];
+    written.write(&facts).unwrap();
+    let bytes = &written.bytes;
+    let list = |at: usize| word(bytes, at);
+    let (offer_at, text_at) = (408, 408 + 2 * 40);
+    assert_eq!(list(facts_at::TEXT), 14 << 32 | text_at);
+    assert_eq!(list(facts_at::OFFER), 2 << 32 | offer_at);
+    assert_eq!((word(bytes, 408), word(bytes, 448)), (60, 70));
+    assert_eq!(&bytes[text_at as usize..], b"INVITE sip:a@h\0\0");
+    assert_eq!((written.text(), written.offer().len()), (facts.text, 80));
+    assert_eq!(word(bytes, 248), 0, "a tag that is not there");
 }
