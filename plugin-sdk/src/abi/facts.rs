@@ -18,9 +18,8 @@ pub struct Parameters<F> {
 }
 
 /// `request-facts`.
-#[doc(hidden)]
 #[repr(C)]
-pub struct RequestFacts {
+pub(crate) struct RequestFacts {
     pub(crate) text: List<u8>,
     pub(crate) method: Method,
     pub(crate) method_name: Span,
