@@ -38,7 +38,7 @@ impl<'a> Text<'a> {
 ///
 /// What the accessors return is free: it has crossed into the guest already.
 /// [`Request::header`], [`Request::headers`], [`Request::header_names`],
-/// [`Request::body`] and [`Request::raw`] ask the host, each at about the tenth
+/// [`Request::present`], [`Request::body`] and [`Request::raw`] ask the host, each at about the tenth
 /// of a microsecond plus a copy.
 ///
 /// ```
@@ -311,6 +311,24 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn header_names(&self) -> Vec<String> {
         self.message.header_names()
+    }
+
+    /// Which headers are there, as [`Request::header`] would find them. One question for all
+    /// of them, of which there may be 64: ask this where most are absent.
+    ///
+    /// ```
+    /// # use sipward_plugin_sdk::testing::Request;
+    /// let call = Request::invite("sip:bob@example.com").header("Diversion", "<sip:a@h>");
+    /// call.seen(|request| {
+    ///     let [diverted, private] = request.present(["diversion", "Privacy"]);
+    ///     assert!(diverted && !private);
+    /// });
+    /// ```
+    #[must_use]
+    pub fn present<const N: usize>(&self, names: [&str; N]) -> [bool; N] {
+        const { assert!(N <= 64, "an answer has 64 bits") };
+        let found = self.message.present(&names.join(","));
+        core::array::from_fn(|place| found >> place & 1 == 1)
     }
 
     /// The body.

@@ -97,6 +97,12 @@ impl Observer for Trace {
                     .with("name", name)
                     .answered(format!("{}: {}", values.len(), values.join(", ")))
             }
+            Reading::Present(message, name) => {
+                let is_there = message.header_named(name.as_bytes()).is_some();
+                HostCall::new("message.present")
+                    .with("name", name)
+                    .answered(if is_there { "yes" } else { "no" })
+            }
             Reading::HeaderNames(message) => HostCall::new("message.header-names")
                 .answered(format!("{} names", message.headers().count())),
             Reading::Body(message) => {

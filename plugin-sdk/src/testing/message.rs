@@ -71,6 +71,13 @@ impl Message {
         self.lines.iter().map(|(name, _)| name.clone()).collect()
     }
 
+    pub(crate) fn present(&self, names: &str) -> u64 {
+        let names = names.split(',').take(64).enumerate();
+        names.fold(0, |all, (place, name)| {
+            all | u64::from(self.header(name).is_some()) << place
+        })
+    }
+
     pub(crate) fn body(&self) -> Vec<u8> {
         self.body.clone()
     }

@@ -101,6 +101,13 @@ fn limit(limit: &Limit, index: usize) -> Checked {
     if limit.per == Per::All && !limit.of.is_empty() {
         return wrong("of", "names nobody if all are counted together".to_owned());
     }
+    if limit.rest && limit.per == Per::All {
+        return wrong("rest", "is nobody if all are counted together".to_owned());
+    }
+    if limit.rest && !limit.of.is_empty() {
+        let message = "is for those that no limit names, and `of` names some".to_owned();
+        return wrong("rest", message);
+    }
     if limit.of.iter().any(String::is_empty) {
         return wrong("of", "holds an empty name".to_owned());
     }

@@ -57,10 +57,16 @@ impl Policy for CallLimits {
         };
         let by_group = settings.limits.iter().any(|limit| limit.per == Per::Group);
         let costs = settings.limits.iter().any(is_money);
-        let limits = settings
+        let named: Vec<_> = settings
             .limits
-            .into_iter()
-            .map(|limit| Limit::new(limit, warn_percent, periods));
+            .iter()
+            .map(|limit| (limit.per, limit.of.clone()))
+            .collect();
+        let limits = settings.limits.into_iter().map(|limit| {
+            let others = named.iter().filter(|(per, _)| limit.rest && *per == limit.per);
+            let but = others.flat_map(|(_, of)| of.iter().cloned()).collect();
+            Limit::new(limit, but, warn_percent, periods)
+        });
         Ok(Self {
             limits: limits.collect(),
             prices: Prices::new(settings.prices, settings.region),

@@ -24,6 +24,8 @@ pub(crate) struct Limit {
     name: String,
     pub(crate) per: Per,
     of: Vec<String>,
+    /// Those that it is not for.
+    but: Vec<String>,
     calls: Option<Places>,
     per_second: Option<Bucket>,
     per_hour: Option<(Window, u64)>,
@@ -52,7 +54,13 @@ pub(crate) struct Excess {
 }
 
 impl Limit {
-    pub(crate) fn new(settings: settings::Limit, warn_percent: u8, periods: Periods) -> Self {
+    /// `but` are those that it is not for.
+    pub(crate) fn new(
+        settings: settings::Limit,
+        but: Vec<String>,
+        warn_percent: u8,
+        periods: Periods,
+    ) -> Self {
         let name = settings.name;
         // Leaked once for each limit of an instance, which lives as long as they.
         let leak =
@@ -95,6 +103,7 @@ impl Limit {
             budgets: budgets.collect(),
             per: settings.per,
             of: settings.of,
+            but,
             calls,
             per_second,
             per_hour,
@@ -120,7 +129,10 @@ impl Limit {
             Per::Trunk => (parties.callee, &[]),
             Per::All => (Some("all"), &[]),
         };
-        let named = move |who: &&str| self.of.is_empty() || self.of.iter().any(|of| of == who);
+        let named = move |who: &&str| match self.of.is_empty() {
+            true => self.but.iter().all(|but| but != who),
+            false => self.of.iter().any(|of| of == who),
+        };
         one.into_iter()
             .chain(groups.iter().map(String::as_str))
             .filter(named)

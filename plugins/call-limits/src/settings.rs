@@ -55,6 +55,9 @@ pub struct Limit {
     /// Names of the users, groups, peers or trunks that it is for; empty for all.
     #[serde(default)]
     pub of: Vec<String>,
+    /// Whether it is for those alone that no other limit of the same `per` names in `of`.
+    #[serde(default)]
+    pub rest: bool,
     /// Calls at once, ringing ones included. 1 to 1,000,000.
     #[schemars(range(min = 1, max = 1_000_000))]
     pub calls: Option<u32>,

@@ -229,3 +229,21 @@ fn the_defaults_are_what_the_documentation_says() {
     }
     assert_eq!(harness.leases(), []);
 }
+
+#[test]
+fn the_rest_are_those_that_no_limit_of_their_kind_names() {
+    let harness = harness(json!([
+        { "name": "rest", "per": "user", "rest": true, "calls": 1 },
+        { "name": "named", "per": "user", "of": ["alice"], "calls": 2 },
+        { "name": "office", "per": "peer", "of": ["bob", "office"], "calls": 9 },
+    ]));
+    let statuses = |user: &str| {
+        let calls = (0..3).map(|_| harness.begin(&call(user)));
+        let calls: Vec<_> = calls.map(|(outcome, _)| outcome.status()).collect();
+        calls
+    };
+    assert_eq!(statuses("alice"), [None, None, Some(486)]);
+    // A limit of peers names `bob`, which is no limit of users.
+    assert_eq!(statuses("bob"), [None, Some(486), Some(486)]);
+    assert_eq!(harness.held("calls-rest", key(&[b"alice"])), 0);
+}

@@ -109,6 +109,14 @@ fn wrong_limits() -> Vec<(Value, &'static str)> {
             "limits[0].of",
         ),
         (limit(json!({ "calls": 1, "of": [""] })), "limits[0].of"),
+        (
+            limit(json!({ "calls": 1, "of": ["alice"], "rest": true })),
+            "limits[0].rest",
+        ),
+        (
+            limit(json!({ "calls": 1, "per": "all", "rest": true })),
+            "limits[0].rest",
+        ),
         (limit(json!({ "calls": 0 })), "limits[0].calls"),
         (limit(json!({ "calls": 1_000_001 })), "limits[0].calls"),
         (

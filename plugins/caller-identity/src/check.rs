@@ -11,6 +11,15 @@ use crate::settings::Assert;
 /// Who an anonymous caller is: RFC 3323 section 4.1.1.3.
 const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";
 
+/// What a caller says of itself besides From.
+const HEADERS: [&str; 5] = [
+    "Privacy",
+    "Diversion",
+    "P-Asserted-Identity",
+    "P-Preferred-Identity",
+    "Remote-Party-ID",
+];
+
 /// Values of P-Asserted-Identity: a sip URI and a tel URI (RFC 3325 section 9.1).
 const ASSERTED: usize = 2;
 
@@ -21,6 +30,8 @@ pub(crate) struct Check<'a> {
     entry: &'a Entry,
     privacy: Privacy,
     begins: bool,
+    /// Which of [`HEADERS`] are there: most callers have none.
+    there: [bool; HEADERS.len()],
 }
 
 /// What a header with addresses says.
@@ -48,12 +59,24 @@ impl<'a> Check<'a> {
         request: &'a Request<'a>,
         entry: &'a Entry,
     ) -> Self {
-        Self {
+        let mut check = Self {
             policy,
             request,
             entry,
-            privacy: Privacy::new(&request.headers("Privacy")),
+            privacy: Privacy::default(),
             begins: policy.checks_from(request),
+            there: request.present(HEADERS),
+        };
+        check.privacy = Privacy::new(&check.values("Privacy"));
+        check
+    }
+
+    /// All values of one of [`HEADERS`].
+    fn values(&self, header: &str) -> Vec<Vec<u8>> {
+        let mut there = HEADERS.iter().zip(self.there);
+        match there.any(|(name, is_there)| is_there && *name == header) {
+            true => self.request.headers(header),
+            false => Vec::new(),
         }
     }
 
@@ -195,7 +218,7 @@ impl<'a> Check<'a> {
 
     /// What a header with addresses says, all its values together.
     fn shown(&self, header: &str, most: usize) -> Shown {
-        let values = self.request.headers(header);
+        let values = self.values(header);
         if values.len() > most {
             return Shown::Wrong(format!("{} values", values.len()));
         }

@@ -218,9 +218,13 @@ struct Credentials {
 
 impl Credentials {
     fn of(request: &Request<'_>) -> Self {
-        let mut headers = request.headers("Authorization");
-        headers.extend(request.headers("Proxy-Authorization"));
-        Self { headers }
+        const NAMES: [&str; 2] = ["Authorization", "Proxy-Authorization"];
+        let there = NAMES.iter().zip(request.present(NAMES));
+        let there = there.filter(|(_, is_there)| *is_there);
+        let headers = there.flat_map(|(name, _)| request.headers(name));
+        Self {
+            headers: headers.collect(),
+        }
     }
 
     fn any(&self) -> bool {

@@ -30,6 +30,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
     messages.func_wrap("[method]message.header-names", |store: Store<'_>, asked| {
         Ok((header_names(&store, asked)?,))
     })?;
+    messages.func_wrap("[method]message.present", |store: Store<'_>, asked| {
+        Ok((present(&store, asked)?,))
+    })?;
     messages.func_wrap("[method]message.body", |store: Store<'_>, asked| {
         Ok((whole(&store, asked, |it| (Reading::Body(it), it.body()))?,))
     })?;
@@ -37,6 +40,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
         Ok((whole(&store, asked, |it| (Reading::Raw(it), it.bytes()))?,))
     })
 }
+
+/// Headers that are looked for at once: as many as an answer has bits.
+const PRESENT: usize = 64;
 
 type Store<'s> = StoreContextMut<'s, HostState>;
 type Lent = Resource<LentMessage>;
@@ -80,6 +86,21 @@ fn header_names(store: &Store<'_>, (message,): (Lent,)) -> wasmtime::Result<Vec<
     Ok(names
         .map(|name| String::from_utf8_lossy(name).into_owned())
         .collect())
+}
+
+fn present(store: &Store<'_>, (message, names): (Lent, WasmStr)) -> wasmtime::Result<u64> {
+    let state = store.data();
+    let names = names.to_str(store)?;
+    state.charge_call(names.len())?;
+    let lent = state.lent(&message)?;
+    let names = || names.split(',').take(PRESENT);
+    let is_there = |name: &str| lent.header_named(name.as_bytes()).is_some();
+    let bit = |(place, name)| u64::from(is_there(name)) << place;
+    let found = names().enumerate().map(bit).fold(0, |all, bit| all | bit);
+    for name in names() {
+        state.note(Reading::Present(lent, name));
+    }
+    Ok(found)
 }
 
 /// The body, or all of it.

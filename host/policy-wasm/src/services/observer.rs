@@ -12,6 +12,8 @@ pub enum Reading<'a> {
     Header(&'a Message, &'a str),
     /// All values of a header, by its name.
     Headers(&'a Message, &'a str),
+    /// Whether a header is there, by its name.
+    Present(&'a Message, &'a str),
     /// The names of all headers.
     HeaderNames(&'a Message),
     /// The body.
