@@ -69,7 +69,6 @@ exported_interface!(
     "package sipward:request; world request { export sipward:policy/packed-request-policy@0.1.0; }",
     "export_request_policy",
     ["on-request"],
-    "sipward:policy/messages@0.1.0": messages,
     "sipward:policy/outcomes@0.1.0": outcomes
 );
 exported_interface!(

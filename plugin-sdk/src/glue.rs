@@ -96,14 +96,13 @@ pub unsafe fn on_request<P: Policy>(
     policy: Option<&P>,
     facts: *mut u64,
     words: usize,
-    message: u32,
 ) -> *const Answer {
     let ask = |facts: &_, message: &_| match policy {
         Some(policy) => policy.on_request(&Request::new(facts, message)).into_raw(),
         None => not_configured(),
     };
     // SAFETY: they are what the host wrote, and it hands them over.
-    unsafe { crate::abi::hook::answer_packed(facts, words, message, ask) }
+    unsafe { crate::abi::hook::answer_packed(facts, words, ask) }
 }
 
 /// Asks the policy about a response.
@@ -205,12 +204,9 @@ macro_rules! __export_on_request {
         unsafe extern "C" fn on_request(
             facts: *mut u64,
             words: usize,
-            message: u32,
         ) -> *const $crate::glue::Answer {
             // SAFETY: the host enters here, with what it wrote for this call.
-            with_policy(|policy| unsafe {
-                $crate::glue::on_request(policy, facts, words, message)
-            })
+            with_policy(|policy| unsafe { $crate::glue::on_request(policy, facts, words) })
         }
     };
 }

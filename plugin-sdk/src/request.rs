@@ -10,7 +10,7 @@ use crate::{Anomalies, Dialog, Method, Peer, Uri};
 
 /// Where headers and body are fetched from.
 #[cfg(target_arch = "wasm32")]
-pub(crate) type MessageSource<'a> = &'a crate::bindings::messages::Message;
+pub(crate) type MessageSource<'a> = &'a crate::abi::hook::Lent;
 /// Where headers and body are fetched from.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) type MessageSource<'a> = &'a crate::testing::Message;

@@ -42,6 +42,8 @@ pub(crate) struct HostState {
     phase: Phase,
     /// The message of the call that runs, lent to the guest as a resource.
     message: Option<Arc<Message>>,
+    /// Whether the guest has asked for it.
+    is_message_given: bool,
     /// Where the request came from; none for a response.
     source: Option<IpAddr>,
     /// Counts calls; the representation of the lent message.
@@ -92,6 +94,7 @@ impl HostState {
             plugin,
             phase: Phase::Starting,
             message: None,
+            is_message_given: false,
             source: None,
             ticket: 0,
             host_calls: Cell::new(0),
@@ -122,6 +125,7 @@ impl HostState {
             Occasion::Response(message) => (Phase::Deciding, Some(Arc::clone(message)), None),
             Occasion::CallEvent => (Phase::Deciding, None, None),
         };
+        self.is_message_given = false;
         self.ticket = self.ticket.wrapping_add(1);
         self.host_calls = Cell::new(0);
         self.host_bytes = Cell::new(0);

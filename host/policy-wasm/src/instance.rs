@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use policy::{Outcome, PolicyFailure};
 use sip_message::Message;
-use wasmtime::component::{self, ComponentType, Lift, Lower, Resource, TypedFunc};
+use wasmtime::component::{self, ComponentNamedList, Lift, Lower, Resource, TypedFunc};
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
@@ -32,12 +32,12 @@ pub(crate) struct Instance {
 
 /// `on-request`, with facts that are lowered by hand.
 enum RequestHook {
-    Packed(Asked<PackedFacts<'static>>),
-    Typed(Asked<RequestRecord<'static>>),
+    Packed(Asked<(PackedFacts<'static>,)>),
+    Typed(Asked<(RequestRecord<'static>, Resource<LentMessage>)>),
 }
 
-/// A hook that looks at a message.
-type Asked<F> = TypedFunc<(F, Resource<LentMessage>), (outcomes::Outcome,)>;
+/// A hook.
+type Asked<F> = TypedFunc<F, (outcomes::Outcome,)>;
 
 /// Why `configure` did not succeed.
 pub(crate) enum ConfigureError {
@@ -196,10 +196,13 @@ impl Instance {
             return Err(PolicyFailure::Missing("request hook".to_owned()));
         };
         self.store.data_mut().swap(consultation);
-        let message = Resource::new_borrow(ticket);
+        let store = &mut self.store;
         let answer = match hook {
-            RequestHook::Packed(hook) => ask(hook, &mut self.store, facts.packed(), message),
-            RequestHook::Typed(hook) => ask(hook, &mut self.store, facts.record(), message),
+            RequestHook::Packed(hook) => ask(hook, store, (facts.packed(),)),
+            RequestHook::Typed(hook) => {
+                let message = Resource::new_borrow(ticket);
+                ask(hook, store, (facts.record(), message))
+            }
         };
         self.store.data_mut().swap(consultation);
         self.finish(answer.map(outcome))
@@ -265,13 +268,12 @@ impl Instance {
 }
 
 /// Facts are lent for the call alone, shorter than the hook's type says.
-fn ask<F: ComponentType + Lower>(
+fn ask<F: ComponentNamedList + Lower>(
     hook: &Asked<F>,
     store: &mut Store<HostState>,
-    facts: F,
-    message: Resource<LentMessage>,
+    asked: F,
 ) -> wasmtime::Result<outcomes::Outcome> {
-    let (outcome,) = hook.call(store, (facts, message))?;
+    let (outcome,) = hook.call(store, asked)?;
     Ok(outcome)
 }
 

@@ -1,34 +1,45 @@
 //! How a hook is entered and left.
 
 use alloc::boxed::Box;
+use core::cell::OnceCell;
+use core::ops::Deref;
 
 use super::answer::Answer;
 use super::facts::{Parameters, RequestFacts};
-use crate::bindings::messages::Message;
+use crate::bindings::messages::{self, Message};
 use crate::bindings::outcomes::Outcome;
+
+/// The message that a hook is asked about, fetched once somebody looks into it.
+pub(crate) struct Lent(OnceCell<Message>);
+
+impl Deref for Lent {
+    type Target = Message;
+
+    #[inline]
+    fn deref(&self) -> &Message {
+        self.0.get_or_init(messages::current)
+    }
+}
 
 /// Asks about a request whose facts are in one piece.
 ///
 /// # Safety
 ///
 /// `facts` are so many words that the host wrote into memory of the guest's allocator, and
-/// nobody else uses them; `message` is a handle of that resource.
+/// nobody else uses them.
 #[expect(unsafe_code, reason = "the host hands over a place in memory")]
 #[inline]
 pub(crate) unsafe fn answer_packed(
     facts: *mut u64,
     words: usize,
-    message: u32,
-    ask: impl FnOnce(&RequestFacts, &Message) -> Outcome,
+    ask: impl FnOnce(&RequestFacts, &Lent) -> Outcome,
 ) -> *const Answer {
     let facts = core::ptr::slice_from_raw_parts_mut(facts, words);
     // SAFETY: the caller promises it.
     let mut facts = unsafe { Box::from_raw(facts) };
-    // SAFETY: the host states a handle of this resource.
-    let message = unsafe { Message::from_handle(message) };
     // SAFETY: the host wrote the record.
     let outcome = match unsafe { unpacked(&mut facts) } {
-        Some(facts) => ask(facts, &message),
+        Some(facts) => ask(facts, &Lent(OnceCell::new())),
         None => crate::glue::trap(),
     };
     super::memory::keep(outcome)
@@ -67,12 +78,12 @@ unsafe fn unpacked(words: &mut [u64]) -> Option<&RequestFacts> {
 #[inline]
 pub(crate) unsafe fn answer<F>(
     parameters: *mut Parameters<F>,
-    ask: impl FnOnce(&F, &Message) -> Outcome,
+    ask: impl FnOnce(&F, &Lent) -> Outcome,
 ) -> *const Answer {
     // SAFETY: the caller promises it.
     let parameters = unsafe { Box::from_raw(parameters) };
     // SAFETY: the host states a handle of this resource.
     let message = unsafe { Message::from_handle(parameters.message) };
-    let outcome = ask(&parameters.facts, &message);
+    let outcome = ask(&parameters.facts, &Lent(OnceCell::from(message)));
     super::memory::keep(outcome)
 }

@@ -58,6 +58,8 @@ pub enum Behaviour {
     LogFlood,
     /// Calls the host `amount` times.
     HostCallFlood,
+    /// Asks for the message `amount` times and gives none back.
+    HoardMessages,
     /// Returns `amount` effects.
     TooManyEffects,
     /// Counts to `amount` thousand, then lets the request pass.
@@ -198,6 +200,10 @@ impl Hostile {
                 (0..amount).for_each(|_| _ = black_box(clock::now_ms()));
                 Outcome::next()
             }
+            Behaviour::HoardMessages => {
+                (0..amount).for_each(|_| _ = black_box(current_message()));
+                Outcome::next()
+            }
             Behaviour::TooManyEffects => (0..amount).fold(Outcome::next(), |outcome, n| {
                 outcome.annotate(format!("n{n}"), "x")
             }),
@@ -209,6 +215,27 @@ impl Hostile {
             }
         }
     }
+}
+
+/// A handle of the message, which nobody gives back.
+#[cfg(target_arch = "wasm32")]
+fn current_message() -> u32 {
+    #[link(wasm_import_module = "sipward:policy/messages@0.1.0")]
+    unsafe extern "C" {
+        #[link_name = "current"]
+        fn current() -> u32;
+    }
+    #[expect(unsafe_code, reason = "the SDK asks once and gives back what it got")]
+    // SAFETY: the import takes nothing and returns a number.
+    unsafe {
+        current()
+    }
+}
+
+/// Elsewhere there is no table to fill.
+#[cfg(not(target_arch = "wasm32"))]
+const fn current_message() -> u32 {
+    0
 }
 
 /// How often it was asked: what a guest should not know.

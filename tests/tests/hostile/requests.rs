@@ -146,6 +146,15 @@ fn a_flood_of_host_calls_meets_its_limit() {
 }
 
 #[test]
+fn a_message_is_given_once_for_each_call() {
+    let once = json!({ "behaviour": "hoard-messages", "amount": 1 });
+    let mut scene = Scene::isolated(once, Isolation::REUSE);
+    (0..3).for_each(|_| assert!(admitted(&scene.worker.judge(victim()))));
+    Scene::new(json!({ "behaviour": "hoard-messages", "amount": 2 }))
+        .refuses(&["there is no message to be given"]);
+}
+
+#[test]
 fn on_failure_next_goes_on_without_the_plugin_and_only_without_it() {
     for behaviour in [
         "endless-loop",

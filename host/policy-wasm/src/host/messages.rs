@@ -18,9 +18,12 @@ pub enum LentMessage {}
 /// Adds the interface to a linker; names are read in the guest's memory.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     let mut messages = linker.instance("sipward:policy/messages@0.1.0")?;
-    // Guests only ever borrow it; the host's own reference ends the call.
+    // The host's own reference ends the call; a guest that keeps the resource has a number.
     let lent = ResourceType::host::<LentMessage>();
     messages.resource("message", lent, |_, _| Ok(()))?;
+    messages.func_wrap("current", |mut store: Store<'_>, ()| {
+        Ok((store.data_mut().current()?,))
+    })?;
     messages.func_wrap("[method]message.header", |store: Store<'_>, asked| {
         Ok((header(&store, asked)?,))
     })?;
@@ -119,6 +122,16 @@ fn whole(
 }
 
 impl HostState {
+    /// Once for each call: what a guest does not give back takes a place in its table.
+    fn current(&mut self) -> wasmtime::Result<Lent> {
+        self.charge_call(0)?;
+        if self.message.is_none() || self.is_message_given {
+            return Err(wasmtime::Error::msg("there is no message to be given"));
+        }
+        self.is_message_given = true;
+        Ok(Resource::new_own(self.ticket))
+    }
+
     pub(super) fn lent(&self, message: &Resource<LentMessage>) -> wasmtime::Result<&Arc<Message>> {
         match &self.message {
             Some(lent) if message.rep() == self.ticket => Ok(lent),
