@@ -219,13 +219,13 @@ impl Hostile {
 
 /// A handle of the message, which nobody gives back.
 #[cfg(target_arch = "wasm32")]
+#[expect(unsafe_code, reason = "the SDK asks once and gives back what it got")]
 fn current_message() -> u32 {
     #[link(wasm_import_module = "sipward:policy/messages@0.1.0")]
     unsafe extern "C" {
         #[link_name = "current"]
         fn current() -> u32;
     }
-    #[expect(unsafe_code, reason = "the SDK asks once and gives back what it got")]
     // SAFETY: the import takes nothing and returns a number.
     unsafe {
         current()
