@@ -41,7 +41,7 @@ fn a_killed_proxy_has_the_record_of_each_end_that_it_acknowledged() {
     .start(&stage);
     // Each call has two records: the challenge's and its own.
     proxy.wait_until("some ends are on the disk", |status| {
-        status["records"]["written"].as_u64() > Some(400)
+        status["records"]["written"].as_u64() > Some(1_000)
     });
     proxy.signal("KILL");
     let _killed = proxy.wait();

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use policy::PolicyFailure;
 use sip_message::Message;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType, WasmStr};
@@ -126,7 +127,8 @@ impl HostState {
     fn current(&mut self) -> wasmtime::Result<Lent> {
         self.charge_call(0)?;
         if self.message.is_none() || self.is_message_given {
-            return Err(wasmtime::Error::msg("there is no message to be given"));
+            let why = "there is no message to be given".to_owned();
+            return Err(wasmtime::Error::new(PolicyFailure::Trap(why)));
         }
         self.is_message_given = true;
         Ok(Resource::new_own(self.ticket))
