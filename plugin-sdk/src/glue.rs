@@ -7,10 +7,7 @@ use alloc::vec::Vec;
 pub use alloc::format;
 pub use alloc::string::String;
 
-pub use crate::abi::{
-    answer::Answer,
-    facts::ResponseCall,
-};
+pub use crate::abi::{answer::Answer, facts::ResponseCall};
 use crate::bindings::outcomes;
 use crate::bindings::types::{self, CallFacts};
 pub use crate::bindings::{call_policy, lifecycle, request_policy, response_policy};

@@ -66,13 +66,15 @@ impl Surface {
         versions.into_iter().collect()
     }
 
-    /// The hooks that it has, by the name of their interface without `-policy`.
+    /// The hooks that it has, by the name of their interface without `-policy`, packed or
+    /// not.
     pub fn hooks(&self) -> Vec<String> {
         let names = self.exports.iter().filter_map(|name| {
             let (interface, _) = name.strip_prefix(PACKAGE)?.split_once('@')?;
-            interface.strip_suffix("-policy")
+            let hook = interface.strip_suffix("-policy")?;
+            Some(hook.strip_prefix("packed-").unwrap_or(hook).to_owned())
         });
-        names.map(str::to_owned).collect()
+        names.collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 

@@ -63,7 +63,9 @@ impl Policy for CallLimits {
             .map(|limit| (limit.per, limit.of.clone()))
             .collect();
         let limits = settings.limits.into_iter().map(|limit| {
-            let others = named.iter().filter(|(per, _)| limit.rest && *per == limit.per);
+            let others = named
+                .iter()
+                .filter(|(per, _)| limit.rest && *per == limit.per);
             let but = others.flat_map(|(_, of)| of.iter().cloned()).collect();
             Limit::new(limit, but, warn_percent, periods)
         });

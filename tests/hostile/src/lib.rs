@@ -227,9 +227,7 @@ fn current_message() -> u32 {
         fn current() -> u32;
     }
     // SAFETY: the import takes nothing and returns a number.
-    unsafe {
-        current()
-    }
+    unsafe { current() }
 }
 
 /// Elsewhere there is no table to fill.

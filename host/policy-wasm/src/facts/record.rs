@@ -32,7 +32,8 @@ impl Written {
         self.bytes.clear();
         self.bytes.resize(text_at, 0);
         self.bytes.extend_from_slice(facts.text);
-        self.bytes.resize(self.bytes.len().next_multiple_of(WORD), 0);
+        self.bytes
+            .resize(self.bytes.len().next_multiple_of(WORD), 0);
         let (record, rest) = self.bytes.split_at_mut(FACTS_BYTES);
         let mut record = Fields(record);
         record.list(facts_at::TEXT, text_at, self.text_bytes)?;
