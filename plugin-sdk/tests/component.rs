@@ -123,21 +123,25 @@ fn components_import_what_they_use_and_export_what_they_have() {
     ]
     .as_slice();
     // Every hook that was written in Rust has these.
-    let usual = ["messages", "outcomes", "log"];
+    let usual = ["outcomes", "log"];
     for (name, extra, exports) in [
-        ("ip_acl", [].as_slice(), request),
+        ("ip_acl", ["messages"].as_slice(), request),
         (
             "digest_auth",
-            &["clock", "counters", "credentials", "keyvalue"],
+            &["clock", "counters", "credentials", "keyvalue", "messages"],
             request,
         ),
         (
             "destination_limits",
-            &["identity", "lists", "numbers", "types"],
+            &["identity", "lists", "messages", "numbers", "types"],
             both,
         ),
-        ("rate_limit", &["counters"], request),
-        ("hostile_plugins", &["clock", "random", "types"], both),
+        ("rate_limit", &["counters", "messages"], request),
+        (
+            "hostile_plugins",
+            &["clock", "messages", "random", "types"],
+            both,
+        ),
         (
             "examples/prepaid",
             &[
@@ -147,6 +151,7 @@ fn components_import_what_they_use_and_export_what_they_have() {
                 "identity",
                 "leases",
                 "lists",
+                "messages",
                 "numbers",
                 "types",
             ],

@@ -10,6 +10,7 @@ use sip_message::Message;
 use wasmtime::component::{HasSelf, Linker};
 
 use crate::bindings;
+use crate::deadline::Deadline;
 use crate::limits::PluginLimits;
 use crate::services::{Asking, HostServices, Reading, Spending};
 
@@ -60,6 +61,8 @@ pub(crate) struct HostState {
     /// What the plugins that are asked share.
     consultation: Consultation,
     ceiling: Ceiling,
+    /// Of the call that runs.
+    pub(crate) deadline: Deadline,
 }
 
 /// What memories grow by.
@@ -105,6 +108,7 @@ impl HostState {
             passing_answers: None,
             consultation: Consultation::default(),
             ceiling: Ceiling::new(&limits),
+            deadline: Deadline::default(),
             limits,
         }
     }

@@ -9,6 +9,7 @@ use wasmtime::component::{self, ComponentNamedList, Lift, Lower, Resource, Typed
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
+use crate::deadline::{self, Deadline};
 use crate::engine::Occupant;
 use crate::facts::{PackedFacts, RequestRecord, Written};
 use crate::host::{Consultation, HostState, LentMessage, Occasion};
@@ -65,7 +66,14 @@ impl Instance {
         store.limiter(HostState::ceiling);
         // One call may hand over no more than all calls together.
         store.set_hostcall_fuel(limits.host_bytes);
-        store.set_epoch_deadline(ticks(limits.configure_deadline_ms));
+        store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
+        if !blueprint.is_configured {
+            // Others begin with their memory, and work for nanoseconds.
+            deadline::mark();
+        }
+        let (deadline, ticks) = Deadline::begin(limits.configure_deadline_ms);
+        store.data_mut().deadline = deadline;
+        store.set_epoch_deadline(ticks);
         if blueprint.counts_fuel {
             refuel(&mut store);
         }
@@ -127,6 +135,7 @@ impl Instance {
     }
 
     pub(crate) fn describe(&mut self) -> Result<lifecycle::Manifest, PolicyFailure> {
+        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         self.lifecycle
             .call_describe(&mut self.store)
@@ -134,6 +143,7 @@ impl Instance {
     }
 
     pub(crate) fn configure(&mut self, settings: &str) -> Result<(), ConfigureError> {
+        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         match self.lifecycle.call_configure(&mut self.store, settings) {
             Ok(Ok(())) => Ok(()),
@@ -153,6 +163,7 @@ impl Instance {
     /// From now on the functions may be called that show the memory. Each memory is
     /// made a page larger by the one that shows it.
     pub(crate) fn uncover(&mut self) {
+        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         self.store.data_mut().widen(self.limits.instances);
         // The bytes are only looked at.
@@ -240,7 +251,9 @@ impl Instance {
     }
 
     fn begin(&mut self, occasion: Occasion<'_>, deadline_ms: u32) -> u32 {
-        self.store.set_epoch_deadline(ticks(deadline_ms));
+        let (deadline, ticks) = Deadline::begin(deadline_ms);
+        self.store.data_mut().deadline = deadline;
+        self.store.set_epoch_deadline(ticks);
         if self.counts_fuel {
             refuel(&mut self.store);
         }
@@ -283,11 +296,6 @@ const FUEL: u64 = u64::MAX;
 fn refuel(store: &mut Store<HostState>) {
     // It fails only where the engine does not count.
     let _counted = store.set_fuel(FUEL);
-}
-
-/// The running tick is partly over already, so one more.
-fn ticks(deadline_ms: u32) -> u64 {
-    u64::from(deadline_ms) + 1
 }
 
 /// Why a call failed, in the operator's words.

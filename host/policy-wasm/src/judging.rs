@@ -12,6 +12,7 @@ use policy::{
 use sip_message::Method;
 
 use crate::candidate::send_off;
+use crate::deadline;
 use crate::executor::Executor;
 use crate::generation::{Generation, Panel, Seat};
 use crate::guard::Hook;
@@ -29,6 +30,7 @@ impl Executor {
         facts: RequestFacts,
     ) -> Conclusion {
         self.observe(generation);
+        deadline::mark();
         let entry = generation.entry(&facts);
         let panel = entry.panel(facts.message.call_id());
         let mut run = panel.requests.begin(consult, facts);
@@ -145,6 +147,7 @@ impl Executor {
             return None;
         }
         self.observe(generation);
+        deadline::mark();
         let earlier = self.rehearsals.len();
         let mut run = panel.responses.begin_response(facts);
         let mut mark = Instant::now();
@@ -188,6 +191,7 @@ impl Executor {
             return None;
         }
         self.observe(generation);
+        deadline::mark();
         let earlier = self.rehearsals.len();
         let mut run = panel.calls.begin_call(only.cloned());
         let mut consultation = std::mem::take(&mut self.consultation);

@@ -18,6 +18,7 @@ mod bindings;
 mod cache;
 mod candidate;
 mod compiled;
+mod deadline;
 mod engine;
 mod error;
 mod executor;

@@ -10,6 +10,7 @@ use policy::{
 };
 
 use crate::candidate::{Candidate, Stance, Waiting};
+use crate::deadline;
 use crate::executor::Executor;
 use crate::host::Consultation;
 use crate::services::overlay::{Held, Precedent};
@@ -156,6 +157,7 @@ impl Executor {
             held: std::mem::take(&mut rehearsal.held),
             codes: Vec::new(),
         };
+        deadline::mark();
         let answer = match &mut *rehearsal.scene {
             Scene::Request {
                 facts,

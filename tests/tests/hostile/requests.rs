@@ -1,8 +1,10 @@
 //! What a plugin may do wrong when it is asked about a request.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::time::{ClockId, clock_gettime};
 use policy::{AddressKind, Decision, MediaRequirement, MediaStream, OnFailure};
 use policy_wasm::Isolation;
 use serde_json::json;
@@ -323,4 +325,48 @@ fn an_offer_crosses_with_every_kind_of_address() {
         report(&conclusion.trace, "wild").reason,
         "unreadable=true []"
     );
+}
+
+#[test]
+fn a_machine_that_lets_the_guest_wait_does_not_refuse_the_call() {
+    let host = Host::new();
+    let slow = |amount: u32, deadline_ms: u32| {
+        let mut source = source(&host, json!({ "behaviour": "slow", "amount": amount }));
+        source.limits.deadline_ms = deadline_ms;
+        let wild = host.load(source).expect("it loads");
+        Worker::new(&[&wild])
+    };
+    // How much work takes 25 ms here, of the 50 that a call has.
+    let mut trial = slow(1_000, 10_000);
+    let began = worked();
+    (0..5).for_each(|_| assert!(admitted(&trial.judge(victim()))));
+    let once = (worked() - began) / 5;
+    let rounds = Duration::from_millis(25).as_nanos() * 1_000 / once.as_nanos().max(1);
+    let mut worker = slow(u32::try_from(rounds).expect("a possible amount"), 50);
+    let stop = AtomicBool::new(false);
+    let longest = thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        for _ in 0..3 * cores {
+            scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+        }
+        let mut longest = Duration::ZERO;
+        for _ in 0..40 {
+            let started = Instant::now();
+            let conclusion = worker.judge(victim());
+            longest = longest.max(started.elapsed());
+            assert!(admitted(&conclusion), "{:?}", conclusion.trace);
+        }
+        stop.store(true, Ordering::Relaxed);
+        longest
+    });
+    assert!(
+        longest > Duration::from_millis(51),
+        "nobody had to wait: {longest:?}"
+    );
+}
+
+/// What this thread has worked.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("a clock");
+    time.into()
 }
