@@ -10,12 +10,12 @@ pub struct PluginLimits {
     /// Bytes of the plugin's file, and of the component made of it. 16 MiB: fifty
     /// times a large Rust plugin; compiling more takes minutes.
     pub wasm_bytes: usize,
-    /// Milliseconds for one call of a hook. 50: time passes for a thread that waits
-    /// for its processor too, and a busy machine lets one wait for 20; a loop still
-    /// costs less than a retransmission (500 ms). Granularity 1 ms; up to 16 ms more
-    /// after a time without any call.
+    /// Milliseconds that one call of a hook may work. 50: a thousand times what policies
+    /// do, and a loop still costs less than a retransmission (500 ms). That the thread
+    /// waits for its processor does not count, up to eight times as long. Granularity
+    /// 1 ms; up to 16 ms more after a time without any call.
     pub deadline_ms: u32,
-    /// Milliseconds for `describe` and for `configure`. 500: they parse settings
+    /// The same for `describe` and for `configure`. 500: they parse settings
     /// and build tables, once per instance.
     pub configure_deadline_ms: u32,
     /// Bytes of all linear memories of an instance. 16 MiB: a prefix list of
