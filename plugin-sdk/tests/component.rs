@@ -114,14 +114,8 @@ fn a_guest_needs_no_standard_library() {
 fn components_import_what_they_use_and_export_what_they_have() {
     let built = built();
     let request = ["lifecycle", "packed-request-policy"].as_slice();
-    let both = ["lifecycle", "packed-request-policy", "response-policy"].as_slice();
-    let all = [
-        "lifecycle",
-        "packed-request-policy",
-        "response-policy",
-        "call-policy",
-    ]
-    .as_slice();
+    let both = &[request, &["response-policy"]].concat()[..];
+    let all = &[both, &["call-policy"]].concat()[..];
     // Every hook that was written in Rust has these.
     let usual = ["outcomes", "log"];
     for (name, extra, exports) in [
