@@ -275,7 +275,8 @@ impl Engine {
 
 /// The request hook, if the component has one.
 fn request_export(component: &Component) -> Result<Option<RequestExport>, LoadError> {
-    let kinds: [(&str, fn(ComponentExportIndex) -> RequestExport); 2] = [
+    type Kind = fn(ComponentExportIndex) -> RequestExport;
+    let kinds: [(&str, Kind); 2] = [
         (PACKED_REQUEST_POLICY, RequestExport::Packed),
         (REQUEST_POLICY, RequestExport::Typed),
     ];
