@@ -260,9 +260,11 @@ fn packed_facts_are_the_record_the_offer_and_the_text() {
         offer: &offer,
         ..facts()
     };
-    let mut written = Written::default();
     // What was there before leaves no trace.
-    written.bytes = vec![0xee; 2_000];
+    let mut written = Written {
+        bytes: vec![0xee; 2_000],
+        ..Written::default()
+    };
     written.write(&facts).unwrap();
     let bytes = &written.bytes;
     let list = |at: usize| word(bytes, at);
