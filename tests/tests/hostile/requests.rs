@@ -347,7 +347,11 @@ fn a_machine_that_lets_the_guest_wait_does_not_refuse_the_call() {
     let longest = thread::scope(|scope| {
         let cores = thread::available_parallelism().map_or(2, usize::from);
         for _ in 0..3 * cores {
-            scope.spawn(|| while !stop.load(Ordering::Relaxed) {});
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
         }
         let mut longest = Duration::ZERO;
         for _ in 0..40 {
