@@ -9,7 +9,7 @@ use wasmtime::component::{self, ComponentNamedList, Lift, Lower, Resource, Typed
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
-use crate::deadline::{self, Deadline};
+use crate::deadline::Deadline;
 use crate::engine::Occupant;
 use crate::facts::{PackedFacts, RequestRecord, Written};
 use crate::host::{Consultation, HostState, LentMessage, Occasion};
@@ -67,10 +67,6 @@ impl Instance {
         // One call may hand over no more than all calls together.
         store.set_hostcall_fuel(limits.host_bytes);
         store.epoch_deadline_callback(|mut store| Ok(store.data_mut().deadline.passed()));
-        if !blueprint.is_configured {
-            // Others begin with their memory, and work for nanoseconds.
-            deadline::mark();
-        }
         let (deadline, ticks) = Deadline::begin(limits.configure_deadline_ms);
         store.data_mut().deadline = deadline;
         store.set_epoch_deadline(ticks);
@@ -135,7 +131,6 @@ impl Instance {
     }
 
     pub(crate) fn describe(&mut self) -> Result<lifecycle::Manifest, PolicyFailure> {
-        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         self.lifecycle
             .call_describe(&mut self.store)
@@ -143,7 +138,6 @@ impl Instance {
     }
 
     pub(crate) fn configure(&mut self, settings: &str) -> Result<(), ConfigureError> {
-        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         match self.lifecycle.call_configure(&mut self.store, settings) {
             Ok(Ok(())) => Ok(()),
@@ -163,7 +157,6 @@ impl Instance {
     /// From now on the functions may be called that show the memory. Each memory is
     /// made a page larger by the one that shows it.
     pub(crate) fn uncover(&mut self) {
-        deadline::mark();
         self.begin(Occasion::Start, self.limits.configure_deadline_ms);
         self.store.data_mut().widen(self.limits.instances);
         // The bytes are only looked at.

@@ -12,7 +12,6 @@ use policy::{
 use sip_message::Method;
 
 use crate::candidate::send_off;
-use crate::deadline;
 use crate::executor::Executor;
 use crate::generation::{Generation, Panel, Seat};
 use crate::guard::Hook;
@@ -30,7 +29,6 @@ impl Executor {
         facts: RequestFacts,
     ) -> Conclusion {
         self.observe(generation);
-        deadline::mark();
         let entry = generation.entry(&facts);
         let panel = entry.panel(facts.message.call_id());
         let mut run = panel.requests.begin(consult, facts);
@@ -147,7 +145,6 @@ impl Executor {
             return None;
         }
         self.observe(generation);
-        deadline::mark();
         let earlier = self.rehearsals.len();
         let mut run = panel.responses.begin_response(facts);
         let mut mark = Instant::now();
@@ -191,7 +188,6 @@ impl Executor {
             return None;
         }
         self.observe(generation);
-        deadline::mark();
         let earlier = self.rehearsals.len();
         let mut run = panel.calls.begin_call(only.cloned());
         let mut consultation = std::mem::take(&mut self.consultation);

@@ -37,6 +37,7 @@ mod provisions;
 mod rehearsal;
 mod renewal;
 mod services;
+mod shortcut;
 mod snapshot;
 mod stock;
 

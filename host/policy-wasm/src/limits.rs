@@ -13,7 +13,7 @@ pub struct PluginLimits {
     /// Milliseconds that one call of a hook may work. 50: a thousand times what policies
     /// do, and a loop still costs less than a retransmission (500 ms). That the thread
     /// waits for its processor does not count, up to eight times as long. Granularity
-    /// 1 ms; up to 16 ms more after a time without any call.
+    /// 2 ms; up to 16 ms more after a time without any call.
     pub deadline_ms: u32,
     /// The same for `describe` and for `configure`. 500: they parse settings
     /// and build tables, once per instance.

@@ -22,6 +22,7 @@ use crate::instance::{ConfigureError, Instance, one_line};
 use crate::limits::{Isolation, MANIFEST_BYTES, PluginLimits, SETTINGS_ERROR_BYTES};
 use crate::plugin::{Blueprint, Manifest, Plugin, RequestExport};
 use crate::services::HostServices;
+use crate::shortcut::{SHORTCUT, with_shortcut};
 use crate::snapshot::Uncovered;
 
 /// A plugin as the operator configured it.
@@ -150,7 +151,7 @@ impl Engine {
         source: &PluginSource,
         services: &Arc<HostServices>,
     ) -> Result<Tried, LoadError> {
-        let blueprint = self.blueprint(wasm, source, services)?;
+        let blueprint = self.blueprint_with_shortcut(wasm, source, services)?;
         let manifest = asking_no_more(&blueprint, source.capabilities)?;
         try_settings(&blueprint)?;
         Ok(Tried {
@@ -228,11 +229,49 @@ impl Engine {
         source: &PluginSource,
         services: &Arc<HostServices>,
     ) -> Result<Blueprint, LoadError> {
-        let component = aot::compile(self, wasm)
-            .map_err(|error| LoadError::Invalid(shown(&format!("{error:#}"))))?;
+        let component = self.compile(wasm)?;
+        let request = request_export(&component)?;
+        self.blueprint_of(&component, request, source, services)
+    }
+
+    /// For instances that are asked more than once.
+    fn blueprint_with_shortcut(
+        &self,
+        wasm: &[u8],
+        source: &PluginSource,
+        services: &Arc<HostServices>,
+    ) -> Result<Blueprint, LoadError> {
+        let rewritten = REQUEST_HOOKS.iter().find_map(|hook| {
+            let name = format!("{}#{ON_REQUEST}", hook.interface);
+            Some((hook.export, with_shortcut(wasm, &name)?))
+        });
+        if let Some((export, rewritten)) = rewritten
+            && let Ok(component) = self.compile(&rewritten)
+            && let Some(index) = component.get_export_index(None, SHORTCUT)
+        {
+            let mut blueprint =
+                self.blueprint_of(&component, Some(export(index)), source, services)?;
+            // The module that passes calls on is ours.
+            blueprint.limits.instances = blueprint.limits.instances.saturating_add(1);
+            return Ok(blueprint);
+        }
+        self.blueprint(wasm, source, services)
+    }
+
+    fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
+        aot::compile(self, wasm).map_err(|error| LoadError::Invalid(shown(&format!("{error:#}"))))
+    }
+
+    fn blueprint_of(
+        &self,
+        component: &Component,
+        request: Option<RequestExport>,
+        source: &PluginSource,
+        services: &Arc<HostServices>,
+    ) -> Result<Blueprint, LoadError> {
         let link = |error: wasmtime::Error| LoadError::Link(shown(&format!("{error:#}")));
         let pre = host::linker(&self.wasmtime, source.capabilities)
-            .and_then(|linker| linker.instantiate_pre(&component))
+            .and_then(|linker| linker.instantiate_pre(component))
             .map_err(link)?;
         let exports = |name: &str| component.get_export_index(None, name).is_some();
         if !exports(LIFECYCLE) {
@@ -240,7 +279,6 @@ impl Engine {
                 missing: "no lifecycle",
             });
         }
-        let request = request_export(&component)?;
         let response = match exports(RESPONSE_POLICY) {
             true => Some(response_policy::GuestIndices::new(&pre).map_err(link)?),
             false => None,
@@ -275,24 +313,35 @@ impl Engine {
 
 /// The request hook, if the component has one.
 fn request_export(component: &Component) -> Result<Option<RequestExport>, LoadError> {
-    type Kind = fn(ComponentExportIndex) -> RequestExport;
-    let kinds: [(&str, Kind); 2] = [
-        (PACKED_REQUEST_POLICY, RequestExport::Packed),
-        (REQUEST_POLICY, RequestExport::Typed),
-    ];
-    for (name, kind) in kinds {
-        if let Some(interface) = component.get_export_index(None, name) {
-            let hook = component.get_export_index(Some(&interface), ON_REQUEST);
-            let missing = || LoadError::Link(format!("{name} has no {ON_REQUEST}"));
-            return hook.ok_or_else(missing).map(|hook| Some(kind(hook)));
+    for RequestHook { interface, export } in REQUEST_HOOKS {
+        if let Some(outer) = component.get_export_index(None, interface) {
+            let hook = component.get_export_index(Some(&outer), ON_REQUEST);
+            let missing = || LoadError::Link(format!("{interface} has no {ON_REQUEST}"));
+            return hook.ok_or_else(missing).map(|hook| Some(export(hook)));
         }
     }
     Ok(None)
 }
 
+/// A form of the request hook.
+struct RequestHook {
+    interface: &'static str,
+    export: fn(ComponentExportIndex) -> RequestExport,
+}
+
+/// A component that has both is asked in the first.
+const REQUEST_HOOKS: [RequestHook; 2] = [
+    RequestHook {
+        interface: "sipward:policy/packed-request-policy@0.1.0",
+        export: RequestExport::Packed,
+    },
+    RequestHook {
+        interface: "sipward:policy/request-policy@0.1.0",
+        export: RequestExport::Typed,
+    },
+];
+
 const LIFECYCLE: &str = "sipward:policy/lifecycle@0.1.0";
-const PACKED_REQUEST_POLICY: &str = "sipward:policy/packed-request-policy@0.1.0";
-const REQUEST_POLICY: &str = "sipward:policy/request-policy@0.1.0";
 const ON_REQUEST: &str = "on-request";
 const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";
 const CALL_POLICY: &str = "sipward:policy/call-policy@0.1.0";

@@ -10,7 +10,6 @@ use policy::{
 };
 
 use crate::candidate::{Candidate, Stance, Waiting};
-use crate::deadline;
 use crate::executor::Executor;
 use crate::host::Consultation;
 use crate::services::overlay::{Held, Precedent};
@@ -157,7 +156,6 @@ impl Executor {
             held: std::mem::take(&mut rehearsal.held),
             codes: Vec::new(),
         };
-        deadline::mark();
         let answer = match &mut *rehearsal.scene {
             Scene::Request {
                 facts,

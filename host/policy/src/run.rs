@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use crate::check::check_outcome;
+use crate::check::{check_outcome, has_control};
 use crate::decision::{RaisedAlert, ScoredPoints, StageReport};
 use crate::facts::{ConsultId, RequestFacts};
 use crate::failure::PolicyFailure;
@@ -350,7 +350,7 @@ fn annotations_bytes(annotations: &[(String, String)]) -> usize {
 
 /// Text for a log line: a plugin cannot forge a second one.
 pub(crate) fn one_line(text: String) -> String {
-    if text.chars().any(char::is_control) {
+    if has_control(&text) {
         return text.replace(char::is_control, " ");
     }
     text

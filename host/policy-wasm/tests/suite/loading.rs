@@ -60,6 +60,23 @@ fn truncated_files_are_refused() {
 }
 
 #[test]
+fn the_limit_of_instances_has_two_sides_however_long_they_live() {
+    // The encoder adds no module to one that imports so little.
+    for isolation in [Isolation::default(), Isolation::REUSE, Isolation::PerCall] {
+        let load = |instances| {
+            let mut source = source("p", &Guest::new(&[], &[]));
+            source.isolation = isolation;
+            source.limits.instances = instances;
+            engine(None).load(source, services())
+        };
+        let plugin = load(1).unwrap();
+        assert_eq!(plugin.isolation_fallback(), None, "{isolation:?}");
+        let error = load(0).unwrap_err();
+        assert!(matches!(error, LoadError::Failed { .. }), "{error}");
+    }
+}
+
+#[test]
 fn the_size_limit_has_two_sides() {
     let module = Guest::new(&[], &[]).module();
     let with_limit = |wasm_bytes| {
