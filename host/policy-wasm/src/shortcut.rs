@@ -109,8 +109,7 @@ impl Found {
     fn appended(self, wasm: &[u8], types: &TypesRef<'_>) -> Option<Vec<u8>> {
         let (function, lift) = (self.function?, self.lift?);
         let module = passing_on(types, function)?;
-        let modules = u32::try_from(types.module_count()).ok()?;
-        let instances = u32::try_from(types.core_instance_count()).ok()?;
+        let (modules, instances) = (types.module_count(), types.core_instance_count());
         let mut sections = wasm.to_vec();
         ModuleSection(&module).append_to_component(&mut sections);
         InstanceSection::new()
