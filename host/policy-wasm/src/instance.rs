@@ -9,13 +9,13 @@ use wasmtime::component::{self, ComponentNamedList, Lift, Lower, Resource, Typed
 use wasmtime::{Store, Trap};
 
 use crate::bindings::{call_policy, lifecycle, outcomes, response_policy, types};
+use crate::blueprint::{Blueprint, RequestExport};
 use crate::deadline::Deadline;
 use crate::engine::Occupant;
 use crate::facts::{PackedFacts, RequestRecord, Written};
 use crate::host::{Consultation, HostState, LentMessage, Occasion};
 use crate::limits::{PluginLimits, SETTINGS_ERROR_BYTES, TRAP_BYTES};
 use crate::outcome::outcome;
-use crate::plugin::{Blueprint, RequestExport};
 
 /// A running guest. After a failed call it must be dropped.
 pub(crate) struct Instance {
@@ -315,9 +315,8 @@ fn failure(error: &wasmtime::Error, limits: &PluginLimits, deadline_ms: u32) -> 
     }
 }
 
+/// What fits of a text, as one line.
 pub(crate) fn one_line(text: &str, limit: usize) -> String {
-    let end = text.floor_char_boundary(limit);
-    text.get(..end)
-        .unwrap_or_default()
-        .replace(char::is_control, " ")
+    let fits = text.get(..text.floor_char_boundary(limit));
+    policy::one_line(fits.unwrap_or_default().to_owned())
 }

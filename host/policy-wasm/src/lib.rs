@@ -15,6 +15,7 @@
 
 mod aot;
 mod bindings;
+mod blueprint;
 mod cache;
 mod candidate;
 mod compiled;

@@ -8,21 +8,17 @@ use std::time::Instant;
 use bytes::Bytes;
 use policy::{BreakerTerms, Grants, MethodSet, OnFailure};
 use wasmparser::Parser;
-use wasmtime::component::{Component, ComponentExportIndex};
 use wit_component::ComponentEncoder;
 
-use crate::aot;
-use crate::bindings::{call_policy, lifecycle, response_policy};
+use crate::blueprint::{Blueprint, Drafting};
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::guard::Guard;
-use crate::host;
 use crate::imports;
 use crate::instance::{ConfigureError, Instance, one_line};
 use crate::limits::{Isolation, MANIFEST_BYTES, PluginLimits, SETTINGS_ERROR_BYTES};
-use crate::plugin::{Blueprint, Manifest, Plugin, RequestExport};
+use crate::plugin::{Manifest, Plugin};
 use crate::services::HostServices;
-use crate::shortcut::{SHORTCUT, with_shortcut};
 use crate::snapshot::Uncovered;
 
 /// A plugin as the operator configured it.
@@ -79,14 +75,19 @@ impl Engine {
         imports::check(&component, source.capabilities)?;
         let _running = self.ticker.running();
         let services = Arc::new(services);
+        let drafting = Drafting {
+            engine: self,
+            source: &source,
+            services: &services,
+        };
         let tried = match source.isolation {
-            Isolation::SingleUse { .. } => self.try_once(&component, &source, &services)?,
+            Isolation::SingleUse { .. } => drafting.try_once(&component)?,
             _ => Err(None),
         };
         let (tried, isolation, fallback) = match tried {
             Ok(tried) => (tried, source.isolation, None),
             Err(reason) => {
-                let tried = self.try_plain(&component, &source, &services)?;
+                let tried = drafting.try_plain(&component)?;
                 let isolation = match reason {
                     Some(_) => Isolation::REUSE,
                     None => source.isolation,
@@ -139,64 +140,14 @@ impl Engine {
     ) -> Result<Manifest, LoadError> {
         let component = self.component(&source.wasm, source.limits.wasm_bytes)?;
         imports::check(&component, source.capabilities)?;
-        let blueprint = self.blueprint(&component, source, &Arc::new(services))?;
+        let blueprint = Drafting {
+            engine: self,
+            source,
+            services: &Arc::new(services),
+        }
+        .blueprint(&component)?;
         let _running = self.ticker.running();
         describe(&blueprint)
-    }
-
-    /// Compiles, describes and configures the component.
-    fn try_plain(
-        &self,
-        wasm: &[u8],
-        source: &PluginSource,
-        services: &Arc<HostServices>,
-    ) -> Result<Tried, LoadError> {
-        let blueprint = self.blueprint_with_shortcut(wasm, source, services)?;
-        let manifest = asking_no_more(&blueprint, source.capabilities)?;
-        try_settings(&blueprint)?;
-        Ok(Tried {
-            blueprint,
-            manifest,
-        })
-    }
-
-    /// The same, and what comes of it is the component as `configure` left it. Or the
-    /// reason why there is no such thing, and the component has to be tried plainly:
-    /// that tells too what is wrong with it, if something is.
-    fn try_once(
-        &self,
-        wasm: &[u8],
-        source: &PluginSource,
-        services: &Arc<HostServices>,
-    ) -> Result<Result<Tried, Option<String>>, LoadError> {
-        let uncovered = match Uncovered::new(wasm) {
-            Ok(uncovered) => uncovered,
-            Err(refusal) => return Ok(Err(Some(refusal))),
-        };
-        let mut trial = match self.blueprint(uncovered.wasm(), source, services) {
-            Ok(blueprint) => blueprint,
-            Err(error) => return Ok(Err(Some(shown(&error.to_string())))),
-        };
-        // One of them shows the memories of the others.
-        trial.limits.instances = trial.limits.instances.saturating_add(1);
-        let manifest = asking_no_more(&trial, source.capabilities)?;
-        let instance = try_settings(&trial)?;
-        let frozen = uncovered.snapshot(instance).and_then(|wasm| {
-            let again = |error: LoadError| shown(&error.to_string());
-            imports::check(&wasm, source.capabilities).map_err(again)?;
-            let mut blueprint = self.blueprint(&wasm, source, services).map_err(again)?;
-            blueprint.is_configured = true;
-            let begun = Instance::start_configured(&blueprint);
-            begun.map_err(|failure| shown(&failure.to_string()))?;
-            Ok(blueprint)
-        });
-        Ok(match frozen {
-            Ok(blueprint) => Ok(Tried {
-                blueprint,
-                manifest,
-            }),
-            Err(reason) => Err(Some(reason)),
-        })
     }
 
     /// The bytes as a component.
@@ -222,129 +173,57 @@ impl Engine {
         }
         Ok(Cow::Owned(encoded))
     }
+}
 
-    fn blueprint(
-        &self,
-        wasm: &[u8],
-        source: &PluginSource,
-        services: &Arc<HostServices>,
-    ) -> Result<Blueprint, LoadError> {
-        let component = self.compile(wasm)?;
-        let request = request_export(&component)?;
-        self.blueprint_of(&component, request, source, services)
+impl Drafting<'_> {
+    /// Compiles, describes and configures the component.
+    fn try_plain(&self, wasm: &[u8]) -> Result<Tried, LoadError> {
+        let blueprint = match self.source.isolation {
+            Isolation::PerCall => self.blueprint(wasm)?,
+            _ => self.blueprint_for_reuse(wasm)?,
+        };
+        let manifest = asking_no_more(&blueprint, self.source.capabilities)?;
+        try_settings(&blueprint)?;
+        Ok(Tried {
+            blueprint,
+            manifest,
+        })
     }
 
-    /// For instances that are asked more than once.
-    fn blueprint_with_shortcut(
-        &self,
-        wasm: &[u8],
-        source: &PluginSource,
-        services: &Arc<HostServices>,
-    ) -> Result<Blueprint, LoadError> {
-        let rewritten = REQUEST_HOOKS.iter().find_map(|hook| {
-            let name = format!("{}#{ON_REQUEST}", hook.interface);
-            Some((hook.export, with_shortcut(wasm, &name)?))
+    /// The same, and what comes of it is the component as `configure` left it. Or the
+    /// reason why there is no such thing, and the component has to be tried plainly:
+    /// that tells too what is wrong with it, if something is.
+    fn try_once(&self, wasm: &[u8]) -> Result<Result<Tried, Option<String>>, LoadError> {
+        let uncovered = match Uncovered::new(wasm) {
+            Ok(uncovered) => uncovered,
+            Err(refusal) => return Ok(Err(Some(refusal))),
+        };
+        let mut trial = match self.blueprint(uncovered.wasm()) {
+            Ok(blueprint) => blueprint,
+            Err(error) => return Ok(Err(Some(shown(&error.to_string())))),
+        };
+        // One of them shows the memories of the others.
+        trial.limits.instances = trial.limits.instances.saturating_add(1);
+        let manifest = asking_no_more(&trial, self.source.capabilities)?;
+        let instance = try_settings(&trial)?;
+        let frozen = uncovered.snapshot(instance).and_then(|wasm| {
+            let again = |error: LoadError| shown(&error.to_string());
+            imports::check(&wasm, self.source.capabilities).map_err(again)?;
+            let mut blueprint = self.blueprint(&wasm).map_err(again)?;
+            blueprint.is_configured = true;
+            let begun = Instance::start_configured(&blueprint);
+            begun.map_err(|failure| shown(&failure.to_string()))?;
+            Ok(blueprint)
         });
-        if let Some((export, rewritten)) = rewritten
-            && let Ok(component) = self.compile(&rewritten)
-            && let Some(index) = component.get_export_index(None, SHORTCUT)
-        {
-            let mut blueprint =
-                self.blueprint_of(&component, Some(export(index)), source, services)?;
-            // The module that passes calls on is ours.
-            blueprint.limits.instances = blueprint.limits.instances.saturating_add(1);
-            return Ok(blueprint);
-        }
-        self.blueprint(wasm, source, services)
-    }
-
-    fn compile(&self, wasm: &[u8]) -> Result<Component, LoadError> {
-        aot::compile(self, wasm).map_err(|error| LoadError::Invalid(shown(&format!("{error:#}"))))
-    }
-
-    fn blueprint_of(
-        &self,
-        component: &Component,
-        request: Option<RequestExport>,
-        source: &PluginSource,
-        services: &Arc<HostServices>,
-    ) -> Result<Blueprint, LoadError> {
-        let link = |error: wasmtime::Error| LoadError::Link(shown(&format!("{error:#}")));
-        let pre = host::linker(&self.wasmtime, source.capabilities)
-            .and_then(|linker| linker.instantiate_pre(component))
-            .map_err(link)?;
-        let exports = |name: &str| component.get_export_index(None, name).is_some();
-        if !exports(LIFECYCLE) {
-            return Err(LoadError::NoHook {
-                missing: "no lifecycle",
-            });
-        }
-        let response = match exports(RESPONSE_POLICY) {
-            true => Some(response_policy::GuestIndices::new(&pre).map_err(link)?),
-            false => None,
-        };
-        let call = match exports(CALL_POLICY) {
-            true => Some(call_policy::GuestIndices::new(&pre).map_err(link)?),
-            false => None,
-        };
-        if request.is_none() && response.is_none() && call.is_none() {
-            return Err(LoadError::NoHook { missing: "no hook" });
-        }
-        let mut limits = source.limits;
-        limits.memory_bytes = limits.memory_bytes.min(self.config.memory_bytes);
-        limits.table_elements = limits.table_elements.min(self.config.table_elements);
-        Ok(Blueprint {
-            name: Arc::clone(&source.name),
-            lifecycle: lifecycle::GuestIndices::new(&pre).map_err(link)?,
-            pre,
-            request,
-            response,
-            call,
-            services: Arc::clone(services),
-            limits,
-            settings: source.settings.to_string(),
-            counts_fuel: self.config.count_fuel,
-            is_configured: false,
-            occupancy: Arc::clone(&self.occupancy),
-            ticker: Arc::clone(&self.ticker),
+        Ok(match frozen {
+            Ok(blueprint) => Ok(Tried {
+                blueprint,
+                manifest,
+            }),
+            Err(reason) => Err(Some(reason)),
         })
     }
 }
-
-/// The request hook, if the component has one.
-fn request_export(component: &Component) -> Result<Option<RequestExport>, LoadError> {
-    for RequestHook { interface, export } in REQUEST_HOOKS {
-        if let Some(outer) = component.get_export_index(None, interface) {
-            let hook = component.get_export_index(Some(&outer), ON_REQUEST);
-            let missing = || LoadError::Link(format!("{interface} has no {ON_REQUEST}"));
-            return hook.ok_or_else(missing).map(|hook| Some(export(hook)));
-        }
-    }
-    Ok(None)
-}
-
-/// A form of the request hook.
-struct RequestHook {
-    interface: &'static str,
-    export: fn(ComponentExportIndex) -> RequestExport,
-}
-
-/// A component that has both is asked in the first.
-const REQUEST_HOOKS: [RequestHook; 2] = [
-    RequestHook {
-        interface: "sipward:policy/packed-request-policy@0.1.0",
-        export: RequestExport::Packed,
-    },
-    RequestHook {
-        interface: "sipward:policy/request-policy@0.1.0",
-        export: RequestExport::Typed,
-    },
-];
-
-const LIFECYCLE: &str = "sipward:policy/lifecycle@0.1.0";
-const ON_REQUEST: &str = "on-request";
-const RESPONSE_POLICY: &str = "sipward:policy/response-policy@0.1.0";
-const CALL_POLICY: &str = "sipward:policy/call-policy@0.1.0";
 
 /// A component that was compiled, described itself and took its settings.
 struct Tried {
@@ -436,6 +315,6 @@ fn kind(bytes: &[u8]) -> &'static str {
     }
 }
 
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     one_line(text, SETTINGS_ERROR_BYTES)
 }

@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use policy::{BreakerTerms, Grants, MethodSet, OnFailure, Stage, Version};
 use sip_message::Method;
-use wasmtime::component::{ComponentExportIndex, InstancePre};
 
-use crate::bindings::{call_policy, lifecycle, response_policy};
-use crate::engine::{Occupancy, Ticker};
+use crate::blueprint::Blueprint;
 use crate::guard::{BreakerFigures, Guard};
-use crate::host::HostState;
-use crate::limits::{Isolation, PluginLimits};
+use crate::limits::Isolation;
 use crate::services::HostServices;
 
 /// What a plugin says of itself.
@@ -142,35 +139,4 @@ impl fmt::Debug for Plugin {
             .field("version", &self.manifest.version)
             .finish_non_exhaustive()
     }
-}
-
-/// Where a component exports `on-request`.
-#[derive(Clone, Copy)]
-pub(crate) enum RequestExport {
-    /// In `packed-request-policy`.
-    Packed(ComponentExportIndex),
-    /// In `request-policy`.
-    Typed(ComponentExportIndex),
-}
-
-/// All that it takes to make an instance.
-#[derive(Clone)]
-pub(crate) struct Blueprint {
-    pub(crate) name: Arc<str>,
-    pub(crate) pre: InstancePre<HostState>,
-    pub(crate) lifecycle: lifecycle::GuestIndices,
-    pub(crate) request: Option<RequestExport>,
-    pub(crate) response: Option<response_policy::GuestIndices>,
-    pub(crate) call: Option<call_policy::GuestIndices>,
-    pub(crate) services: Arc<HostServices>,
-    pub(crate) limits: PluginLimits,
-    pub(crate) settings: String,
-    /// Whether the engine counts what guests execute.
-    pub(crate) counts_fuel: bool,
-    /// Its instances begin with the memory that `configure` left.
-    pub(crate) is_configured: bool,
-    /// Where its instances are counted.
-    pub(crate) occupancy: Arc<Occupancy>,
-    /// Deadlines pass while somebody holds it.
-    pub(crate) ticker: Arc<Ticker>,
 }

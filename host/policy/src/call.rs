@@ -15,7 +15,7 @@ use crate::limits::{PIPELINE_ALERTS, PIPELINE_SECRETS, PIPELINE_TICKS};
 use crate::outcome::{Effect, Outcome, Verdict};
 use crate::permit::{CallPass, TickWish};
 use crate::pipeline::{Pipeline, Stage};
-use crate::run::one_line;
+use crate::text::one_line;
 
 /// What the host knows about an admitted call.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use crate::facts::ConsultId;
 use crate::outcome::{Alert, DigestAlgorithm};
 use crate::permit::{CallAccount, Permit};
 use crate::pipeline::Version;
-use crate::run::one_line;
+use crate::text::one_line;
 
 /// The end of one run.
 #[derive(Debug)]

@@ -49,6 +49,7 @@ mod pipeline;
 mod response;
 mod run;
 mod share;
+mod text;
 mod watch;
 
 pub use breaker::{Breaker, BreakerTerms, Leave, TakenOut};
@@ -77,4 +78,5 @@ pub use pipeline::{OnFailure, Pipeline, Stage, Version};
 pub use response::{ResponseConclusion, ResponseRun};
 pub use run::Run;
 pub use share::Share;
+pub use text::one_line;
 pub use watch::{Judged, RollbackCause, RollbackTerms, Watch};

@@ -8,7 +8,8 @@ use crate::facts::ConsultId;
 use crate::failure::PolicyFailure;
 use crate::holdings::Holdings;
 use crate::outcome::{HeaderEdit, MediaRequirement, Verdict};
-use crate::run::{End, Run, one_line};
+use crate::run::{End, Run};
+use crate::text::one_line;
 
 /// Leave to forward one request, bound to the consult that earned it.
 ///

@@ -13,7 +13,7 @@ use crate::failure::PolicyFailure;
 use crate::limits::{PIPELINE_ALERTS, PIPELINE_HEADER_BYTES, PIPELINE_HEADER_EDITS};
 use crate::outcome::{Effect, HeaderEdit, Outcome, Verdict};
 use crate::pipeline::{Pipeline, Stage};
-use crate::run::one_line;
+use crate::text::one_line;
 
 /// What becomes of a response.
 #[derive(Debug)]

@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use crate::check::{check_outcome, has_control};
+use crate::check::check_outcome;
 use crate::decision::{RaisedAlert, ScoredPoints, StageReport};
 use crate::facts::{ConsultId, RequestFacts};
 use crate::failure::PolicyFailure;
@@ -22,6 +22,7 @@ use crate::limits::{
 use crate::outcome::{Effect, HeaderEdit, MediaRequirement, Outcome, Verdict};
 use crate::permit::{Rewrites, TickWish};
 use crate::pipeline::{OnFailure, Pipeline, Stage};
+use crate::text::one_line;
 
 /// A request on its way through a pipeline.
 #[derive(Debug)]
@@ -346,12 +347,4 @@ fn annotations_bytes(annotations: &[(String, String)]) -> usize {
         .iter()
         .map(|(key, value)| key.len() + value.len())
         .sum()
-}
-
-/// Text for a log line: a plugin cannot forge a second one.
-pub(crate) fn one_line(text: String) -> String {
-    if has_control(&text) {
-        return text.replace(char::is_control, " ");
-    }
-    text
 }

@@ -1,12 +1,11 @@
 //! `log`: lines for the operator. Limits: `log_lines` and `host_bytes`; a line
 //! is cut after [`LOG_LINE_BYTES`] and control characters become blanks.
 
-use std::borrow::Cow;
-
 use policy::PolicyFailure;
 
 use crate::bindings::log::{Host, Level};
 use crate::host::HostState;
+use crate::instance::one_line;
 use crate::limits::LOG_LINE_BYTES;
 use crate::services::LogLevel;
 
@@ -25,14 +24,7 @@ impl Host for HostState {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        let line = text
-            .get(..text.floor_char_boundary(LOG_LINE_BYTES))
-            .unwrap_or_default();
-        let line = if line.chars().any(char::is_control) {
-            Cow::Owned(line.replace(char::is_control, " "))
-        } else {
-            Cow::Borrowed(line)
-        };
+        let line = one_line(&text, LOG_LINE_BYTES);
         self.services.log.write(&self.plugin, level, &line);
         Ok(())
     }

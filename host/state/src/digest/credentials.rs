@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr2;
+
 use super::hash::{Hash, Quality};
 use crate::digest::Algorithm;
 
@@ -69,19 +71,18 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn place(&mut self, name: &[u8]) -> Option<&mut Option<Cow<'a, [u8]>>> {
         let is = |known: &str| known.as_bytes().eq_ignore_ascii_case(name);
-        // By length first: of eleven names that leaves one or two to compare.
-        Some(match name.len() {
-            2 if is("nc") => &mut self.count,
-            3 if is("uri") => &mut self.uri,
-            3 if is("qop") => &mut self.quality,
-            5 if is("realm") => &mut self.realm,
-            5 if is("nonce") => &mut self.nonce,
-            6 if is("cnonce") => &mut self.client,
-            8 if is("username") => &mut self.user,
-            8 if is("response") => &mut self.response,
-            8 if is("userhash") => &mut self.user_is_hashed,
-            9 if is("algorithm") => &mut self.algorithm,
-            9 if is("username*") => &mut self.extended_user,
+        Some(match name {
+            _ if is("nc") => &mut self.count,
+            _ if is("uri") => &mut self.uri,
+            _ if is("qop") => &mut self.quality,
+            _ if is("realm") => &mut self.realm,
+            _ if is("nonce") => &mut self.nonce,
+            _ if is("cnonce") => &mut self.client,
+            _ if is("username") => &mut self.user,
+            _ if is("response") => &mut self.response,
+            _ if is("userhash") => &mut self.user_is_hashed,
+            _ if is("algorithm") => &mut self.algorithm,
+            _ if is("username*") => &mut self.extended_user,
             _ => return None,
         })
     }
@@ -213,17 +214,6 @@ fn parameters(mut rest: &[u8]) -> Option<Found<'_>> {
     }
 }
 
-/// The text before the closing quote and what follows that, if there are neither escapes
-/// nor controls in it.
-fn unescaped_text(quoted: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr2(b'"', b'\\', quoted)?;
-    let (text, rest) = quoted.split_at_checked(end)?;
-    let after = rest.strip_prefix(b"\"")?;
-    let is_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f;
-    let any_control = text.iter().fold(false, |any, byte| any | is_control(byte));
-    (!any_control).then_some((text, after))
-}
-
 /// A token of RFC 3261 section 25.1, possibly empty, and what follows it.
 fn split_token(bytes: &[u8]) -> (&[u8], &[u8]) {
     let end = bytes
@@ -244,42 +234,28 @@ fn split_value(bytes: &[u8]) -> Option<(Cow<'_, [u8]>, &[u8])> {
         let (token, rest) = bytes.split_at(end);
         return (!token.is_empty()).then_some((Cow::Borrowed(token), rest));
     };
-    // Nobody escapes anything, so the first quote is the end.
-    if let Some((text, after)) = unescaped_text(quoted) {
-        return Some((Cow::Borrowed(text), after));
-    }
-    let mut unescaped: Option<Vec<u8>> = None;
-    let mut position = 0;
+    let mut text = Cow::Borrowed(b"".as_slice());
+    let mut rest = quoted;
     loop {
-        let byte = *quoted.get(position)?;
-        let (literal, step) = match byte {
-            b'"' => break,
-            b'\\' => {
-                let text = unescaped
-                    .get_or_insert_with(|| quoted.get(..position).unwrap_or_default().to_vec());
-                let literal = *quoted.get(position + 1)?;
-                text.push(literal);
-                (literal, 2)
-            }
-            _ => {
-                if let Some(text) = &mut unescaped {
-                    text.push(byte);
-                }
-                (byte, 1)
-            }
-        };
-        // A control character in a name could forge a line in somebody's log.
-        if literal < 0x20 && literal != b'\t' || literal == 0x7f {
-            return None;
+        let (plain, end) = rest.split_at_checked(memchr2(b'"', b'\\', rest)?)?;
+        match text.is_empty() {
+            true => text = Cow::Borrowed(plain),
+            false => text.to_mut().extend_from_slice(plain),
         }
-        position += step;
+        match end {
+            [b'"', after @ ..] => {
+                // A control character in a name could forge a line in somebody's log.
+                let is_control = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+                let any = text.iter().fold(false, |any, byte| any | is_control(byte));
+                return (!any).then_some((text, after));
+            }
+            [_, literal, after @ ..] => {
+                text.to_mut().push(*literal);
+                rest = after;
+            }
+            _ => return None,
+        }
     }
-    let rest = quoted.get(position + 1..)?;
-    let value = match unescaped {
-        Some(text) => Cow::Owned(text),
-        None => Cow::Borrowed(quoted.get(..position)?),
-    };
-    Some((value, rest))
 }
 
 #[cfg(test)]
